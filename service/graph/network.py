@@ -1,0 +1,124 @@
+"""The graph that every reader ends in: layers of core operators over tensors, and references to their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+from service.graph.operators import Operator, Shape
+
+Kind = Literal[
+    "convolution",
+    "transposed-convolution",
+    "locally-connected",
+    "dense",
+    "recurrent",
+    "embedding",
+    "normalization",
+    "activation",
+    "pooling",
+    "resampling",
+    "global",
+    "attention",
+    "reshape",
+    "other",
+]
+
+
+class GraphError(ValueError):
+    """The model is well formed but describes no network that can be analysed.
+
+    `code` is stable and kebab-case; `pointer` is a JSON pointer into a layer spec, or the name of a node.
+    """
+
+    def __init__(self, code: str, detail: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.pointer = code, detail, pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value that flows between nodes. `shape` includes the batch axis; None where not even the rank is known."""
+
+    name: str
+    shape: Shape | None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A set of independent scalars stored once in the model, as one layer reads it.
+
+    `stored` is the tensor's own name after aliases were followed, so that two layers tied to one tensor have the same;
+    `shape` is the layout in which the layer's operator wants it: (filters, channels of a group, *kernel) for a convolution,
+    (channels, filters of a group, *kernel) for a transposed one, (inputs, units) for a dense layer. `count` is the number of independent
+    scalars stored, `dtype` their stored type. `stored_as` is False for a constant that the model computes rather than stores.
+    """
+
+    stored: str
+    shape: Shape
+    count: int
+    dtype: str
+
+
+class WeightReader(Protocol):
+    """Reads the values of weights from where the model keeps them."""
+
+    def readable(self, weight: Weight) -> bool:
+        """Whether the values are there and of a known type."""
+
+    def array(self, weight: Weight) -> np.ndarray:
+        """The values as float in `weight.shape`, dequantised."""
+
+    def blocks(self, weight: Weight) -> Iterator[np.ndarray]:
+        """The values in consecutive pieces along the first axis of `weight.shape`, each a few MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One core operator between named tensors. Several nodes may make up one layer."""
+
+    operator: Operator
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operator of the model as its author wrote it: `op` is its name there, `nodes` its meaning in the core vocabulary.
+
+    At most one node is a weight operator (convolution, dense …); `kernel` and `bias` are its weights, `other` are
+    parameters outside the connections (the scales of a normalisation, the slopes of a PReLU).
+    """
+
+    name: str
+    op: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    kernel: tuple[Weight, ...] = ()
+    bias: tuple[Weight, ...] = ()
+    other: tuple[Weight, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A network in topological order.
+
+    `symbolic` names the input axes (tensor, axis) whose length is a stand-in; `stored` is every stored tensor, used or not;
+    `notes` are (code, layer, message) that the reader wants in the report.
+    """
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    tensors: Mapping[str, Tensor]
+    stored: tuple[Weight, ...] = ()
+    symbolic: frozenset[tuple[str, int]] = frozenset()
+    notes: tuple[tuple[str, str | None, str], ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Bytes to graph. `onnx` is imported nowhere else."""
