@@ -1,0 +1,1 @@
+"""Graph to report: connections, receptive fields, filters, findings. Imports NumPy and `service.graph`, nothing else."""

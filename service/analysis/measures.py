@@ -1,0 +1,120 @@
+"""The published numbers of a receptive field (size, stride, padding, coverage), read off one field.
+
+Terms and signs are those of Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*, Distill 2019: unit y sees
+positions -padding + y·stride … -padding + y·stride + size - 1. Where neighbouring units differ, `size` is the largest over an inner period
+and `stride` the mean step over one period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.analysis.fields import FAR, Field, sizes, table
+from service.analysis.taps import Integers
+from service.graph import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One axis of a receptive field, in input pixels. None: not defined (no local path, or no period).
+
+    `coverage` is the share of the actual input that the best-placed unit sees, clipped at the border. `phases` are the sizes over
+    one inner period of units.
+    """
+
+    size: int | None
+    min_size: int | None
+    stride: Fraction | None
+    padding: int | None
+    coverage: float | None
+    phases: tuple[int, ...] = ()
+
+
+def measure(field: Field, shape: Shape, length: int) -> Measure:
+    """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's."""
+    if field.empty:
+        return Measure(None, None, None, None, None if field.reach == "unknown" else 1.0)
+    axis, field, stride = _positional(field, shape)
+    wide, narrow = sizes(field.bounds)
+    seen = wide > 0
+    per_unit = wide if axis is None else wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis))
+    return Measure(
+        size=int(wide.max()),
+        min_size=int(narrow[seen].min()),
+        stride=stride,
+        padding=None if axis is None or stride is None else _padding(field, axis),
+        coverage=1.0 if field.reach == "global" else _coverage(field, shape, axis, length),
+        phases=tuple(int(n) for n in np.ravel(per_unit)),
+    )
+
+
+def _positional(field: Field, shape: Shape) -> tuple[int | None, Field, Fraction | None]:
+    """The tensor axis along which the field moves, the field over its inner units, and the mean step per unit."""
+    moving = [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
+    if len(moving) == 1:
+        axis = moving[0]
+        return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis])
+    if moving:
+        return None, field, None
+    listed = [axis for axis, step in enumerate(field.steps) if step is None]
+    if not listed:
+        return None, field, None
+    axis = max(listed, key=lambda a: _range(field.bounds, a))
+    return (axis, *_inner(field, axis, shape[axis]))
+
+
+def _range(bounds: Integers, axis: int) -> int:
+    seen = bounds[0] < FAR // 2
+    centres = np.where(seen, bounds[0] - bounds[1], 0)
+    return int(np.ptp(centres, axis=axis).max())
+
+
+def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None]:
+    """A listed axis cut down to one inner period, or to its middle third where it has no period."""
+    low = np.moveaxis(field.bounds, axis + 1, 1)
+    start, stop = units // 4, units - units // 4
+    for period in range(1, (stop - start) // 2 + 1):
+        steps = (low[:, start + period : stop] - low[:, start : stop - period]).reshape(4, -1)
+        pace = int(steps[0, 0])
+        if abs(pace) < FAR // 4 and (steps[::2] == pace).all() and (steps[1::2] == -pace).all():
+            first = (units - period) // 2
+            return _cut(field, axis, first, first + period), Fraction(pace, period) if pace else None
+    return _cut(field, axis, units // 3, units - units // 3), None
+
+
+def _cut(field: Field, axis: int, start: int, stop: int) -> Field:
+    bounds = table(field, axis, np.arange(start, max(stop, start + 1), dtype=np.int64))
+    return Field(bounds, field.steps, field.reach, field.because)
+
+
+def _padding(field: Field, axis: int) -> int | None:
+    first = field.bounds[0].take(0, axis)
+    lowest = int(first.min())
+    return None if lowest >= FAR // 2 or field.steps[axis] is None else -lowest
+
+
+def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> float | None:
+    """The largest share of the input's positions inside one unit's interval, over all units."""
+    if length <= 0:
+        return None
+    low, high = field.bounds[0], -field.bounds[1]
+    seen = low < FAR // 2
+    step = 0 if axis is None else field.steps[axis] or 0
+    if axis is not None and step:
+        extent = field.extents[axis]
+        phase = np.arange(extent).reshape([-1 if a == axis else 1 for a in range(low.ndim)])
+        last = (shape[axis] - 1 - phase) // extent
+        balanced = np.floor_divide(length - 1 - low - high, 2 * step)
+        best = max(_clipped(low, high, seen, step * np.clip(balanced + more, 0, np.maximum(last, 0)), length) for more in (0, 1))
+    else:
+        best = _clipped(low, high, seen, np.int64(0), length)
+    return best / length
+
+
+def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Integers | np.int64, length: int) -> int:
+    inside = np.minimum(high + moved, length - 1) - np.maximum(low + moved, 0) + 1
+    return int(np.where(seen, inside, 0).clip(0).max())

@@ -1,0 +1,292 @@
+"""The receptive field of every tensor: one forward pass of abstract interpretation over the rules of `dependence`.
+
+1. Every spatial axis of every input starts as the identity: unit i sees position i.
+2. Each node carries the fields of its inputs on by its steps; paths that meet are joined.
+3. A step that makes every unit see the whole axis ends the local paths: the field becomes empty and `global`, and keeps the layer's name.
+4. Whether the pixels inside a unit's box are all read (`filled`) is carried along; where they are not, `support` counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
+from service.analysis.effective import Spread, TapWeights, combine, follow
+from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, sizes, table
+from service.analysis.layout import SpatialAxes
+from service.analysis.propagation import advance
+from service.analysis.taps import Integers
+from service.graph import Graph, Layer, Node, Shape, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the units of a tensor see of one input: one field for each spatial axis of that input, and the shape of the tensor.
+
+    `filled`: every pixel of every unit's box is read. `spread`: the effective field by path counts, and by weights where known.
+    """
+
+    shape: Shape
+    fields: tuple[Field, ...]
+    filled: bool = True
+    spread: tuple[Spread, ...] = ()
+
+
+Views = Mapping[int, View]
+"""What a tensor sees of each input, by the input's index; an input that it does not depend on is missing."""
+
+_MOST_COMPARED = 1 << 12
+"""Boxes along one axis that are compared with each other; more are taken to leave holes only if the first ones do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One layer with the views of its inputs and of its first output."""
+
+    layer: Layer
+    inputs: tuple[Views, ...]
+    output: Views
+
+
+def walk(graph: Graph, axes: SpatialAxes, tap_weights: Mapping[str, TapWeights] | None = None) -> Iterator[Seen]:
+    """Layer by layer in topological order, what each tensor sees. `tap_weights` are by layer name."""
+    views: dict[str, Views] = {}
+    for index, tensor in enumerate(graph.inputs):
+        if index in axes and tensor.shape is not None:
+            rank, spatial = len(tensor.shape), axes[index]
+            start = tuple(identity(rank, axis) for axis in spatial)
+            views[tensor.name] = {index: View(tensor.shape, start, spread=tuple(Spread.point() for _ in spatial))}
+    lengths = {i: tuple((graph.inputs[i].shape or ())[a] for a in spatial) for i, spatial in axes.items()}
+    last = _last_uses(graph)
+    for position, layer in enumerate(graph.layers):
+        weights = (tap_weights or {}).get(layer.name)
+        for node in layer.nodes:
+            views.update(_carry(node, layer, views, graph.tensors, lengths, weights))
+        yield Seen(layer, tuple(views.get(name, {}) for name in layer.inputs), views.get(layer.outputs[0], {}) if layer.outputs else {})
+        for name in last.get(position, ()):
+            views.pop(name, None)
+
+
+def _last_uses(graph: Graph) -> dict[int, list[str]]:
+    """For each layer, the tensors that nothing after it reads."""
+    last: dict[str, int] = {}
+    for position, layer in enumerate(graph.layers):
+        for node in layer.nodes:
+            for name in (*node.inputs, *node.outputs):
+                last[name] = position
+    result: dict[int, list[str]] = {}
+    for name, position in last.items():
+        result.setdefault(position, []).append(name)
+    return result
+
+
+def _carry(
+    node: Node,
+    layer: Layer,
+    views: Mapping[str, Views],
+    tensors: Mapping[str, Tensor],
+    lengths: Mapping[int, Shape],
+    weights: TapWeights | None,
+) -> dict[str, Views]:
+    """The views of a node's outputs."""
+    sources = [views.get(name, {}) for name in node.inputs]
+    seen = sorted({index for source in sources for index in source})
+    inputs, outputs = ([tensors[name].shape for name in names] for names in (node.inputs, node.outputs))
+    if not seen:
+        return {}
+    if any(s is None for s in inputs) or any(s is None for s in outputs):
+        return {name: {i: _lost(lengths[i], tensors[name].shape, layer.name) for i in seen} for name in node.outputs}
+    routes = paths(node, [s for s in inputs if s is not None], [s for s in outputs if s is not None])
+    result: dict[str, Views] = {}
+    for name, output, route in zip(node.outputs, outputs, routes, strict=False):
+        assert output is not None
+        carried: dict[int, View] = {}
+        for index in seen:
+            traced = _Trace(layer.name, lengths[index], weights)
+            parts = [
+                traced.along(source[index], path) if index in source else None for source, path in zip(sources, route, strict=True)
+            ]
+            carried[index] = traced.meet(parts, route, [s for s in inputs if s is not None], output)
+        result[name] = carried
+    return result
+
+
+def _lost(lengths: Shape, shape: Shape | None, because: str) -> View:
+    """The view of a tensor of which nothing is known."""
+    rank = len(shape or ())
+    fields = tuple(replace(nothing(rank), reach="unknown", because=because) for _ in lengths)
+    return View(shape or (), fields, spread=tuple(Spread.none() for _ in lengths))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """Carries the view of one input through the paths of one node."""
+
+    layer: str
+    lengths: Shape
+    weights: TapWeights | None
+
+    def along(self, view: View, path: Path) -> View:
+        for step in path:
+            try:
+                view = self._step(view, step)
+            except TooLarge:
+                view = self._bounded(view, step)
+        return view
+
+    def _step(self, view: View, step: Step) -> View:
+        match step:
+            case Slide():
+                moved = step.taps.offsets.shape[1] > 1 and any(field.varies(step.axis) for field in view.fields)
+                fields, shape = advance(view.fields, view.shape, step)
+                filled = view.filled and (not moved or _window_filled(view.fields, step))
+                return View(shape, fields, filled, follow(view.spread, view.fields, step, self.weights))
+            case Mix():
+                return self._mix(view, step)
+            case Accumulate(axis, _):
+                if view.shape[axis] == 1:
+                    return view
+                return replace(view, fields=tuple(self._ended(f) if f.varies(axis) else f for f in view.fields))
+            case Widen(shape, known):
+                return self._bounded(view, step) if known else _lost(self.lengths, shape, self.layer)
+            case _:
+                fields, shape = advance(view.fields, view.shape, step)
+                return replace(view, shape=shape, fields=fields)
+
+    def _mix(self, view: View, step: Mix) -> View:
+        axis, before = step.axis, view.shape[step.axis]
+        shape = _with(view.shape, axis, step.length)
+        if before == 0 or not any(field.varies(axis) for field in view.fields):
+            return replace(view, shape=shape, spread=tuple(s.times(before / step.groups) for s in view.spread))
+        fields, whole = [], False
+        for field, length in zip(view.fields, self.lengths, strict=True):
+            mixed = mix(field, axis, before, step.length, step.groups)
+            if step.groups == 1 and field.varies(axis) and _covers(field, mixed, axis, before, length):
+                mixed, whole = self._ended(mixed), True
+            fields.append(mixed)
+        filled = view.filled and (whole or _mixture_filled(view.fields, axis, before))
+        return View(shape, tuple(fields), filled, follow(view.spread, view.fields, step, self.weights, before))
+
+    def _ended(self, field: Field) -> Field:
+        """No local path is left: some path sees the whole axis."""
+        return replace(nothing(len(field.steps)), reach=field.reach, because=field.because).worse("global", self.layer)
+
+    def _bounded(self, view: View, step: Step) -> View:
+        """At least what one unit sees, at no known place."""
+        shape = step.shape if isinstance(step, Widen | Reshape | Expand) else view.shape
+        if isinstance(step, Slide | Mix):
+            shape = _with(view.shape, step.axis, step.length)
+        elif isinstance(step, Transpose):
+            shape = tuple(view.shape[axis] for axis in step.order)
+        fields = []
+        for field in view.fields:
+            one = field.bounds.reshape(4, -1)[:, :1].reshape((4,) + (1,) * len(shape))
+            fields.append(Field(one, (0,) * len(shape), field.reach, field.because).worse("bound", self.layer))
+        return View(shape, tuple(fields), view.filled, view.spread)
+
+    def meet(self, parts: Sequence[View | None], route: Sequence[Path], inputs: Sequence[Shape], output: Shape) -> View:
+        """The view where the paths of all inputs meet: side by side in a concatenation, on top of each other otherwise."""
+        present = [part for part in parts if part is not None]
+        place = route[0][-1] if route and route[0] else None
+        if isinstance(place, Place):
+            lengths = [shape[place.axis] for shape in inputs]
+            try:
+                fields = tuple(
+                    concatenate(
+                        [nothing(len(output)) if part is None else part.fields[i] for part in parts], place.axis, lengths, output
+                    )
+                    for i in range(len(self.lengths))
+                )
+            except TooLarge:
+                return self._bounded(present[0], Widen(output, known=True))
+            weights = [length / max(sum(lengths), 1) for length, part in zip(lengths, parts, strict=True) if part is not None]
+            return View(output, fields, all(p.filled for p in present), combine([p.spread for p in present], weights))
+        if len(present) == 1:
+            return replace(present[0], shape=output)
+        try:
+            fields = tuple(join([part.fields[i] for part in present], output) for i in range(len(self.lengths)))
+        except TooLarge:
+            return self._bounded(present[0], Widen(output, known=True))
+        filled = all(p.filled for p in present) and _union_filled(present, fields, output)
+        return View(output, fields, filled, combine([p.spread for p in present], [1.0] * len(present)))
+
+
+def _with(shape: Shape, axis: int, length: int) -> Shape:
+    return (*shape[:axis], length, *shape[axis + 1 :])
+
+
+def _covers(field: Field, mixed: Field, axis: int, units: int, length: int) -> bool:
+    """Whether mixing a tensor axis made every unit see the whole input axis, while no single unit's place does so already.
+
+    Positions after the last place of strided layers without padding are read by nothing: up to two strides of them do not count as missing.
+    """
+    bounds = table(field, axis, extremes(field, axis, units))
+    seen = bounds[0] < FAR // 2
+    if not seen.any():
+        return False
+    gained = (bounds[:2] > mixed.bounds[:2]).any(axis=0) | ~seen
+    starts = np.unique(bounds[0][seen])
+    listed = field.steps[axis] in (0, None)
+    pace = np.ptp(starts) / max(len(starts) - 1, 1) if listed else abs(field.steps[axis] or 0) / field.extents[axis]
+    covered = (mixed.bounds[0] <= 2 * pace) & (-mixed.bounds[1] >= length - 1 - 2 * pace)
+    return bool(gained.all() and covered.all())
+
+
+def _window_filled(fields: Sequence[Field], step: Slide) -> bool:
+    """Whether the intervals seen by the taps of one unit touch, so that their union has no holes."""
+    moving = [field for field in fields if field.varies(step.axis) and not field.empty]
+    if len(moving) > 1:
+        return False
+    for field in moving:
+        pace, extent = field.steps[step.axis], field.extents[step.axis]
+        if extent == 1 and pace is not None and step.taps.period == 1:
+            gap = int(np.diff(np.sort(step.taps.offsets[0])).max()) * abs(pace)
+            if gap > int(sizes(field.bounds)[0].min()):
+                return False
+            continue
+        read = step.taps.indices(0, min(step.taps.period * extent, step.length))
+        bounds = table(field, step.axis, read.reshape(-1))
+        bounds = bounds.reshape(*bounds.shape[: step.axis + 1], *read.shape, *bounds.shape[step.axis + 2 :])
+        if not _touching(np.moveaxis(bounds, step.axis + 2, -1)):
+            return False
+    return True
+
+
+def _touching(bounds: Integers) -> bool:
+    """Whether the intervals listed along the last axis together leave no gap."""
+    order = np.argsort(bounds[0], axis=-1, kind="stable")
+    low, high = (np.take_along_axis(ends, order, -1) for ends in (bounds[0], -bounds[1]))
+    reached = np.maximum.accumulate(high, axis=-1)
+    return bool(((low[..., 1:] >= FAR // 2) | (low[..., 1:] <= reached[..., :-1] + 1)).all())
+
+
+def _mixture_filled(fields: Sequence[Field], axis: int, units: int) -> bool:
+    """Whether the boxes of all units along an axis together leave no hole in their common box: they touch along the one input axis
+    in which they differ, or one of them holds all others."""
+    moving = [field for field in fields if field.varies(axis) and not field.empty]
+    every = [table(field, axis, np.arange(min(units, _MOST_COMPARED), dtype=np.int64)) for field in moving]
+    if len(moving) == 1:
+        return _touching(np.moveaxis(every[0], axis + 1, -1))
+    holds = np.ones(min(units, _MOST_COMPARED), dtype=bool)
+    for bounds in every:
+        equal = (bounds[:2] == bounds[:2].min(axis=axis + 1, keepdims=True)).all(axis=0)
+        holds &= equal.all(axis=tuple(other for other in range(equal.ndim) if other != axis))
+    return bool(holds.any())
+
+
+def _union_filled(parts: Sequence[View], fields: Sequence[Field], shape: Shape) -> bool:
+    """Whether where paths meet one of them sees the whole box of the union."""
+    full = [[f.empty or not g.empty and _same(f, g, shape) for f, g in zip(p.fields, fields, strict=True)] for p in parts]
+    return any(all(row) for row in full)
+
+
+def _same(one: Field, two: Field, shape: Shape) -> bool:
+    """Whether two fields of one tensor have the same outer bounds."""
+    if one.bounds is two.bounds:
+        return True
+    if one.extents == two.extents and one.steps == two.steps:
+        return bool((one.bounds[:2] == two.bounds[:2]).all())
+    return bool((join([one, two], shape).bounds[:2] == one.bounds[:2]).all()) if one.extents == two.extents else False
