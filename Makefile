@@ -1,0 +1,64 @@
+# `make` lists the targets. On a fresh machine with Python 3.11 or later, `make serve` and `make test` need nothing before them.
+ENVIRONMENT := .venv
+PYTHON := $(ENVIRONMENT)/bin/python
+# What some tests drive besides Python packages. Debian's names.
+TEST_PACKAGES := chromium
+COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help serve migrate test test-packages lint format lock openapi demo clean
+
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+serve: $(ENVIRONMENT)/runtime.stamp ## Serve on PORT (default 8080), with data under RECEPTIVE_DATA_DIR (default ./data)
+	exec $(PYTHON) -m gunicorn -c deploy/gunicorn.conf.py 'service.api:create_app()'
+
+migrate: $(ENVIRONMENT)/runtime.stamp ## Bring the store up to date without serving (serving does it for the embedded one)
+	$(PYTHON) -m service.store.migrate
+
+test: $(ENVIRONMENT)/dev.stamp test-packages ## Run the tests (ARGS="-k lenet" for a few of them)
+	$(PYTHON) -m pytest $(ARGS)
+
+test-packages: ## Install what some tests drive (Chromium), through apt when root
+	@missing=; for package in $(TEST_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && exit 0; \
+	fi; \
+	echo "Not installed:$$missing. The tests that drive them are skipped unless they are found elsewhere."
+
+lint: $(ENVIRONMENT)/dev.stamp ## Check style and types
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+format: $(ENVIRONMENT)/dev.stamp ## Format the code and repair what can be repaired
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+lock: $(ENVIRONMENT)/dev.stamp ## Compile the lock files from pyproject.toml (ARGS=--upgrade for newer versions)
+	$(COMPILE) $(ARGS) -o requirements/runtime.txt
+	$(COMPILE) $(ARGS) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+openapi: $(ENVIRONMENT)/runtime.stamp ## Regenerate openapi.yaml from the code
+	$(PYTHON) -m service.api.openapi
+
+demo: $(ENVIRONMENT)/runtime.stamp ## Post the example networks to the running service and save their reports and filter grid
+	$(PYTHON) examples/demo.py
+
+clean: ## Remove the environment and the caches, never the data
+	rm -rf $(ENVIRONMENT) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is as new as the last install, so an up-to-date environment costs nothing.
+$(ENVIRONMENT)/runtime.stamp: requirements/runtime.txt deploy/environment
+	@deploy/environment $(ENVIRONMENT) requirements/runtime.txt
+	@touch $@
+
+# The development lock holds the same versions and more, so it brings the runtime with it.
+$(ENVIRONMENT)/dev.stamp: requirements/dev.txt requirements/runtime.txt deploy/environment
+	@deploy/environment $(ENVIRONMENT) requirements/dev.txt
+	@touch $(ENVIRONMENT)/runtime.stamp $@
