@@ -1,0 +1,1 @@
+"""Reports and arrays → bytes: pure functions that draw and write, and read nothing."""
