@@ -150,9 +150,7 @@ def recurrent(operator: core.Recurrent, inputs: Sequence[Shape], outputs: Sequen
     running: Step = Mix(0, time) if both else Accumulate(0, operator.direction == "reverse")
     states: Path = (features, running, Reshape((time, 1, batch, operator.hidden)), Expand(outputs[0]))
     last: Path = (features, Mix(0, 1), Expand(outputs[1]))
-    return [
-        [path, *(_initial(operator, output) for _ in inputs[1:])] for path, output in zip((states, last, last), outputs, strict=False)
-    ]
+    return [[path, *(_initial(operator, output) for _ in inputs[1:])] for path, output in zip((states, last, last), outputs, strict=False)]
 
 
 def _initial(operator: core.Recurrent, output: Shape) -> Path:

@@ -82,9 +82,7 @@ def _weighed(spread: Spread, weights: TapWeights | None) -> Spread:
     return replace(spread, weighted=weights is not None and spread.weighted is not False)
 
 
-def _slid(
-    spread: Spread, field: Field, step: Slide, taps: Sequence[NDArray[np.int64]], shares: NDArray[np.float64] | None
-) -> Spread:
+def _slid(spread: Spread, field: Field, step: Slide, taps: Sequence[NDArray[np.int64]], shares: NDArray[np.float64] | None) -> Spread:
     pace = field.steps[step.axis]
     if pace is None or step.taps.step is None:
         return spread

@@ -346,14 +346,14 @@ def reshape(field: Field, shape: Shape, result: Shape) -> Field:
     if 0 in shape:
         return replace(nothing(len(result)), reach=field.reach, because=field.because)
     axis = 0
-    for old, new in _segments(shape, result):
+    for old, new in segments(shape, result):
         if old != new:
             field = _split(_merge(field, axis, old), axis, new)
         axis += len(new)
     return field
 
 
-def _segments(shape: Shape, result: Shape) -> list[tuple[Shape, Shape]]:
+def segments(shape: Shape, result: Shape) -> list[tuple[Shape, Shape]]:
     """The shortest runs of axes of both shapes that hold the same number of units."""
     segments: list[tuple[Shape, Shape]] = []
     i = j = 0
@@ -380,11 +380,16 @@ def _merge(field: Field, axis: int, lengths: Shape) -> Field:
     return field
 
 
+def _first(bounds: Integers, axis: int) -> Integers:
+    """The bounds without one axis: those of its unit 0."""
+    return bounds[(slice(None),) * (axis + 1) + (0,)]
+
+
 def _merge_two(field: Field, axis: int, outer: int, inner: int) -> Field:
     for single, dropped in ((outer, axis), (inner, axis + 1)):
         if single == 1 or not field.varies(axis) and not field.varies(axis + 1):
             steps = field.steps[:dropped] + field.steps[dropped + 1 :]
-            return replace(field, bounds=field.bounds.take(0, dropped + 1), steps=steps)
+            return replace(field, bounds=_first(field.bounds, dropped), steps=steps)
     step = field.steps[axis]
     bounds = table(field, axis + 1, np.arange(inner, dtype=np.int64))
     periods = bounds.shape[axis + 1]
@@ -397,7 +402,7 @@ def _merge_two(field: Field, axis: int, outer: int, inner: int) -> Field:
 def _split(field: Field, axis: int, lengths: Shape) -> Field:
     """The field with one axis made into axes of these lengths."""
     if not lengths:
-        return replace(field, bounds=field.bounds.take(0, axis + 1), steps=field.steps[:axis] + field.steps[axis + 1 :])
+        return replace(field, bounds=_first(field.bounds, axis), steps=field.steps[:axis] + field.steps[axis + 1 :])
     length = math.prod(lengths)
     for inner in reversed(lengths[1:]):
         field = _split_two(field, axis, length, inner)

@@ -7,7 +7,9 @@ and `stride` the mean step over one period.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import math
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -46,7 +48,7 @@ def measure(field: Field, shape: Shape, length: int) -> Measure:
         size=int(wide.max()),
         min_size=int(narrow[seen].min()),
         stride=stride,
-        padding=None if axis is None or stride is None else _padding(field, axis),
+        padding=_padding(field, axis) if axis is not None and field.steps[axis] else None,
         coverage=1.0 if field.reach == "global" else _coverage(field, shape, axis, length),
         phases=tuple(int(n) for n in np.ravel(per_unit)),
     )
@@ -60,11 +62,12 @@ def _positional(field: Field, shape: Shape) -> tuple[int | None, Field, Fraction
         return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis])
     if moving:
         return None, field, None
-    listed = [axis for axis, step in enumerate(field.steps) if step is None]
+    listed = [axis for axis, extent in enumerate(field.extents) if extent > 1]
     if not listed:
         return None, field, None
     axis = max(listed, key=lambda a: _range(field.bounds, a))
-    return (axis, *_inner(field, axis, shape[axis]))
+    inner, stride = _inner(field, axis, field.extents[axis])
+    return axis, inner, stride if field.steps[axis] is None else None
 
 
 def _range(bounds: Integers, axis: int) -> int:
@@ -88,13 +91,13 @@ def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None]
 
 def _cut(field: Field, axis: int, start: int, stop: int) -> Field:
     bounds = table(field, axis, np.arange(start, max(stop, start + 1), dtype=np.int64))
-    return Field(bounds, field.steps, field.reach, field.because)
+    return replace(field, bounds=bounds, steps=(*field.steps[:axis], None, *field.steps[axis + 1 :]))
 
 
 def _padding(field: Field, axis: int) -> int | None:
     first = field.bounds[0].take(0, axis)
     lowest = int(first.min())
-    return None if lowest >= FAR // 2 or field.steps[axis] is None else -lowest
+    return None if lowest >= FAR // 2 else -lowest
 
 
 def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> float | None:
@@ -118,3 +121,38 @@ def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> floa
 def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Integers | np.int64, length: int) -> int:
     inside = np.minimum(high + moved, length - 1) - np.maximum(low + moved, 0) + 1
     return int(np.where(seen, inside, 0).clip(0).max())
+
+
+_MOST_UNITS = 16
+
+
+def inner_units(fields: tuple[Field, ...], shape: Shape) -> list[list[int | None]] | None:
+    """Units near the middle of a tensor that stand for all: one of each phase, those with the widest field first.
+
+    None along an axis that no field varies with. None instead of a list where there are too many phases.
+    """
+    ranges: list[list[int | None]] = []
+    for axis, length in enumerate(shape):
+        extents = [f.extents[axis] for f in fields if f.varies(axis)]
+        if not extents:
+            ranges.append([None])
+            continue
+        regular = all(f.steps[axis] is not None for f in fields)
+        period = min(math.lcm(*extents), length) if regular else length
+        start = (length // 2) // period * period
+        ranges.append([min(start + phase, length - 1) for phase in range(period)])
+    if math.prod(len(r) for r in ranges) > _MOST_UNITS:
+        widest = _widest(fields, shape)
+        return None if widest is None else [widest]
+    units = [list(unit) for unit in itertools.product(*ranges)]
+    return sorted(units, key=lambda unit: -math.prod(_size_at(field, unit) for field in fields))
+
+
+def _size_at(field: Field, unit: list[int | None]) -> int:
+    index = tuple((i or 0) % extent for i, extent in zip(unit, field.extents, strict=True))
+    return int(sizes(field.bounds)[0][index])
+
+
+def _widest(fields: tuple[Field, ...], shape: Shape) -> list[int | None] | None:
+    """The middle unit along every axis that the fields vary with."""
+    return [shape[axis] // 2 if any(f.varies(axis) for f in fields) else None for axis in range(len(shape))]

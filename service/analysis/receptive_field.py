@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,9 @@ import numpy as np
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
 from service.analysis.effective import Spread, TapWeights, combine, follow
 from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, sizes, table
+from service.analysis.influence import influence
 from service.analysis.layout import SpatialAxes
+from service.analysis.measures import inner_units
 from service.analysis.propagation import advance
 from service.analysis.taps import Integers
 from service.graph import Graph, Layer, Node, Shape, Tensor
@@ -26,13 +29,15 @@ from service.graph import Graph, Layer, Node, Shape, Tensor
 class View:
     """What the units of a tensor see of one input: one field for each spatial axis of that input, and the shape of the tensor.
 
-    `filled`: every pixel of every unit's box is read. `spread`: the effective field by path counts, and by weights where known.
+    `filled`: every pixel of every unit's box is read; where that is not known, `density` is the share that an inner unit reads (None: too
+    large to count). `spread`: the effective field by path counts, by weights where they are known.
     """
 
     shape: Shape
     fields: tuple[Field, ...]
     filled: bool = True
     spread: tuple[Spread, ...] = ()
+    density: float | None = 1.0
 
 
 Views = Mapping[int, View]
@@ -53,21 +58,28 @@ class Seen:
 
 def walk(graph: Graph, axes: SpatialAxes, tap_weights: Mapping[str, TapWeights] | None = None) -> Iterator[Seen]:
     """Layer by layer in topological order, what each tensor sees. `tap_weights` are by layer name."""
-    views: dict[str, Views] = {}
-    for index, tensor in enumerate(graph.inputs):
-        if index in axes and tensor.shape is not None:
-            rank, spatial = len(tensor.shape), axes[index]
-            start = tuple(identity(rank, axis) for axis in spatial)
-            views[tensor.name] = {index: View(tensor.shape, start, spread=tuple(Spread.point() for _ in spatial))}
+    views = dict(_starts(graph, axes))
     lengths = {i: tuple((graph.inputs[i].shape or ())[a] for a in spatial) for i, spatial in axes.items()}
     last = _last_uses(graph)
+    ended: dict[int, set[tuple[str, int, int]]] = {index: set() for index in axes}
+    counter = _Counter(graph, axes, ended)
     for position, layer in enumerate(graph.layers):
         weights = (tap_weights or {}).get(layer.name)
         for node in layer.nodes:
-            views.update(_carry(node, layer, views, graph.tensors, lengths, weights))
+            views.update(_carry(node, layer, views, graph.tensors, lengths, weights, ended))
+        if layer.outputs and layer.outputs[0] in views:
+            views[layer.outputs[0]] = {index: counter.counted(position, index, view) for index, view in views[layer.outputs[0]].items()}
         yield Seen(layer, tuple(views.get(name, {}) for name in layer.inputs), views.get(layer.outputs[0], {}) if layer.outputs else {})
         for name in last.get(position, ()):
             views.pop(name, None)
+
+
+def _starts(graph: Graph, axes: SpatialAxes) -> Iterator[tuple[str, Views]]:
+    """The views of the inputs: every position sees itself."""
+    for index, spatial in axes.items():
+        tensor = graph.inputs[index]
+        fields = tuple(identity(len(tensor.shape or ()), axis) for axis in spatial)
+        yield tensor.name, {index: View(tensor.shape or (), fields, spread=tuple(Spread.point() for _ in spatial))}
 
 
 def _last_uses(graph: Graph) -> dict[int, list[str]]:
@@ -90,6 +102,7 @@ def _carry(
     tensors: Mapping[str, Tensor],
     lengths: Mapping[int, Shape],
     weights: TapWeights | None,
+    ended: Mapping[int, set[tuple[str, int, int]]],
 ) -> dict[str, Views]:
     """The views of a node's outputs."""
     sources = [views.get(name, {}) for name in node.inputs]
@@ -106,9 +119,12 @@ def _carry(
         carried: dict[int, View] = {}
         for index in seen:
             traced = _Trace(layer.name, lengths[index], weights)
-            parts = [
-                traced.along(source[index], path) if index in source else None for source, path in zip(sources, route, strict=True)
-            ]
+            parts: list[View | None] = []
+            for operand, (source, path) in enumerate(zip(sources, route, strict=True)):
+                view, at = traced.along(source[index], path) if index in source else (None, None)
+                parts.append(view)
+                if at is not None:
+                    ended[index].add((node.outputs[0], operand, at))
             carried[index] = traced.meet(parts, route, [s for s in inputs if s is not None], output)
         result[name] = carried
     return result
@@ -129,13 +145,18 @@ class _Trace:
     lengths: Shape
     weights: TapWeights | None
 
-    def along(self, view: View, path: Path) -> View:
-        for step in path:
+    def along(self, view: View, path: Path) -> tuple[View, int | None]:
+        """The view at the end of a path, and the step that ended its local part, if one did."""
+        at = None
+        for position, step in enumerate(path):
+            local = sum(not field.empty for field in view.fields)
             try:
                 view = self._step(view, step)
             except TooLarge:
                 view = self._bounded(view, step)
-        return view
+            if at is None and sum(not field.empty for field in view.fields) < local:
+                at = position
+        return view, at
 
     def _step(self, view: View, step: Step) -> View:
         match step:
@@ -195,9 +216,7 @@ class _Trace:
             lengths = [shape[place.axis] for shape in inputs]
             try:
                 fields = tuple(
-                    concatenate(
-                        [nothing(len(output)) if part is None else part.fields[i] for part in parts], place.axis, lengths, output
-                    )
+                    concatenate([nothing(len(output)) if part is None else part.fields[i] for part in parts], place.axis, lengths, output)
                     for i in range(len(self.lengths))
                 )
             except TooLarge:
@@ -290,3 +309,42 @@ def _same(one: Field, two: Field, shape: Shape) -> bool:
     if one.extents == two.extents and one.steps == two.steps:
         return bool((one.bounds[:2] == two.bounds[:2]).all())
     return bool((join([one, two], shape).bounds[:2] == one.bounds[:2]).all()) if one.extents == two.extents else False
+
+
+_MOST_STEPS = 200_000
+"""Nodes that are walked backwards at the most to count pixels, over all layers."""
+
+
+class _Counter:
+    """Counts the pixels that an inner unit reads in layers whose boxes may have holes, within a bound on the work."""
+
+    def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, set[tuple[str, int, int]]]) -> None:
+        self._graph, self._axes, self._ended, self._left = graph, axes, ended, _MOST_STEPS
+
+    def counted(self, position: int, index: int, view: View) -> View:
+        """The view with its density; filled where every unit of a period turned out to read its whole box."""
+        if view.filled or all(field.empty for field in view.fields):
+            return view
+        units = inner_units(view.fields, view.shape)
+        if units is None or self._left < position * len(units):
+            return replace(view, density=None)
+        self._left -= position * len(units)
+        try:
+            shares = [self._share(position, index, view, unit) for unit in units]
+        except TooLarge:
+            return replace(view, density=None)
+        known = [share for share in shares if share is not None]
+        whole = len(known) == len(units) and min(known, default=0.0) == 1.0
+        return replace(view, density=known[0] if known else None, filled=whole)
+
+    def _share(self, position: int, index: int, view: View, unit: Sequence[int | None]) -> float | None:
+        """Pixels read by a unit / pixels of its box."""
+        tensor = self._graph.inputs[index]
+        part = influence(self._graph, position, unit, tensor.name, self._ended[index])
+        if part is None:
+            return None
+        spatial = self._axes[index]
+        others = tuple(axis for axis in range(part.counts.ndim) if axis not in spatial)
+        read = part.counts.sum(axis=others) > 0
+        held = [np.flatnonzero(read.any(axis=tuple(a for a in range(read.ndim) if a != axis))) for axis in range(read.ndim)]
+        return float(read.sum()) / math.prod(int(np.ptp(ends)) + 1 for ends in held)
