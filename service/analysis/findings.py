@@ -1,0 +1,101 @@
+"""Findings: what a reader of the report should know without having looked for it. One function for each code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from service.analysis.connectivity import weight_node
+from service.analysis.examined import Examined
+from service.analysis.layout import SpatialAxes
+from service.graph import Graph
+from service.graph import operators as core
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: a stable kebab-case `code`, the layer it concerns (None: the model), a sentence, and its figures."""
+
+    code: str
+    severity: Severity
+    layer: str | None
+    message: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"code": self.code, "severity": self.severity, "layer": self.layer, "message": self.message, "data": dict(self.data)}
+
+
+def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """All findings, in the order of the layers, those about the model first."""
+    found = [Finding(code, "warning", layer, message) for code, layer, message in graph.notes]
+    found += tied_weights(ties)
+    for one in examined:
+        for check in LAYER_CHECKS:
+            found += check(one)
+    return found
+
+
+def tied_weights(ties: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """One stored tensor that several layers use."""
+    for stored, layers in ties.items():
+        message = f"{len(layers)} layers use the stored tensor {stored}; it is counted once in parameters.stored"
+        yield Finding("tied-weights", "info", layers[0], message, {"tensor": stored, "layers": list(layers)})
+
+
+def gridding(one: Examined) -> Iterator[Finding]:
+    """Pixels inside the receptive field's box that are not read (Yu, Koltun and Funkhouser 2017, gridding artifacts of dilation)."""
+    view = one.view
+    if view is not None and view.density is not None and view.density < 1 and weight_node(one.layer) is not None:
+        message = f"an inner unit reads {view.density:.1%} of the pixels in its box"
+        yield Finding("gridding", "info", one.layer.name, message, {"density": view.density})
+
+
+def pixels_never_read(one: Examined) -> Iterator[Finding]:
+    """A stride that steps over units: no tap of the window ever falls on them."""
+    for node in one.layer.nodes:
+        operator = node.operator
+        if not isinstance(operator, core.Window) or isinstance(operator, core.TransposedConvolution):
+            continue
+        skipped = []
+        for kernel, stride, dilation in zip(operator.kernel, operator.strides, operator.dilations, strict=True):
+            read = {k * dilation % stride for k in range(min(kernel, stride))}
+            skipped.append(1 - len(read) / stride)
+        if any(skipped):
+            message = f"the window of {operator.kernel} at stride {operator.strides} never reads some units of its input"
+            yield Finding("pixels-never-read", "warning", one.layer.name, message, {"skipped": skipped})
+
+
+def checkerboard(one: Examined) -> Iterator[Finding]:
+    """A transposed convolution whose kernel is no multiple of its stride overlaps unevenly (Odena, Dumoulin and Olah, Distill 2016)."""
+    node = weight_node(one.layer)
+    if node is None or not isinstance(node.operator, core.TransposedConvolution):
+        return
+    kernel, strides = node.operator.kernel, node.operator.strides
+    if any(k % s for k, s in zip(kernel, strides, strict=True)):
+        message = f"kernel {kernel} is no multiple of stride {strides}: neighbouring outputs are fed by different numbers of taps"
+        yield Finding("checkerboard", "warning", one.layer.name, message, {"kernel": list(kernel), "strides": list(strides)})
+
+
+def mostly_padding(one: Examined) -> Iterator[Finding]:
+    """Half or more of the taps fall on padding."""
+    counts = one.counts
+    if counts is not None and counts.padded and 2 * counts.exact <= counts.padded:
+        share = 1 - counts.exact / counts.padded
+        message = f"{share:.1%} of the taps fall on padding"
+        yield Finding("mostly-padding", "warning", one.layer.name, message, {"share": share})
+
+
+def dead_filters(one: Examined) -> Iterator[Finding]:
+    """Filters all of whose weights are zero."""
+    known = one.statistics
+    if known is not None and known.dead_filters:
+        message = f"{len(known.dead_filters)} of {known.filters} filters have no weight other than zero"
+        yield Finding("dead-filters", "warning", one.layer.name, message, {"filters": list(known.dead_filters[:256])})
+
+
+LAYER_CHECKS = (gridding, pixels_never_read, checkerboard, mostly_padding, dead_filters)

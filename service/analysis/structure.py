@@ -1,0 +1,37 @@
+"""What follows from the structure of a graph alone: its batch, its first layers, its ties."""
+
+from __future__ import annotations
+
+from service.analysis.connectivity import weight_node
+from service.graph import Graph, Layer
+from service.graph import operators as core
+
+
+def common_batch(graph: Graph) -> int:
+    """The fixed batch that is the leading axis of every input of more than one axis, else 1."""
+    leading = {tensor.shape[0] for tensor in graph.inputs if tensor.shape is not None and len(tensor.shape) > 1}
+    return leading.pop() if len(leading) == 1 else 1
+
+
+def first_layers(graph: Graph) -> list[Layer]:
+    """The convolutions that read an input with no weight layer in between: through casts, transposes, normalisation, quantisation."""
+    raw = {tensor.name for tensor in graph.inputs}
+    first = []
+    for layer in graph.layers:
+        if any(name in raw for name in layer.inputs):
+            node = weight_node(layer)
+            if node is None:
+                raw.update(layer.outputs)
+            elif isinstance(node.operator, core.Convolution):
+                first.append(layer)
+    return first
+
+
+def tied(graph: Graph) -> dict[str, list[str]]:
+    """For every stored tensor that several layers use, their names."""
+    users: dict[str, list[str]] = {}
+    for layer in graph.layers:
+        for weight in (*layer.kernel, *layer.bias, *layer.other):
+            if layer.name not in users.setdefault(weight.stored, []):
+                users[weight.stored].append(layer.name)
+    return {stored: names for stored, names in users.items() if len(names) > 1}
