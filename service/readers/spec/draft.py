@@ -1,0 +1,193 @@
+"""A layer of a spec on its way to core operators: its fields, its input tensors, and the nodes and weights made so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from service.graph.network import Kind, Layer, Node, Tensor, Weight
+from service.graph.operators import Elementwise, Operator, Shape, ShapeError
+from service.readers.spec.values import nested_array
+
+MAX_UNITS = 2**40
+"""The largest number of units in a tensor, and of weights in a layer. Every count made of two of them still has an exact meaning."""
+
+
+class Refusal(ValueError):
+    """A layer cannot be what its fields say. `field` is where in the layer ("kernel", "inputs/1"; "" for the layer itself)."""
+
+    def __init__(self, field: str, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field, self.code, self.detail = field, code, detail
+
+
+class Names:
+    """The names in use, and new ones for what the spec does not name."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken = set(taken)
+
+    def fresh(self, name: str) -> str:
+        """`name`, with marks behind it if it is taken."""
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return name
+
+
+@dataclass
+class Part:
+    """One layer of the graph under construction; a spec layer that the graph knows as several (attention) has several parts."""
+
+    name: str
+    kind: Kind
+    nodes: list[Node] = field(default_factory=list)
+    kernel: list[Weight] = field(default_factory=list)
+    bias: list[Weight] = field(default_factory=list)
+    other: list[Weight] = field(default_factory=list)
+
+    def layer(self, op: str) -> Layer:
+        """The finished layer: it reads what its nodes read and do not make, and gives what its last node gives."""
+        made = {name for node in self.nodes for name in node.outputs}
+        read = dict.fromkeys(name for node in self.nodes for name in node.inputs if name not in made)
+        weights = tuple(self.kernel), tuple(self.bias), tuple(self.other)
+        return Layer(self.name, op, self.kind, tuple(read), self.nodes[-1].outputs[-1:], tuple(self.nodes), *weights)
+
+
+class Values(Protocol):
+    """Takes the values of a weight that the spec states."""
+
+    def __call__(self, stored: str, array: np.ndarray) -> None: ...
+
+
+class Draft:
+    """What a rule works with. Tensors have the batch axis in front, the spec's fields do not."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        fields: Mapping[str, Any],
+        inputs: tuple[Tensor, ...],
+        names: Names,
+        keep: Values,
+        shared: Mapping[str, Weight] | None = None,
+    ) -> None:
+        self.name, self.fields, self.inputs = name, fields, inputs
+        self.parts = [Part(name, kind)]
+        self.tensors: dict[str, Tensor] = {}
+        self.weights: dict[str, Weight] = {}
+        self.notes: list[tuple[str, str | None, str]] = []
+        self._names, self._keep, self._shared, self._tied = names, keep, shared, False
+
+    @property
+    def input(self) -> Tensor:
+        """The input of a layer with one."""
+        return self.inputs[0]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the (first) input, with the batch axis."""
+        return shape_of(self.inputs[0])
+
+    def begin(self, suffix: str, kind: Kind) -> None:
+        """From here on, nodes and weights belong to a layer of their own; without a suffix to the layer itself."""
+        part = Part(self._names.fresh(f"{self.name}/{suffix}") if suffix else self.name, kind)
+        if self.parts[-1].nodes:
+            self.parts.append(part)
+        else:
+            self.parts[-1] = part
+
+    def apply(self, operator: Operator, *inputs: Tensor, results: int = 1) -> Tensor:
+        """A node; the last of its first `results` outputs."""
+        try:
+            shapes = operator.shapes(*(shape_of(tensor) for tensor in inputs))[:results]
+        except ShapeError as error:
+            raise Refusal("", "shape-mismatch", str(error)) from error
+        part = self.parts[-1]
+        made = [Tensor(self._names.fresh(f"{part.name}/{len(part.nodes)}"), shape) for shape in shapes]
+        for tensor in made:
+            check_size(shape_of(tensor))
+            self.tensors[tensor.name] = tensor
+        part.nodes.append(Node(operator, tuple(t.name for t in inputs), tuple(t.name for t in made)))
+        return made[-1]
+
+    def kernel(self, shape: Shape, count: int | None = None, role: str = "kernel") -> None:
+        """The layer's weights, with the values of the field `weights` if it has them."""
+        self.parts[-1].kernel.append(self._weight(role, shape, count))
+
+    def bias(self, shape: Shape, role: str = "bias") -> None:
+        """The layer's biases."""
+        self.parts[-1].bias.append(self._weight(role, shape))
+
+    def other(self, role: str, shape: Shape) -> None:
+        """Parameters that are no connections."""
+        self.parts[-1].other.append(self._weight(role, shape))
+
+    def _weight(self, role: str, shape: Shape, count: int | None = None) -> Weight:
+        count = math.prod(shape) if count is None else count
+        if count > MAX_UNITS:
+            raise Refusal("", "too-large", f"the layer would have {count:,} weights; {MAX_UNITS:,} are the most")
+        weight = Weight(f"{self.name}.{role}", shape, count if self.fields.get("trainable", True) else 0, "float32")
+        partner = self._shared.get(role) if self._shared is not None else None
+        if partner is not None and (partner.shape == shape or (len(shape) == 2 and partner.shape == shape[::-1])):
+            weight, self._tied = replace(partner, shape=shape), True
+        elif role.endswith("kernel") and partner is not None:
+            raise Refusal("share_with", "shape-mismatch", f"its weights are {partner.shape}, this layer needs {shape}")
+        self.weights[role] = weight
+        return weight
+
+    def values(self, shape: Shape, table: tuple[tuple[int, ...], ...] | None = None) -> None:
+        """Keep the field `weights`, nested lists of this shape, as the values of the kernel."""
+        values = self.fields.get("weights")
+        if values is None:
+            return
+        if self._shared is not None:
+            raise Refusal("weights", "conflict", "a layer that shares the weights of another has none of its own")
+        try:
+            self._keep(self.weights["kernel"].stored, nested_array(values, shape, table))
+        except ValueError as error:
+            raise Refusal("weights", "wrong-shape", str(error)) from error
+
+    def note(self, code: str, message: str) -> None:
+        """Something that the report should say about this layer."""
+        self.notes.append((code, self.name, message))
+
+    def finish(self, output: Tensor, op: str) -> tuple[list[Layer], list[Tensor], Tensor]:
+        """The layers and the tensors made, the output renamed to the layer's name."""
+        if self._shared is not None and not self._tied:
+            raise Refusal("share_with", "nothing-to-share", "the two layers have no weights of the same shape")
+        if output.name not in self.tensors:
+            output = self.apply(Elementwise("Identity"), output)
+        inner, output = output.name, replace(output, name=self.name)
+        del self.tensors[inner]
+        for part in self.parts:
+            part.nodes = [_renamed(node, inner, self.name) for node in part.nodes]
+        return [part.layer(op) for part in self.parts], [*self.tensors.values(), output], output
+
+
+Rule = Callable[[Draft], Tensor]
+
+
+def _renamed(node: Node, old: str, new: str) -> Node:
+    def swap(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in names)
+
+    return replace(node, inputs=swap(node.inputs), outputs=swap(node.outputs))
+
+
+def shape_of(tensor: Tensor) -> Shape:
+    """The shape of a tensor of a spec, which is always known."""
+    if tensor.shape is None:
+        raise AssertionError(f"{tensor.name} has no shape")
+    return tensor.shape
+
+
+def check_size(shape: Shape) -> None:
+    """Refusal `too-large` for a tensor of too many units."""
+    if math.prod(shape) > MAX_UNITS:
+        raise Refusal("", "too-large", f"the result {shape[1:]} would have more than {MAX_UNITS:,} units")

@@ -1,0 +1,223 @@
+"""A JSON layer spec becomes a graph: names are resolved, repeats expanded, and every layer lowered by the rule of its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from service.graph.network import Graph, Layer, Tensor, Weight
+from service.graph.operators import Embedding
+from service.options import Options
+from service.readers.errors import Detail, ReadError
+from service.readers.spec.draft import Draft, Names, Refusal, check_size, shape_of
+from service.readers.spec.rules import TYPES, LayerType
+from service.readers.spec.schema import invalid_spec, load_document
+from service.readers.spec.values import InlineWeights
+
+
+@dataclass
+class Reading:
+    """The state of one reading. A name maps to None where its layer was refused: what reads it is skipped without another error.
+
+    `places` says which entry of the document a layer's name stands at.
+    """
+
+    names: Names
+    places: Mapping[str, int]
+    tensors: dict[str, Tensor | None] = field(default_factory=dict)
+    every: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, Mapping[str, Weight]] = field(default_factory=dict)
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    layers: list[Layer] = field(default_factory=list)
+    notes: list[tuple[str, str | None, str]] = field(default_factory=list)
+    errors: list[Detail] = field(default_factory=list)
+
+    def keep(self, stored: str, array: np.ndarray) -> None:
+        """Keep the values of a stored weight."""
+        self.values[stored] = array
+
+    def refuse(self, pointer: str, code: str, detail: str) -> None:
+        """Note what is wrong at a place of the document."""
+        self.errors.append(Detail(pointer, detail, code))
+
+    def known(self, name: str, index: int, pointer: str) -> bool:
+        """Whether the name is an input or a layer before entry `index`; an error otherwise."""
+        if name in self.tensors:
+            return True
+        place = self.places.get(name)
+        if place is None:
+            self.refuse(pointer, "unknown-layer", f"there is no layer or input of the name {name!r}")
+        elif place == index:
+            self.refuse(pointer, "self-reference", f"{name!r} cannot read itself")
+        else:
+            self.refuse(pointer, "forward-reference", f"{name!r} comes later; a layer reads what stands before it")
+        return False
+
+
+def graph_of(document: Any, options: Options, standin: int) -> tuple[Graph, InlineWeights]:
+    """The graph of a parsed spec, and its inline weights. An open input axis that the options do not fix has `standin` units.
+
+    ReadError `invalid-spec` with a JSON pointer for every wrong place, `input-shape` where the options do not fit.
+    """
+    spec = load_document(document)
+    inputs = spec["inputs"] if "inputs" in spec else (spec["input"],)
+    names = [layer.get("name", f"{layer['type']}_{index}") for index, layer in enumerate(spec["layers"])]
+    copies = [_copy_names(name, layer["repeat"]) for name, layer in zip(names, spec["layers"], strict=True)]
+    places = {name: index for index, own in enumerate(copies) for name in (names[index], *own)}
+    reading = Reading(Names({*places, *(entry["name"] for entry in inputs)}), places)
+    symbolic = _read_inputs(reading, inputs, "inputs" in spec, options, standin)
+    _check_names(reading, names, copies)
+    before = inputs[0]["name"] if len(inputs) == 1 else None
+    for index, fields in enumerate(spec["layers"]):
+        _read_layer(reading, index, fields, copies[index], before)
+        before = names[index]
+        reading.tensors.setdefault(before, reading.tensors[copies[index][-1]])
+        reading.weights.setdefault(before, reading.weights.get(copies[index][-1], {}))
+    outputs = _outputs(reading, spec, [own[-1] for own in copies])
+    if reading.errors:
+        raise invalid_spec(reading.errors)
+    return _graph(reading, spec, inputs, outputs, symbolic), InlineWeights(reading.values)
+
+
+def _copy_names(name: str, repeat: int) -> tuple[str, ...]:
+    """The names of the copies of a repeated layer: name_1 to name_n; a layer that is not repeated keeps its name."""
+    return (name,) if repeat == 1 else tuple(f"{name}_{number}" for number in range(1, repeat + 1))
+
+
+def _read_inputs(
+    reading: Reading, inputs: Sequence[Mapping[str, Any]], listed: bool, options: Options, standin: int
+) -> frozenset[tuple[str, int]]:
+    """The input tensors; the (name, axis) of those lengths that are stand-ins."""
+    symbolic: set[tuple[str, int]] = set()
+    names = {entry["name"] for entry in inputs}
+    for name in options.input_shapes:
+        if name not in names and (name or len(inputs) > 1):
+            raise ReadError("invalid", "input-shape", f"the spec has no input {name[:100]!r}; it has {', '.join(sorted(names))[:500]}")
+    for index, entry in enumerate(inputs):
+        name, shape = entry["name"], entry["shape"]
+        pointer = f"/inputs/{index}" if listed else "/input"
+        if name in reading.tensors:
+            reading.refuse(f"{pointer}/name", "duplicate-name", f"there are two inputs of the name {name!r}")
+        fixed = options.input_shapes.get(name, options.input_shapes.get("") if len(inputs) == 1 else None)
+        chosen = shape if fixed is None else _fixed(name, shape, fixed)
+        symbolic.update((name, axis) for axis, length in enumerate(chosen, start=1) if length is None)
+        tensor = Tensor(name, (1, *(standin if length is None else length for length in chosen)))
+        try:
+            check_size(shape_of(tensor))
+        except Refusal as refusal:
+            reading.refuse(f"{pointer}/shape", refusal.code, refusal.detail)
+        reading.tensors[name] = reading.every[name] = tensor
+    return frozenset(symbolic)
+
+
+def _fixed(name: str, shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The shape with its open lengths taken from the options, whose shapes may have the batch axis in front."""
+    lengths = wanted[1:] if len(wanted) == len(shape) + 1 else wanted
+    agrees = len(lengths) == len(shape) and all(a in (None, b) and b > 0 for a, b in zip(shape, lengths, strict=True))
+    if not agrees:
+        open_shape = ", ".join("?" if n is None else str(n) for n in shape)
+        raise ReadError("invalid", "input-shape", f"input {name!r} is ({open_shape}) without the batch; {tuple(wanted)} does not fit")
+    return lengths
+
+
+def _check_names(reading: Reading, names: Sequence[str], copies: Sequence[tuple[str, ...]]) -> None:
+    seen = set(reading.tensors)
+    for index, (name, own) in enumerate(zip(names, copies, strict=True)):
+        for used in dict.fromkeys((name, *own)):
+            if used in seen:
+                reading.refuse(f"/layers/{index}/name", "duplicate-name", f"the name {used!r} is taken")
+                break
+        seen.update((name, *own))
+
+
+def _read_layer(reading: Reading, index: int, fields: Mapping[str, Any], copies: tuple[str, ...], before: str | None) -> None:
+    """Lower one entry of the document and its copies; whatever is wrong becomes an error, and its name then has no tensor."""
+    pointer, kind = f"/layers/{index}", TYPES[fields["type"]]
+    inputs = _inputs(reading, index, fields, before)
+    if inputs is not None and kind.joins and len(copies) > 1:
+        reading.refuse(f"{pointer}/repeat", "conflict", f"{fields['type']} has several inputs and cannot follow itself")
+        inputs = None
+    shared = None
+    if "share_with" in fields and reading.known(fields["share_with"], index, f"{pointer}/share_with"):
+        shared = reading.weights.get(fields["share_with"], {})
+        if reading.tensors[fields["share_with"]] is None:
+            inputs = None
+    for name in copies:
+        output = None
+        if inputs is not None:
+            draft = Draft(name, kind.kind, fields, inputs, reading.names, reading.keep, shared)
+            output = _lower(reading, pointer, draft, kind)
+            inputs = None if output is None else (output,)
+        reading.tensors[name] = output
+
+
+def _lower(reading: Reading, pointer: str, draft: Draft, kind: LayerType) -> Tensor | None:
+    try:
+        layers, tensors, output = draft.finish(kind.rule(draft), draft.fields["type"])
+    except Refusal as refusal:
+        reading.refuse(f"{pointer}/{refusal.field}" if refusal.field else pointer, refusal.code, refusal.detail)
+        return None
+    reading.layers += layers
+    reading.notes += draft.notes
+    reading.every.update((tensor.name, tensor) for tensor in tensors)
+    reading.weights[draft.name] = draft.weights
+    return output
+
+
+def _inputs(reading: Reading, index: int, fields: Mapping[str, Any], before: str | None) -> tuple[Tensor, ...] | None:
+    """The input tensors of a layer; None where one is missing, which is an error unless it was one already."""
+    pointer, joins = f"/layers/{index}/inputs", TYPES[fields["type"]].joins
+    if "inputs" not in fields and (before is None or joins):
+        message = f"{fields['type']} joins two tensors or more" if joins else "of several inputs the first layer must name its own"
+        reading.refuse(pointer, "required", message)
+        return None
+    named = fields.get("inputs", (before,))
+    if (len(named) < 2) if joins else (len(named) != 1):
+        wanted = "two inputs or more" if joins else "one input"
+        reading.refuse(pointer, "wrong-length", f"{fields['type']} takes {wanted}, not {len(named)}")
+        return None
+    known = [reading.known(name, index, f"{pointer}/{place}") for place, name in enumerate(named)]
+    tensors = [reading.tensors[name] for name in named] if all(known) else [None]
+    found = tuple(tensor for tensor in tensors if tensor is not None)
+    return found if len(found) == len(named) else None
+
+
+def _outputs(reading: Reading, spec: Mapping[str, Any], last: Sequence[str]) -> tuple[str, ...]:
+    """The outputs that the spec names, else every layer that no other reads."""
+    if "outputs" not in spec:
+        read = {name for layer in reading.layers for name in layer.inputs}
+        return tuple(name for name in last if name not in read)
+    outputs = []
+    for place, name in enumerate(spec["outputs"]):
+        if reading.known(name, len(last), f"/outputs/{place}"):
+            tensor = reading.tensors[name]
+            outputs.append(tensor.name if tensor else name)
+    return tuple(dict.fromkeys(outputs))
+
+
+def _graph(
+    reading: Reading,
+    spec: Mapping[str, Any],
+    inputs: Sequence[Mapping[str, Any]],
+    outputs: tuple[str, ...],
+    symbolic: frozenset[tuple[str, int]],
+) -> Graph:
+    """The graph of what was read without an error. What an embedding reads are indices."""
+    nodes = [node for layer in reading.layers for node in layer.nodes]
+    indices = {name for node in nodes if isinstance(node.operator, Embedding) for name in node.inputs}
+    for name in indices:
+        reading.every[name] = replace(reading.every[name], dtype="int64")
+    stored = {weight.stored: weight for layer in reading.layers for weight in (*layer.kernel, *layer.bias, *layer.other)}
+    return Graph(
+        name=spec.get("name", ""),
+        inputs=tuple(reading.every[entry["name"]] for entry in inputs),
+        outputs=outputs,
+        layers=tuple(reading.layers),
+        tensors=reading.every,
+        stored=tuple(stored.values()),
+        symbolic=symbolic,
+        notes=tuple(reading.notes),
+    )

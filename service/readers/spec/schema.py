@@ -1,0 +1,118 @@
+"""The marshmallow schema of the whole spec, and its errors as JSON pointers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from marshmallow import ValidationError, validates_schema
+
+from service.readers.errors import Detail, ReadError
+from service.readers.spec.fields import MAX_RANK, REQUIRED, ListOf, Name, Strict, Text, Whole
+from service.readers.spec.layers import MAX_LAYERS, SCHEMAS, SpecSchema
+
+MAX_ERRORS = 100
+MAX_POINTER_TOKEN = 300
+
+
+class AnyLayer(Strict):
+    """An object whose `type` names the schema of its other fields."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValidationError("not-an-object: must be an object")
+        schema = SCHEMAS.get(name) if isinstance(name := value.get("type"), str) else None
+        if "type" not in value:
+            raise ValidationError({"type": [REQUIRED]})
+        if schema is None:
+            raise ValidationError({"type": [f"unknown-type: there is no such type; there are {', '.join(SCHEMAS)}"]})
+        return schema.load(value)
+
+
+class Layers(ListOf):
+    """The layers, at most 10,000 of them after every `repeat`, which are counted before any is made."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[Any, ...]:
+        if isinstance(value, list) and len(value) > MAX_LAYERS:
+            raise ValidationError(f"too-many-layers: a spec may have {MAX_LAYERS:,} layers, this one has {len(value):,}")
+        layers = super()._deserialize(value)
+        total = 0
+        for index, layer in enumerate(layers):
+            total += layer["repeat"]
+            if total > MAX_LAYERS:
+                message = f"too-many-layers: a spec may have {MAX_LAYERS:,} layers, counting every repeat"
+                raise ValidationError({index: {"repeat": [message]}})
+        return layers
+
+
+class Input(SpecSchema):
+    """An input: its shape is without the batch, and a null length is open."""
+
+    name = Name(load_default="input")
+    description = Text()
+    shape = ListOf(Whole(allow_none=True), maximum=MAX_RANK, required=True)
+
+
+class InputObject(Strict):
+    """One input as an object."""
+
+    def __init__(self, named: bool, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.named = named
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if self.named and isinstance(value, dict) and "name" not in value:
+            raise ValidationError({"name": [REQUIRED]})
+        return Input().load(value)
+
+
+class Document(SpecSchema):
+    """The whole spec."""
+
+    receptive = Whole(1, 1, required=True)
+    name = Name()
+    description = Text()
+    input = InputObject(named=False)
+    inputs = ListOf(InputObject(named=True), maximum=100)
+    outputs = ListOf(Name(), maximum=MAX_LAYERS)
+    layers = Layers(AnyLayer(), required=True)
+
+    @validates_schema
+    def _one_of(self, data: Mapping[str, Any], **_: Any) -> None:
+        if ("input" in data) == ("inputs" in data):
+            raise ValidationError({"inputs": ["required: exactly one of input and inputs is required"]})
+
+
+_DOCUMENT = Document()
+
+
+def load_document(value: Any) -> dict[str, Any]:
+    """The fields of a spec with their defaults; ReadError `invalid-spec` with every wrong place otherwise."""
+    try:
+        document: dict[str, Any] = _DOCUMENT.load(value)
+    except ValidationError as error:
+        raise invalid_spec(details(error.messages)) from error
+    return document
+
+
+def invalid_spec(errors: Iterable[Detail]) -> ReadError:
+    """The ReadError for wrong places in a spec: the first hundred of them."""
+    found = [detail for _, detail in zip(range(MAX_ERRORS), errors, strict=False)]
+    more = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
+    return ReadError("invalid", "invalid-spec", f"{found[0].pointer or 'the document'}: {found[0].detail}{more}", found)
+
+
+def details(messages: Any, pointer: str = "") -> Iterator[Detail]:
+    """Marshmallow's nested messages as JSON pointers, each with its code."""
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            yield from details(inner, pointer if key == "_schema" else f"{pointer}/{escape(str(key))}")
+    else:
+        for message in [messages] if isinstance(messages, str) else messages:
+            code, _, text = message.partition(": ")
+            yield Detail(pointer, text, code)
+
+
+def escape(token: str) -> str:
+    """A reference token of a JSON pointer (RFC 6901), cut to a bounded length."""
+    return token[:MAX_POINTER_TOKEN].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,198 @@
+"""Layers that act unit by unit, along one axis, or join: dense, activation, normalisation, add, concat."""
+
+from __future__ import annotations
+
+from service.graph.network import Tensor
+from service.graph.operators import (
+    Concatenation,
+    Dense,
+    Elementwise,
+    Mixing,
+    Neighbourhood,
+    Reshaping,
+    Shape,
+    ShapeError,
+    Transposing,
+    broadcast,
+)
+from service.readers.spec.draft import Draft, Refusal, shape_of
+
+FUNCTIONS = {
+    "relu": "Relu",
+    "relu6": "Clip",
+    "leaky_relu": "LeakyRelu",
+    "prelu": "PRelu",
+    "elu": "Elu",
+    "selu": "Selu",
+    "celu": "Celu",
+    "gelu": "Gelu",
+    "silu": "Swish",
+    "swish": "Swish",
+    "mish": "Mish",
+    "exponential": "Exp",
+    "sigmoid": "Sigmoid",
+    "hard_sigmoid": "HardSigmoid",
+    "hard_swish": "HardSwish",
+    "tanh": "Tanh",
+    "hard_tanh": "Clip",
+    "softplus": "Softplus",
+    "softsign": "Softsign",
+    "linear": "Identity",
+    "softmax": "Softmax",
+    "log_softmax": "LogSoftmax",
+}
+"""The activations of a spec and the ONNX operators that compute them."""
+
+
+def tensor_axis(draft: Draft, name: str, axis: int) -> int:
+    """An axis of the spec (from 0 without the batch, or from the end) as an axis of the tensor."""
+    rank = len(draft.shape) - 1
+    if not -rank <= axis < rank:
+        raise Refusal(name, "out-of-range", f"the input has axes 0 to {rank - 1}, not {axis}")
+    return 1 + axis % rank
+
+
+def dense(draft: Draft) -> Tensor:
+    """A matrix along one axis.
+
+    Without `axis` it is the last one of (features) or (positions, features); trailing axes of length 1 are dropped before, so that a
+    dense layer may follow a global pool. A feature map of more axes needs a `flatten` before, or an `axis`.
+    """
+    value = _dense_input(draft)
+    shape = shape_of(value)
+    axis = len(shape) - 1 if draft.fields.get("axis") is None else tensor_axis(draft, "axis", draft.fields["axis"])
+    order = (*(i for i in range(len(shape)) if i != axis), axis)
+    moved = value if axis == len(shape) - 1 else draft.apply(Transposing(order), value)
+    units, ties = draft.fields["units"], _ties(draft, shape[axis])
+    output = draft.apply(Dense(units, ties), moved)
+    weights = (len(ties) if ties else shape[axis], units)
+    draft.kernel(weights)
+    draft.values(weights)
+    if draft.fields["bias"]:
+        draft.bias((units,))
+    back = tuple(order.index(i) for i in range(len(shape)))
+    return output if moved is value else draft.apply(Transposing(back), output)
+
+
+def _dense_input(draft: Draft) -> Tensor:
+    shape = draft.shape
+    if draft.fields.get("axis") is not None:
+        return draft.input
+    kept = len(shape)
+    while kept > 2 and shape[kept - 1] == 1:
+        kept -= 1
+    if kept > 3:
+        message = f"the input {shape[1:]} has several axes: put a flatten layer before, or name the axis that the layer acts on"
+        raise Refusal("", "needs-flatten", message)
+    if kept == 3:
+        positions = f"{shape[1]} leading positions of {shape[2]} values"
+        draft.note("dense-over-positions", f"the layer acts on the last axis: {positions}; a flatten layer before would join them")
+    return draft.input if kept == len(shape) else draft.apply(Reshaping(shape[:kept]), draft.input)
+
+
+def _ties(draft: Draft, inputs: int) -> tuple[tuple[int, ...], ...] | None:
+    ties: tuple[tuple[int, ...], ...] | None = draft.fields.get("tie")
+    if ties is None:
+        return None
+    members = [index for group in ties for index in group]
+    if len(set(members)) < len(members):
+        raise Refusal("tie", "duplicate", "an input stands in more than one place")
+    if max(members) >= inputs:
+        raise Refusal("tie", "out-of-range", f"the layer has inputs 0 to {inputs - 1}, not {max(members)}")
+    if len(members) < inputs:
+        missing = min(set(range(inputs)) - set(members))
+        raise Refusal("tie", "incomplete", f"input {missing} is in no group")
+    return ties
+
+
+def activation(draft: Draft) -> Tensor:
+    """A function of each unit, or a softmax along an axis."""
+    name, axis = draft.fields["function"], draft.fields.get("axis")
+    function = FUNCTIONS[name]
+    if "softmax" in name:
+        return draft.apply(Mixing((tensor_axis(draft, "axis", 0 if axis is None else axis),), function), draft.input)
+    if axis is not None:
+        raise Refusal("axis", "conflict", f"{name} acts on every unit alone and has no axis")
+    if name == "prelu":
+        draft.other("slope", (draft.shape[1],))
+    return draft.apply(Elementwise(function), draft.input)
+
+
+def dropout(draft: Draft) -> Tensor:
+    """The identity at inference."""
+    return draft.apply(Elementwise("Dropout"), draft.input)
+
+
+def batch_norm(draft: Draft) -> Tensor:
+    """An affine function of each channel: its mean and variance are stored, and a scale and a shift if `affine`."""
+    _affine(draft, draft.shape[1:2])
+    for role in ("mean", "variance"):
+        draft.other(role, draft.shape[1:2])
+    return draft.apply(Elementwise("BatchNormalization"), draft.input)
+
+
+def layer_norm(draft: Draft) -> Tensor:
+    """Normalisation over `axes`, by default the channels at each place."""
+    named = draft.fields.get("axes", (0,))
+    axes = tuple(sorted({tensor_axis(draft, "axes", axis) for axis in named}))
+    if len(axes) < len(named):
+        raise Refusal("axes", "duplicate", "an axis stands there twice")
+    _affine(draft, tuple(draft.shape[axis] for axis in axes))
+    return draft.apply(Mixing(axes, "LayerNormalization"), draft.input)
+
+
+def group_norm(draft: Draft) -> Tensor:
+    """Normalisation over all places and the channels of a group (Wu and He 2018)."""
+    shape, groups = draft.shape, draft.fields["groups"]
+    if shape[1] % groups:
+        raise Refusal("groups", "not-divisible", f"{groups} groups do not divide {shape[1]} channels")
+    _affine(draft, shape[1:2])
+    split = draft.apply(Reshaping((shape[0], groups, shape[1] // groups, *shape[2:])), draft.input)
+    mixed = draft.apply(Mixing(tuple(range(2, len(shape) + 1)), "GroupNormalization"), split)
+    return draft.apply(Reshaping(shape), mixed)
+
+
+def local_response_norm(draft: Draft) -> Tensor:
+    """Each unit is divided by the squares of `size` neighbours across the maps (Krizhevsky 2012)."""
+    size = draft.fields["size"]
+    return draft.apply(Neighbourhood(1, (size - 1) // 2, size // 2), draft.input)
+
+
+def _affine(draft: Draft, shape: Shape) -> None:
+    if draft.fields["affine"]:
+        draft.other("scale", shape)
+        draft.other("shift", shape)
+
+
+def add(draft: Draft) -> Tensor:
+    """The sum of two or more tensors."""
+    return _join(draft, "Add")
+
+
+def multiply(draft: Draft) -> Tensor:
+    """The product of two or more tensors, unit by unit."""
+    return _join(draft, "Mul")
+
+
+def _join(draft: Draft, function: str) -> Tensor:
+    """Axes of length 1 are repeated; the ranks must agree, because the channel is always the first axis."""
+    result = draft.shape
+    for place, tensor in enumerate(draft.inputs):
+        shape = shape_of(tensor)
+        if len(shape) != len(result):
+            raise Refusal(f"inputs/{place}", "wrong-rank", f"{shape[1:]} and {result[1:]} have different ranks")
+        try:
+            result = broadcast(result, shape)
+        except ShapeError as error:
+            raise Refusal(f"inputs/{place}", "shape-mismatch", f"{shape[1:]} does not fit {result[1:]}") from error
+    return draft.apply(Elementwise(function), *draft.inputs)
+
+
+def concat(draft: Draft) -> Tensor:
+    """The tensors one after the other."""
+    axis, first = tensor_axis(draft, "axis", draft.fields["axis"]), draft.shape
+    for place, tensor in enumerate(draft.inputs):
+        shape = shape_of(tensor)
+        if len(shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != axis):
+            raise Refusal(f"inputs/{place}", "shape-mismatch", f"{shape[1:]} cannot stand beside {first[1:]} along axis {axis - 1}")
+    return draft.apply(Concatenation(axis), *draft.inputs)

@@ -1,0 +1,222 @@
+"""Layers that slide a window: convolutions, pooling, subsampling."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from service.graph.network import Tensor
+from service.graph.operators import (
+    Convolution,
+    LocallyConnected,
+    Pads,
+    Pooling,
+    Reduction,
+    Shape,
+    Subsampling,
+    TransposedConvolution,
+    Window,
+    window_length,
+)
+from service.readers.spec.draft import Draft, Refusal
+
+_MAX_LOCAL_STEPS = 10**6
+
+
+def spatial(draft: Draft) -> Shape:
+    """The spatial axes of the input (channels, *spatial): one, two or three of them."""
+    axes = draft.shape[2:]
+    if not 1 <= len(axes) <= 3:
+        raise Refusal("", "wrong-rank", f"the input must be (channels, *spatial) with 1 to 3 spatial axes, it is {draft.shape[1:]}")
+    return axes
+
+
+def per_axis(draft: Draft, name: str, rank: int) -> tuple[Any, ...]:
+    """A geometry field with one entry for each spatial axis."""
+    value = draft.fields[name]
+    if not isinstance(value, tuple):
+        return (value,) * rank
+    if len(value) != rank:
+        raise Refusal(name, "wrong-rank", f"must be one number or {rank} of them, one for each spatial axis")
+    return value
+
+
+def amounts(draft: Draft, rank: int, name: str = "padding") -> Pads:
+    """Numeric padding as (before, after) for each spatial axis."""
+    return tuple(entry if isinstance(entry, tuple) else (entry, entry) for entry in per_axis(draft, name, rank))
+
+
+def _padding(draft: Draft, axes: Shape, kernel: Shape, strides: Shape, dilations: Shape) -> Pads:
+    """The padding of a window. "same" keeps ceil(n/s) places with the odd unit at the end (TensorFlow, ONNX SAME_UPPER)."""
+    word = draft.fields["padding"]
+    if not isinstance(word, str):
+        return amounts(draft, len(axes))
+    if word == "valid":
+        return ((0, 0),) * len(axes)
+    if word == "causal":
+        return tuple((d * (k - 1), 0) for k, d in zip(kernel, dilations, strict=True))
+    totals = (max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0) for n, k, s, d in zip(axes, kernel, strides, dilations, strict=True))
+    return _split(totals, word)
+
+
+def _split(totals: Any, word: str) -> Pads:
+    if word == "same":
+        return tuple((total // 2, total - total // 2) for total in totals)
+    return tuple((total - total // 2, total // 2) for total in totals)
+
+
+def _window(draft: Draft) -> tuple[Shape, Shape, Shape, Pads]:
+    axes = spatial(draft)
+    kernel = per_axis(draft, "kernel", len(axes))
+    strides = per_axis(draft, "stride", len(axes)) if "stride" in draft.fields else kernel
+    dilations = per_axis(draft, "dilation", len(axes))
+    return kernel, strides, dilations, _padding(draft, axes, kernel, strides, dilations)
+
+
+def _check_fit(operator: Window, axes: Shape, ceil: bool = False) -> None:
+    geometry = zip(axes, operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True)
+    for axis, (n, k, s, d, p) in enumerate(geometry):
+        if window_length(n, k, s, d, p, ceil) < 1:
+            reach = d * (k - 1) + 1
+            raise Refusal("kernel", "does-not-fit", f"it spans {reach} units, spatial axis {axis} has {n + sum(p)} with its padding")
+
+
+def _check_groups(draft: Draft, groups: int, filters: int) -> None:
+    channels = draft.shape[1]
+    if channels % groups or filters % groups:
+        raise Refusal("groups", "not-divisible", f"{groups} groups do not divide {channels} channels into {filters} filters")
+
+
+def _bias(draft: Draft, filters: int, output: Tensor) -> None:
+    if draft.fields["bias"] == "untied":
+        draft.bias((filters, *(output.shape or ())[2:]))
+    elif draft.fields["bias"]:
+        draft.bias((filters,))
+
+
+def _table(draft: Draft, filters: int) -> tuple[tuple[int, ...], ...] | None:
+    table: tuple[tuple[int, ...], ...] | None = draft.fields.get("connection_table")
+    if table is None:
+        return None
+    channels = draft.shape[1]
+    if draft.fields["groups"] != 1:
+        raise Refusal("connection_table", "conflict", "a connection table and groups exclude each other")
+    if len(table) != filters:
+        raise Refusal("connection_table", "wrong-length", f"must have {filters} rows, one for each filter, not {len(table)}")
+    for row, maps in enumerate(table):
+        if max(maps) >= channels:
+            raise Refusal(f"connection_table/{row}", "out-of-range", f"the input has maps 0 to {channels - 1}, not {max(maps)}")
+        if len(set(maps)) < len(maps):
+            raise Refusal(f"connection_table/{row}", "duplicate", "a map stands twice in the row")
+    return table
+
+
+def conv(draft: Draft) -> Tensor:
+    """Cross-correlation of (channels, *spatial)."""
+    filters, groups = draft.fields["filters"], draft.fields["groups"]
+    return _convolution(draft, filters, groups, _table(draft, filters))
+
+
+def depthwise_conv(draft: Draft) -> Tensor:
+    """A convolution with as many groups as channels."""
+    spatial(draft)
+    channels = draft.shape[1]
+    return _convolution(draft, channels * draft.fields["multiplier"], channels, None)
+
+
+def _convolution(draft: Draft, filters: int, groups: int, table: tuple[tuple[int, ...], ...] | None) -> Tensor:
+    kernel, strides, dilations, pads = _window(draft)
+    _check_groups(draft, groups, filters)
+    operator = Convolution(kernel, strides, dilations, pads, filters, groups, table)
+    _check_fit(operator, draft.shape[2:])
+    output = draft.apply(operator, draft.input)
+    shape = (filters, draft.shape[1] // groups, *kernel)
+    draft.kernel(shape, sum(map(len, table)) * math.prod(kernel) if table else None)
+    draft.values(shape, table)
+    _bias(draft, filters, output)
+    return output
+
+
+def conv_transpose(draft: Draft) -> Tensor:
+    """The transpose of a strided convolution; "same" gives n·stride places, "valid" all of them."""
+    axes = spatial(draft)
+    filters, groups, rank = draft.fields["filters"], draft.fields["groups"], len(axes)
+    kernel, strides, dilations = (per_axis(draft, name, rank) for name in ("kernel", "stride", "dilation"))
+    extra = per_axis(draft, "output_padding", rank)
+    _check_groups(draft, groups, filters)
+    word = draft.fields["padding"]
+    if isinstance(word, str) and word != "valid":
+        # ONNX ConvTranspose with auto_pad: where the kernel is shorter than the stride, the result is lengthened instead.
+        totals = [d * (k - 1) + 1 + e - s for k, s, d, e in zip(kernel, strides, dilations, extra, strict=True)]
+        extra = tuple(e + max(-total, 0) for e, total in zip(extra, totals, strict=True))
+        pads = _split((max(total, 0) for total in totals), word)
+    else:
+        pads = ((0, 0),) * rank if word == "valid" else amounts(draft, rank)
+    operator = TransposedConvolution(kernel, strides, dilations, pads, filters, groups, extra)
+    for n, k, s, d, p, e in zip(axes, kernel, strides, dilations, pads, extra, strict=True):
+        if (n - 1) * s + d * (k - 1) + 1 + e - sum(p) < 1:
+            raise Refusal("padding", "does-not-fit", "it removes the whole result")
+    output = draft.apply(operator, draft.input)
+    shape = (draft.shape[1], filters // groups, *kernel)
+    draft.kernel(shape)
+    draft.values(shape)
+    _bias(draft, filters, output)
+    return output
+
+
+def local(draft: Draft) -> Tensor:
+    """A convolution without sharing: one weight for each connection, one bias for each unit."""
+    kernel, strides, dilations, pads = _window(draft)
+    filters, groups = draft.fields["filters"], draft.fields["groups"]
+    _check_groups(draft, groups, filters)
+    operator = LocallyConnected(kernel, strides, dilations, pads, filters, groups)
+    _check_fit(operator, draft.shape[2:])
+    output = draft.apply(operator, draft.input)
+    places = operator.places(draft.shape[2:])
+    geometry = zip(draft.shape[2:], places, kernel, strides, dilations, pads, strict=True)
+    taps = math.prod(_real_taps(n, o, k, s, d, before) for n, o, k, s, d, (before, _) in geometry)
+    draft.kernel((*places, filters, draft.shape[1] // groups, *kernel), taps * filters * (draft.shape[1] // groups))
+    if draft.fields["bias"]:
+        draft.bias((filters, *places))
+    return output
+
+
+def _real_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> int:
+    """Pairs of a place and a tap that meet a unit of the axis rather than its padding."""
+    if kernel > _MAX_LOCAL_STEPS:
+        raise Refusal("kernel", "too-large", f"a locally connected layer may have kernels up to {_MAX_LOCAL_STEPS:,}")
+    pairs = 0
+    for tap in range(kernel):
+        offset = tap * dilation - before
+        first, last = max(0, -(offset // stride)), min(places - 1, (length - 1 - offset) // stride)
+        pairs += max(0, last - first + 1)
+    return pairs
+
+
+def subsample(draft: Draft) -> Tensor:
+    """LeNet's pooling: windows that do not overlap, one coefficient and one bias per map."""
+    axes = spatial(draft)
+    kernel = per_axis(draft, "kernel", len(axes))
+    strides = per_axis(draft, "stride", len(axes)) if "stride" in draft.fields else kernel
+    operator = Subsampling(kernel, strides, (1,) * len(axes), ((0, 0),) * len(axes))
+    _check_fit(operator, axes)
+    output = draft.apply(operator, draft.input)
+    draft.kernel((draft.shape[1],))
+    if draft.fields["bias"]:
+        draft.bias((draft.shape[1],))
+    return output
+
+
+def pool(draft: Draft) -> Tensor:
+    """The maximum, mean or p-norm of windows."""
+    kernel, strides, dilations, pads = _window(draft)
+    ceil = draft.fields["ceil_mode"]
+    operator = Pooling(kernel, strides, dilations, pads, draft.fields["mode"], ceil)
+    _check_fit(operator, draft.shape[2:], ceil)
+    return draft.apply(operator, draft.input)
+
+
+def global_pool(draft: Draft) -> Tensor:
+    """A summary over all spatial axes."""
+    axes = tuple(range(2, 2 + len(spatial(draft))))
+    return draft.apply(Reduction(axes, draft.fields["keepdims"]), draft.input)
