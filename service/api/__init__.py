@@ -1,0 +1,42 @@
+"""The HTTP interface. It receives, answers and documents; it never parses a model."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from service.api import analyses, documentation, filters, jobs, layers, logs, operations, problems
+from service.api.context import EXTENSION, Service, Work
+from service.api.specification import LayerConverter, ProblemApi, ReportIdConverter
+from service.settings import Settings, load_settings
+from service.store import open_store
+
+FEATURES = (analyses, layers, filters, jobs, operations, documentation)
+
+
+def create_app(settings: Settings | None = None, tasks: Work | None = None) -> Flask:
+    """The application: opens the store, brings it up to date, and registers every feature.
+
+    `settings` default to the environment's; `tasks` are what jobs do (another set is for tests).
+    """
+    settings = settings or load_settings()
+    logs.configure(settings.log_level)
+    app = Flask("service.api", static_folder=None, template_folder="../web/templates")
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.max_upload_bytes,
+        MAX_FORM_MEMORY_SIZE=settings.max_options_bytes,
+        MAX_FORM_PARTS=settings.max_upload_parts,
+        API_TITLE="Receptive",
+        API_VERSION="1",
+        OPENAPI_VERSION="3.1.0",
+    )
+    app.extensions[EXTENSION] = Service(settings, open_store(settings), tasks or Work())
+    # Names of layers may hold "//".
+    app.url_map.merge_slashes = False
+    app.url_map.converters.update(report=ReportIdConverter, layer=LayerConverter)
+    logs.register(app)
+    api = ProblemApi(app, spec_kwargs=documentation.SPECIFICATION)
+    api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{64}$"})
+    problems.register(app)
+    for feature in FEATURES:
+        api.register_blueprint(feature.blueprint)
+    return app

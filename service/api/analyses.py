@@ -1,0 +1,158 @@
+"""Analyses: make one, list them, read one, forget one."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from service.api.context import current
+from service.api.jobs import job_response
+from service.api.negotiation import REVALIDATE, choose, preferred_wait, tagged, unchanged
+from service.api.problems import Problem, kept_problem
+from service.api.receive import received
+from service.api.report_schemas import ReportSchema
+from service.api.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsQuerySchema, OptionsSchema, make_options
+from service.api.specification import Feature
+from service.jobs.question import Question
+from service.jobs.runner import Accepted
+from service.store.interfaces import CursorError, StoredReport
+
+blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
+
+# Representations of a report by the suffix of its address.
+REPRESENTATIONS = {"json": "application/json"}
+
+_FORM = {
+    "type": "object",
+    "required": ["model"],
+    "properties": {
+        "model": {"type": "string", "contentMediaType": "application/octet-stream", "description": "An ONNX file or a layer spec."},
+        "external": {
+            "type": "array",
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "description": "Files of external data, matched by their bare name.",
+        },
+        "options": OptionsSchema,
+    },
+}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/onnx": {"schema": {}},
+        "application/octet-stream": {"schema": {}},
+        "application/json": {"schema": {"type": "object", "description": "A layer spec, or what Keras' `model.to_json()` gives."}},
+        "multipart/form-data": {"schema": _FORM, "encoding": {"options": {"contentType": "application/json"}}},
+    },
+}
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(OptionsQuerySchema, location="query")
+@blueprint.response(201, ReportSchema, description="The report.", headers=_LOCATION)
+@blueprint.alt_response(200, schema=ReportSchema, description="The report, which was known already.", headers=_LOCATION)
+@blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
+@blueprint.problems(400, 409, 413, 415, 503)
+@blueprint.doc(requestBody=_BODY)
+def create_analysis(chosen: dict[str, Any]) -> Response:
+    """Analyse a model
+
+    The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
+    """
+    service = current()
+    with received(request, service.store.uploads) as arrived:
+        options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
+        question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
+        accepted = service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
+    return _answer(accepted)
+
+
+def _answer(accepted: Accepted) -> Response:
+    """201 or 200 with the report, 202 with the job where it takes too long, or the problem of the model."""
+    service = current()
+    if accepted.job is not None:
+        seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
+        job = service.runner.wait(accepted.job.id, seconds)
+        if job is None or not job.finished:
+            return job_response(job or accepted.job, 202)
+        if job.problem is not None:
+            raise kept_problem(job.problem)
+        if job.state == "cancelled":
+            raise Problem("job-cancelled", "The job was cancelled.")
+    response = _report_response(find_report(accepted.report_id))
+    response.status_code = 200 if accepted.job is None else 201
+    response.headers["Location"] = f"/v1/analyses/{accepted.report_id}"
+    return response
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.arguments(ListQuerySchema, location="query")
+@blueprint.response(
+    200, ListSchema, description="Newest first.", headers={"Link": {"schema": {"type": "string"}, "description": "rel=next"}}
+)
+def list_analyses(query: dict[str, Any]) -> Any:
+    """List analyses"""
+    digest = query.get("digest")
+    if digest is not None and not digest.startswith("sha256:"):
+        digest = f"sha256:{digest}"
+    try:
+        page = current().store.reports.page(query["limit"], query.get("cursor"), query.get("name"), digest)
+    except CursorError:
+        error = {"pointer": "/query/cursor", "detail": "This cursor was not given out here.", "code": "invalid-argument"}
+        raise Problem("invalid-arguments", "The cursor is not valid.", [error]) from None
+    headers = {}
+    if page.cursor is not None:
+        headers["Link"] = f'</v1/analyses?{urlencode({**query, "cursor": page.cursor})}>; rel="next"'
+    return {"items": page.items, "next_cursor": page.cursor}, headers
+
+
+@blueprint.route("/<report:report_id>", methods=["GET"])
+@blueprint.response(200, ReportSchema, description="The report.", headers={"ETag": {"schema": {"type": "string"}}})
+@blueprint.alt_response(304, description="The report is the one that If-None-Match names.")
+@blueprint.problems(404, 406)
+def get_analysis(report_id: str) -> Response:
+    """Read a report
+
+    The representation is chosen by the Accept header.
+    """
+    report = find_report(report_id)
+    choose(REPRESENTATIONS)
+    return unchanged(report.etag, REVALIDATE) or _report_response(report)
+
+
+@blueprint.route("/<report:report_id>.json", methods=["GET"])
+@blueprint.response(200, ReportSchema, description="The report.", headers={"ETag": {"schema": {"type": "string"}}})
+@blueprint.alt_response(304, description="The report is the one that If-None-Match names.")
+@blueprint.problems(404)
+def get_analysis_json(report_id: str) -> Response:
+    """Read a report as JSON"""
+    report = find_report(report_id)
+    return unchanged(report.etag, REVALIDATE) or _report_response(report)
+
+
+@blueprint.route("/<report:report_id>", methods=["DELETE"])
+@blueprint.response(204, description="The report is gone, and so is the model if no other report needs it.")
+@blueprint.problems(404)
+def delete_analysis(report_id: str) -> Any:
+    """Forget a report"""
+    if not current().runner.remove(report_id):
+        raise _unknown(report_id)
+    return ""
+
+
+def find_report(report_id: str) -> StoredReport:
+    """The report of that id, else the problem that there is none."""
+    report = current().store.reports.get(report_id)
+    if report is None:
+        raise _unknown(report_id)
+    return report
+
+
+def _unknown(report_id: str) -> Problem:
+    return Problem("analysis-not-found", f"There is no analysis {report_id}.")
+
+
+def _report_response(report: StoredReport) -> Response:
+    return tagged(Response(report.document, content_type="application/json"), report.etag, REVALIDATE)

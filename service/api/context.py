@@ -1,0 +1,64 @@
+"""What a request needs of the service: settings, store and runner."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+
+from service.jobs import work
+from service.jobs.limits import Limits
+from service.jobs.pool import ProcessPool
+from service.jobs.runner import Runner
+from service.settings import Settings
+from service.store import Store
+
+EXTENSION = "receptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done in a job's process. Both functions are found by name there, so they must be importable."""
+
+    analyze_file: Callable[..., dict[str, Any]] = work.analyze_file
+    filters_png: Callable[..., tuple[bytes, dict[str, str]]] = work.filters_png
+
+
+class Service:
+    """The service behind one application. Its runner starts in the process that first needs it, because threads do not survive a fork."""
+
+    def __init__(self, settings: Settings, store: Store, tasks: Work) -> None:
+        self.settings, self.store, self.tasks = settings, store, tasks
+        self._lock = threading.Lock()
+        self._runner: Runner | None = None
+        self._process: int | None = None
+
+    @property
+    def runner(self) -> Runner:
+        """The runner of this process."""
+        with self._lock:
+            if self._runner is None or self._process != os.getpid():
+                settings = self.settings
+                limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
+                pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
+                self._runner = Runner(self.store, pool, self.tasks.analyze_file, settings.job_keep_seconds)
+                self._process = os.getpid()
+            return self._runner
+
+    def close(self) -> None:
+        """Stops the runner and its pool and closes the database."""
+        with self._lock:
+            if self._runner is not None:
+                self._runner.close()
+                self._runner = None
+        self.store.engine.dispose()
+
+
+def current() -> Service:
+    """The service of the application that answers this request."""
+    service: Service = current_app.extensions[EXTENSION]
+    return service

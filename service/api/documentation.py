@@ -1,0 +1,78 @@
+"""The description of this interface: OpenAPI 3.1 as YAML and JSON, and as a page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+from flask import Response, render_template
+from flask_smorest import current_api
+
+from service.api.problem_types import PROBLEM_TYPES
+from service.api.specification import Feature
+
+SPECIFICATION = {
+    "info": {
+        "description": "Reads a neural network's architecture and says of every layer what it shares, what it skips and how far it sees.",
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    },
+    "servers": [{"url": "/"}],
+}
+YAML_TYPE = "application/yaml"
+
+# The page needs its own style and nothing else.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+blueprint = Feature("documentation", __name__, description="The description of this interface.")
+
+
+@blueprint.route("/openapi.yaml", methods=["GET"])
+@blueprint.response(200, {"type": "string"}, content_type=YAML_TYPE, description="OpenAPI 3.1.")
+def openapi_yaml() -> Response:
+    """Describe this interface in OpenAPI, as YAML"""
+    return Response(specification_yaml(current_api.spec.to_dict()), content_type=YAML_TYPE)
+
+
+@blueprint.route("/openapi.json", methods=["GET"])
+@blueprint.response(200, {"type": "object"}, description="OpenAPI 3.1.")
+def openapi_json() -> Response:
+    """Describe this interface in OpenAPI, as JSON"""
+    return Response(json.dumps(current_api.spec.to_dict()), content_type="application/json")
+
+
+@blueprint.route("/docs", methods=["GET"])
+@blueprint.response(200, {"type": "string"}, content_type="text/html", description="A page.")
+def docs() -> Response:
+    """Describe this interface on a page"""
+    page = render_template("docs.html", spec=current_api.spec.to_dict(), problems=PROBLEM_TYPES, reference=reference)
+    return Response(page, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
+
+
+def specification_yaml(specification: dict[str, Any]) -> str:
+    """The OpenAPI document as YAML, as openapi.yaml holds it."""
+    return str(yaml.dump(specification, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Repeats what occurs twice, because readers of OpenAPI do not expect YAML's anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def reference(schema: Any) -> str:
+    """The name of the component that a schema refers to, itself or by its items, else its type."""
+    if not isinstance(schema, dict):
+        return "any"
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    for key in ("items", "additionalProperties"):
+        inner = schema.get(key)
+        if isinstance(inner, dict) and inner:
+            return f"{'list' if key == 'items' else 'map'} of {reference(inner)}"
+    for key in ("anyOf", "allOf", "oneOf"):
+        if key in schema:
+            return " or ".join(reference(inner) for inner in schema[key])
+    kind = schema.get("type", "any")
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)

@@ -1,0 +1,56 @@
+"""Logs: one JSON object a line on standard output, each with the id of the request it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+import uuid
+
+import structlog
+from flask import Flask, Response, g, request
+
+# What a proxy or a client may choose for an id; anything else could forge log lines or headers.
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+log = structlog.get_logger("access")
+
+
+def configure(level: str) -> None:
+    """Sets up structlog for the whole process."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        # One write per line, so that the lines of several processes do not mix.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stdout),
+    )
+
+
+def register(app: Flask) -> None:
+    """Gives every request an id and writes a line for it."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    asked = request.headers.get("X-Request-ID", "")
+    g.request_id = asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+    g.started = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    quiet = request.endpoint in ("operations.livez", "operations.readyz", "operations.healthz")
+    write = log.debug if quiet else log.info
+    milliseconds = round((time.perf_counter() - g.started) * 1000, 1)
+    write("request", method=request.method, path=request.path, status=response.status_code, milliseconds=milliseconds)
+    return response

@@ -1,0 +1,84 @@
+"""The problems of the HTTP interface by their code: status and title. docs/problems.md shows this table; the readers add codes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """What problems of one code have in common: the HTTP status and a title."""
+
+    status: int
+    title: str
+
+
+FAULTS: Mapping[str, ProblemType] = {
+    "malformed": ProblemType(400, "The bytes are not what they claim to be"),
+    "unsupported": ProblemType(415, "The format is not supported"),
+    "invalid": ProblemType(422, "The model is not valid"),
+    "limit": ProblemType(422, "The model exhausts a limit"),
+    "unavailable": ProblemType(503, "The service cannot do this now"),
+}
+
+PROBLEM_TYPES: Mapping[str, ProblemType] = {
+    "bad-request": ProblemType(400, "The request is malformed"),
+    "empty-body": ProblemType(400, "The request has no body"),
+    "incomplete-body": ProblemType(400, "The body ended before its announced length"),
+    "not-json": ProblemType(400, "The body is not JSON"),
+    "not-onnx": ProblemType(400, "The body is not ONNX"),
+    "malformed-form": ProblemType(400, "The form cannot be read"),
+    "not-found": ProblemType(404, "There is nothing at this address"),
+    "analysis-not-found": ProblemType(404, "No such analysis"),
+    "job-not-found": ProblemType(404, "No such job"),
+    "layer-not-found": ProblemType(404, "No such layer"),
+    "no-filters": ProblemType(404, "The model has no filters to draw"),
+    "method-not-allowed": ProblemType(405, "The method is not allowed here"),
+    "not-acceptable": ProblemType(406, "The representation asked for does not exist"),
+    "length-required": ProblemType(411, "The length of the body must be stated"),
+    "body-too-large": ProblemType(413, "The body is too large"),
+    "unsupported-media-type": ProblemType(415, "The media type is not supported"),
+    "unsupported-content-encoding": ProblemType(415, "The content encoding is not supported"),
+    "invalid-arguments": ProblemType(422, "The arguments are not valid"),
+    "source-unsupported": ProblemType(422, "The source is not supported"),
+    "analysis-failed": ProblemType(422, "The model could not be analysed"),
+    "limit-memory": ProblemType(422, "The analysis needs too much memory"),
+    "limit-time": ProblemType(422, "The analysis takes too long"),
+    "limit-depth": ProblemType(422, "The model is nested too deeply"),
+    "worker-died": ProblemType(422, "The analysis ended without an answer"),
+    "job-cancelled": ProblemType(409, "The job was cancelled"),
+    "http-error": ProblemType(400, "The request failed"),
+    "internal-error": ProblemType(500, "The service failed"),
+    "too-busy": ProblemType(503, "Too many jobs are waiting"),
+    "not-finished": ProblemType(503, "The picture is not finished yet"),
+    "storage-unavailable": ProblemType(503, "The store does not answer"),
+    "storage-full": ProblemType(503, "The store is full"),
+}
+
+# Werkzeug's exceptions by their status.
+HTTP_CODES: Mapping[int, str] = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    411: "length-required",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+    422: "invalid-arguments",
+    500: "internal-error",
+}
+
+
+def problem_type(code: str, fault: str | None = None) -> ProblemType:
+    """The type of a problem: of its code where it is in the table, else of its fault."""
+    return PROBLEM_TYPES.get(code) or FAULTS[fault or "invalid"]
+
+
+def problems_table() -> str:
+    """The problems as a Markdown table, as docs/problems.md shows it."""
+    rows = [
+        f"| `{code}` | {each.status} | {each.title} |"
+        for code, each in sorted(PROBLEM_TYPES.items(), key=lambda item: (item[1].status, item[0]))
+    ]
+    return "\n".join(["| code | status | title |", "|---|---|---|", *rows])

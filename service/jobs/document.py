@@ -1,0 +1,64 @@
+"""The stored report: what the analysis found, with its address, its dates and its links."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from service.jobs.question import ANALYZER, Question, options_document
+from service.store.database import now
+from service.store.interfaces import StoredReport
+
+SCHEMA = "receptive.report/1"
+
+
+def complete(core: Mapping[str, Any], question: Question) -> StoredReport:
+    """The report to keep. Raises ValueError where the analysis gave something that JSON cannot say."""
+    created_at = now()
+    model = core["model"]
+    document = {
+        "id": question.id,
+        "schema": SCHEMA,
+        "created_at": created_at,
+        "analyzer": ANALYZER,
+        "model": {**model, "name": question.options.name or model["name"], "digest": f"sha256:{question.model}"},
+        "options": options_document(question.options),
+        **{key: value for key, value in core.items() if key != "model"},
+        "links": links(question.id),
+    }
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return StoredReport(
+        id=question.id,
+        created_at=created_at,
+        name=document["model"]["name"],
+        digest=document["model"]["digest"],
+        entry=_entry(document),
+        document=text,
+        etag=hashlib.sha256(text).hexdigest(),
+        options=document["options"],
+        blobs={"": question.model, **question.externals},
+    )
+
+
+def links(report_id: str) -> dict[str, str]:
+    """Where to go from a report, as paths below the service's root."""
+    base = f"/v1/analyses/{report_id}"
+    return {"self": base, "json": f"{base}.json", "layers": f"{base}/layers", "filters": f"{base}/filters.png"}
+
+
+def _entry(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a list of reports shows of one."""
+    model, summary = document["model"], document["summary"]
+    return {
+        "id": document["id"],
+        "created_at": document["created_at"],
+        "name": model["name"],
+        "format": model["format"],
+        "digest": model["digest"],
+        "size_bytes": model["size_bytes"],
+        "layers": summary["layers"],
+        "parameters": summary["parameters"]["stored"],
+        "links": document["links"],
+    }

@@ -1,0 +1,71 @@
+"""What one job may use, and how a process is held to it."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from service.graph import GraphError
+from service.readers.errors import Detail, ReadError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds of one job: address space in bytes, processor time and wall time in seconds."""
+
+    memory_bytes: int
+    cpu_seconds: int
+    wall_seconds: float
+
+
+class BrokenAnalysisError(RuntimeError):
+    """The service's own code failed on this input; the message is the traceback, for the log only."""
+
+
+def run_limited(function: Callable[..., Any], arguments: tuple[Any, ...], limits: Limits) -> Any:
+    """Runs `function(*arguments)` in this process, which is a job's own, under `limits`.
+
+    Raises ReadError where the input is at fault or too much for the limits, BrokenAnalysisError where our code is.
+    """
+    _restrict(limits)
+    try:
+        return function(*arguments)
+    except ReadError:
+        raise
+    except GraphError as error:
+        raise ReadError("invalid", error.code, error.detail, [Detail(error.pointer, error.detail, error.code)]) from None
+    except MemoryError:
+        _lift_memory_limit()
+        raise ReadError("limit", "limit-memory", f"The analysis needs more than {limits.memory_bytes} bytes of memory.") from None
+    except RecursionError:
+        raise ReadError("limit", "limit-depth", "The model is nested too deeply.") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 the worker boundary: nothing ends in silence
+        _lift_memory_limit()
+        raise BrokenAnalysisError("".join(traceback.format_exception(error))[-20_000:]) from None
+
+
+def _restrict(limits: Limits) -> None:
+    """Holds this process to `limits` from now on; it may write no file and dump no core."""
+    for name, value in ((resource.RLIMIT_AS, limits.memory_bytes), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(name)
+        resource.setrlimit(name, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+    # One second between the signal and the kill, in case something blocks the signal.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
+    # Default actions end native code too; a Python handler would wait for it to come back.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # The pool stops a job that runs too long. This alarm is for a job whose pool died first.
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + 5)
+    # Where the machine itself runs out of memory, the kernel should end a job and not the server (see proc(5)).
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
+
+
+def _lift_memory_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))

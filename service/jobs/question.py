@@ -1,0 +1,48 @@
+"""The question of an analysis and its address: the same question always has the same address."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from service import __version__
+from service.options import Options
+from service.store.interfaces import Digest
+
+ANALYZER = {"name": "receptive", "version": __version__}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: the digest of a model, those of its external data files by name, and the options."""
+
+    model: Digest
+    externals: Mapping[str, Digest]
+    options: Options
+
+    @property
+    def id(self) -> str:
+        """`sha256-` and the digest of the question and of the analyser's version."""
+        text = canonical(
+            {"model": self.model, "externals": dict(self.externals), "options": options_document(self.options), "analyzer": ANALYZER}
+        )
+        return "sha256-" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """JSON text that is the same for equal values: sorted keys, no spaces, ASCII only (lone surrogates have no UTF-8)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def options_document(options: Options) -> dict[str, Any]:
+    """The options as JSON data."""
+    document = asdict(options)
+    return {**document, "input_shapes": {name: list(shape) for name, shape in options.input_shapes.items()}}
+
+
+def read_options(document: Mapping[str, Any]) -> Options:
+    """The options that `options_document` wrote."""
+    return Options(**{**document, "input_shapes": {name: tuple(shape) for name, shape in document["input_shapes"].items()}})

@@ -1,0 +1,79 @@
+"""The settings of the service: one table, read from the environment, shown in docs/settings.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvError, validate
+
+PREFIX = "RECEPTIVE_"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+MEBIBYTE = 1024 * 1024
+GIBIBYTE = 1024 * MEBIBYTE
+
+
+def about(meaning: str, lowest: float | None = None) -> dict[str, Any]:
+    """What the documentation says of a setting, and the least value it may have."""
+    return {"meaning": meaning, "lowest": lowest}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may choose. Each field is the environment variable RECEPTIVE_ + its name in capitals."""
+
+    data_dir: Path = field(default=Path("data"), metadata=about("The directory of the database, the models and uploads in progress."))
+    database_url: str = field(default="", metadata=about("SQLAlchemy address of the database; empty for SQLite in the data directory."))
+    max_upload_bytes: int = field(default=4 * GIBIBYTE, metadata=about("The largest request body, in bytes.", 1))
+    max_upload_parts: int = field(default=1000, metadata=about("The most parts of a `multipart/form-data` body.", 1))
+    max_options_bytes: int = field(default=MEBIBYTE, metadata=about("The largest `options` part of a form, in bytes.", 1))
+    pool_size: int = field(default=2, metadata=about("How many jobs each server process runs at the same time.", 1))
+    queue_size: int = field(default=64, metadata=about("How many jobs may wait in each server process; one more is answered with 503.", 1))
+    wait_seconds: float = field(default=25.0, metadata=about("How long a request waits for its job before it is answered with 202.", 0))
+    job_memory_bytes: int = field(
+        default=2 * GIBIBYTE, metadata=about("The address space of a job's process, in bytes (RLIMIT_AS).", 256 * MEBIBYTE)
+    )
+    job_cpu_seconds: int = field(default=120, metadata=about("The processor time of a job, in seconds (RLIMIT_CPU).", 1))
+    job_wall_seconds: float = field(default=180.0, metadata=about("The time from a job's start until it is stopped, in seconds.", 0.1))
+    job_keep_seconds: float = field(default=86400.0, metadata=about("How long a finished job can be asked for, in seconds.", 1))
+    auto_read_bytes: int = field(
+        default=512 * MEBIBYTE,
+        metadata=about("`read_weights=auto` reads all weights of an upload up to this size in bytes, else the first layer's.", 0),
+    )
+    log_level: str = field(default="INFO", metadata=about("The least severe log lines written: " + ", ".join(LOG_LEVELS) + "."))
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address of the database in use."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'receptive.sqlite3'}"
+
+
+def load_settings() -> Settings:
+    """The settings that the environment names, with defaults for the rest. Raises SystemExit with one clear line on a wrong value."""
+    try:
+        return Settings(**{entry.name: _read(Env(), entry.name, entry.default, entry.metadata["lowest"]) for entry in fields(Settings)})
+    except EnvError as error:
+        raise SystemExit(f"receptive: {error}") from error
+
+
+def _read(env: Env, name: str, default: Any, lowest: float | None) -> Any:
+    """The environment's value for the setting `name`, of the type of its default."""
+    variable = PREFIX + name.upper()
+    checks = [] if lowest is None else [validate.Range(min=lowest)]
+    if isinstance(default, int):
+        return env.int(variable, default, validate=checks)
+    if isinstance(default, float):
+        return env.float(variable, default, validate=checks)
+    if isinstance(default, Path):
+        return env.path(variable, default)
+    return env.str(variable, default, validate=[validate.OneOf(LOG_LEVELS)] if name == "log_level" else [])
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table, as docs/settings.md shows it."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for entry in fields(Settings):
+        default = f"`{entry.default}`" if str(entry.default) else ""
+        lines.append(f"| `{PREFIX}{entry.name.upper()}` | {default} | {entry.metadata['meaning']} |")
+    return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""What is kept: reports and jobs in a database, models on disk by their digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from service.settings import Settings
+from service.store.blobs import LocalBlobs, Uploads
+from service.store.database import migrate, open_database
+from service.store.interfaces import Blobs, Jobs, Reports
+from service.store.jobs import SqlJobs
+from service.store.reports import SqlReports
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything that is kept, under one data directory."""
+
+    directory: Path
+    engine: Engine
+    reports: Reports
+    jobs: Jobs
+    blobs: Blobs
+    uploads: Uploads
+
+
+def open_store(settings: Settings) -> Store:
+    """Opens the store that the settings name and brings its tables up to date."""
+    directory = settings.data_dir.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    engine = open_database(settings.database)
+    migrate(engine, directory)
+    return Store(directory, engine, SqlReports(engine), SqlJobs(engine), LocalBlobs(directory / "blobs"), Uploads(directory / "uploads"))

@@ -1,0 +1,68 @@
+"""Stand-ins for the analysis that run in a job's process: what they do is written in the "model"."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service.options import Options
+from service.readers.errors import Detail, ReadError
+
+
+def analyze(path: str, options: Options, externals: Mapping[str, str]) -> dict[str, Any]:
+    """A small report, or the misfortune that the first word of the model names."""
+    content = Path(path).read_bytes()
+    misfortunes = {
+        b"crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+        b"kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        b"leave": lambda: os._exit(3),
+        b"exit": lambda: exit(4),
+        b"bomb": lambda: bytearray(1 << 40),
+        b"sleep": lambda: time.sleep(600),
+        b"burn": burn,
+        b"write": lambda: Path(path + ".written").write_text("x"),
+        b"recurse": recurse,
+        b"broken": lambda: 1 // 0,
+        b"malformed": lambda: fail("malformed"),
+        b"unsupported": lambda: fail("unsupported"),
+        b"invalid": lambda: fail("invalid"),
+        b"limit": lambda: fail("limit"),
+    }
+    word = content.split(maxsplit=1)[0] if content.strip() else b""
+    if word in misfortunes:
+        misfortunes[word]()
+    if word == b"slow":
+        time.sleep(float(content.split()[1]))
+    return {
+        "model": {"name": "fake", "format": "onnx", "size_bytes": len(content)},
+        "summary": {"layers": 0, "parameters": {"stored": len(externals)}},
+        "layers": [],
+        "read_weights": options.read_weights,
+        "ratio": float("nan") if word == b"nan" else 1.0,
+    }
+
+
+def fail(fault: Any) -> None:
+    """Refuses the model."""
+    raise ReadError(fault, f"fake-{fault}", "It is no model.", [Detail("/layers/3", "This place.", "fake-place")])
+
+
+def burn() -> None:
+    """Uses up processor time."""
+    while True:
+        pass
+
+
+def recurse() -> None:
+    """Uses up the stack."""
+    recurse()
+
+
+def picture(path: str, options: Options, externals: Mapping[str, str], grid: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+    """The question as a picture."""
+    text = f"{Path(path).read_text()} {sorted(grid.items())} {sorted(externals)}"
+    return text.encode(), {"Receptive-Rows": "1"}
