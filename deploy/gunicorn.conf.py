@@ -1,0 +1,43 @@
+"""How gunicorn serves Receptive. GUNICORN_CMD_ARGS overrides any line of it; every setting is in gunicorn's documentation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
+
+# Threads, because a sync worker that receives a slow upload answers nobody else, not even the health check.
+worker_class = "gthread"
+# One process, because its threads only move bytes: models are analysed in processes of the job pool, and each server process has a pool
+# of its own. More throughput is a larger RECEPTIVE_POOL_SIZE here, or more containers.
+workers = 1
+# Most threads wait for a client or for a job, and cost little memory until they work; uploads beyond this number wait in the backlog.
+threads = 32
+
+# Watches the worker's main loop, not its requests: a worker that has not beaten for this long is stuck and is replaced.
+timeout = 60
+# On SIGTERM, requests in flight may end. Longer than a request waits for its job (RECEPTIVE_WAIT_SECONDS), shorter than the time a
+# container is given to stop. Jobs of the pool that are still running then are ended by the pool itself when the worker exits.
+graceful_timeout = 30
+# Longer than the idle time of common load balancers (60 s), so that they, not we, close idle connections; else they see resets.
+keepalive = 65
+# The heartbeat file: on a disk, a slow sync would look like a stuck worker, and a read-only root has no place for it.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# A control socket would be written to the home directory, which a container with a read-only root does not have.
+control_socket_disable = True
+
+# Options may stand in the query string as JSON (input_shapes of many inputs).
+limit_request_line = 8190
+
+# The application logs each request itself, as one structured line; gunicorn's own messages go to standard error.
+accesslog = None
+
+
+def worker_exit(_: Any, worker: Any) -> None:
+    """Stops the job pool of a worker that exits, while its store is still open: jobs under way go back to the queue."""
+    application = worker.app.callable
+    # None where the application could not be imported.
+    if application is not None:
+        application.extensions["receptive"].close()

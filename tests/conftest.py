@@ -1,0 +1,62 @@
+"""What every test may use, and the rule that CI hides nothing behind a skip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CORPUS = Path(os.environ.get("RECEPTIVE_CORPUS") or REPOSITORY.parent / "shared" / "corpus")
+IN_CI = os.environ.get("CI") == "true"
+
+
+def _is_allowed_in_ci(reason: str) -> bool:
+    """Whether a test may be skipped in CI: only for want of the corpus of real models, and only where that is really absent."""
+    return "corpus" in reason.lower() and not CORPUS.is_dir()
+
+
+def _fail_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turns a skip into a failure in CI. An expected failure is reported as skipped too and stays what it is."""
+    if not IN_CI or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not _is_allowed_in_ci(reason):
+        report.outcome = "failed"
+        report.longrepr = f"Nothing is skipped in CI, and this was: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Holds tests to the rule."""
+    report = yield
+    _fail_skip_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Holds whole modules to the rule."""
+    report = yield
+    _fail_skip_in_ci(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real models; a test that asks for it is skipped where the folder is absent."""
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of real models is absent (RECEPTIVE_CORPUS names it)")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The path of a Chromium for Playwright's `executable_path`; a test that asks for it is skipped where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium is installed (make test-packages installs it)")
+    return path

@@ -1,0 +1,186 @@
+"""The promises of the repository itself: which room imports which, sizes, lock files, and the rule on skips."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import service
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCES = sorted((REPOSITORY / "service").rglob("*.py"))
+LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+
+# api → jobs → readers → graph ← analysis ← render. `jobs` puts the flow together; `store` keeps bytes and knows nothing of models.
+# The names of faults (readers.errors) travel to the HTTP boundary; nothing else of the readers does.
+MAY_IMPORT = {
+    "graph": set(),
+    "options": set(),
+    "settings": set(),
+    "readers": {"graph", "options"},
+    "analysis": {"graph"},
+    "render": {"analysis", "graph"},
+    "store": {"settings"},
+    "jobs": {"readers", "analysis", "render", "graph", "store", "options"},
+    "api": {"jobs", "render", "store", "options", "settings", "readers.errors"},
+}
+# Packages that only the named rooms may import.
+CONFINED = {"onnx": {"readers"}, "google": {"readers"}, "flask": {"api"}, "flask_smorest": {"api"}}
+UNSAFE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+TOO_HEAVY = {"torch", "onnxruntime", "tensorflow", "jax", "keras"}
+# A file says stop a little above the 400 lines that we aim at.
+MOST_LINES = 450
+MOST_FUNCTION_LINES = 60
+
+
+def room(path: Path) -> str:
+    """The part of service/ that a file belongs to: `graph` for service/graph/network.py, `options` for service/options.py."""
+    return path.relative_to(REPOSITORY / "service").with_suffix("").parts[0]
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def is_within(name: str, modules: set[str]) -> bool:
+    """Whether a dotted name is one of the modules or lies in one."""
+    return any(f"{name}.".startswith(f"{module}.") for module in modules)
+
+
+def locked(path: Path) -> list[Requirement]:
+    """The requirements of a lock file, without their hashes."""
+    return [Requirement(line.rstrip(" \\")) for line in path.read_text().splitlines() if line and line[0] not in " #"]
+
+
+def test_rooms_import_along_the_arrows() -> None:
+    wrong = []
+    for path in SOURCES:
+        here = room(path)
+        for line, name in imports(path):
+            inside = name.removeprefix("service.")
+            if inside == name or inside == "__version__" or is_within(inside, {here}):
+                continue
+            if not is_within(inside, MAY_IMPORT[here]):
+                wrong.append(f"{path.relative_to(REPOSITORY)}:{line} imports {name}")
+    assert wrong == []
+
+
+def test_packages_stay_in_their_rooms() -> None:
+    wrong = [
+        f"{path.relative_to(REPOSITORY)}:{line} imports {name}"
+        for path in SOURCES
+        for line, name in imports(path)
+        if room(path) not in CONFINED.get(name.split(".")[0], {room(path)}) or name.split(".")[0] in UNSAFE
+    ]
+    assert wrong == []
+
+
+def test_analysis_needs_numpy_and_nothing_else() -> None:
+    packages = {name.split(".")[0] for path in SOURCES if room(path) in ("graph", "analysis") for _, name in imports(path)}
+    assert packages - sys.stdlib_module_names == {"numpy", "service"}
+
+
+def test_everything_imported_is_locked_for_the_runtime() -> None:
+    names = {canonicalize_name(requirement.name) for requirement in locked(REPOSITORY / "requirements" / "runtime.txt")}
+    distributions = packages_distributions()
+    packages = {name.split(".")[0] for path in SOURCES for _, name in imports(path)} - sys.stdlib_module_names - {"service"}
+    # A namespace such as google belongs to several distributions; one of them locked is enough.
+    missing = {package for package in packages if names.isdisjoint(map(canonicalize_name, distributions.get(package, [])))}
+    assert missing == set()
+
+
+def test_files_and_functions_stay_readable() -> None:
+    too_long = []
+    for path in SOURCES:
+        text = path.read_text()
+        if text.count("\n") > MOST_LINES:
+            too_long.append(f"{path.relative_to(REPOSITORY)} has {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= MOST_FUNCTION_LINES:
+                too_long.append(f"{path.relative_to(REPOSITORY)}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines")
+    assert too_long == []
+
+
+def test_the_version_is_stated_once_in_effect() -> None:
+    assert PROJECT["project"]["version"] == service.__version__
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_locks_name_no_place_and_hash_everything(path: Path) -> None:
+    text = path.read_text()
+    assert re.findall(r"(?m)^-.*|\S+://\S+", text) == [], "a lock file holds no option and no address"
+    entries = re.split(r"\n(?=\S)", re.sub(r"(?m)^#.*\n", "", text).strip())
+    assert len(entries) > 20
+    assert [entry for entry in entries if not re.match(r"[a-z0-9.-]+==\S+ .*\\\n    --hash=sha256:[0-9a-f]{64}\b", entry)] == []
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_no_framework_is_locked(path: Path) -> None:
+    assert TOO_HEAVY.isdisjoint(requirement.name for requirement in locked(path))
+
+
+def test_locks_hold_what_the_project_asks_for() -> None:
+    runtime, dev = (locked(REPOSITORY / "requirements" / name) for name in ("runtime.txt", "dev.txt"))
+    assert set(map(str, runtime)) <= set(map(str, dev)), "tests run on what is served"
+    for declared, lock in ((PROJECT["project"]["dependencies"], runtime), (PROJECT["dependency-groups"]["dev"], dev)):
+        for wanted in map(Requirement, declared):
+            versions = [next(iter(r.specifier)).version for r in lock if canonicalize_name(r.name) == canonicalize_name(wanted.name)]
+            assert versions, f"{wanted.name} is not locked: make lock"
+            assert all(version in wanted.specifier for version in versions), f"{wanted} is locked at {versions}: make lock"
+
+
+def test_make_help_lists_every_target() -> None:
+    text = (REPOSITORY / "Makefile").read_text()
+    phony = re.search(r"(?m)^\.PHONY: (.*)$", text)
+    assert phony is not None
+    assert sorted(phony[1].split()) == sorted(re.findall(r"(?m)^([a-z-]+):.*## ", text))
+
+
+SAMPLE_TESTS = """
+import pytest
+
+def test_without_a_browser():
+    pytest.skip("no Chromium is installed")
+
+def test_without_a_module():
+    pytest.importorskip("a_module_that_is_not_there")
+
+def test_without_the_corpus():
+    pytest.skip("the corpus of real models is absent")
+
+def test_known_to_fail():
+    pytest.xfail("known")
+"""
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcomes"),
+    [("true", {"failed": 2, "skipped": 1, "xfailed": 1}), ("", {"skipped": 3, "xfailed": 1})],
+    ids=["in CI", "elsewhere"],
+)
+def test_ci_takes_no_skip_but_for_the_absent_corpus(tmp_path: Path, ci: str, outcomes: dict[str, int]) -> None:
+    shutil.copy(REPOSITORY / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_sample.py").write_text(SAMPLE_TESTS)
+    environment = {**os.environ, "CI": ci, "RECEPTIVE_CORPUS": str(tmp_path / "absent"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    last = run.stdout.strip().splitlines()[-1]
+    assert {outcome: int(count) for count, outcome in re.findall(r"(\d+) (failed|passed|skipped|xfailed)", last)} == outcomes
