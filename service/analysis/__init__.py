@@ -1,1 +1,5 @@
 """Graph to report: connections, receptive fields, filters, findings. Imports NumPy and `service.graph`, nothing else."""
+
+from service.analysis.report import Reading, analyze
+
+__all__ = ["Reading", "analyze"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from service.analysis.connectivity import weight_node
-from service.analysis.examined import Examined
-from service.analysis.layout import SpatialAxes
+from service.analysis.examined import Examined, needed_input, unproductive
+from service.analysis.layout import SpatialAxes, axis_names
+from service.analysis.measures import placement
 from service.graph import Graph
 from service.graph import operators as core
 
@@ -34,9 +36,13 @@ def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], t
     """All findings, in the order of the layers, those about the model first."""
     found = [Finding(code, "warning", layer, message) for code, layer, message in graph.notes]
     found += tied_weights(ties)
+    found += duplicate_weights(examined)
     for one in examined:
         for check in LAYER_CHECKS:
             found += check(one)
+        if one.input is not None:
+            found += misaligned_join(one, axis_names(len(axes[one.input])))
+            found += unproductive_layer(one, [(graph.inputs[one.input].shape or ())[axis] for axis in axes[one.input]])
     return found
 
 
@@ -45,6 +51,51 @@ def tied_weights(ties: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     for stored, layers in ties.items():
         message = f"{len(layers)} layers use the stored tensor {stored}; it is counted once in parameters.stored"
         yield Finding("tied-weights", "info", layers[0], message, {"tensor": stored, "layers": list(layers)})
+
+
+def duplicate_weights(examined: Sequence[Examined]) -> Iterator[Finding]:
+    """Kernels of different stored tensors with equal values (found by hash), which could be stored once."""
+    twins: dict[str, dict[str, str]] = {}
+    for one in examined:
+        if one.statistics is not None and one.statistics.nonzero:
+            twins.setdefault(one.statistics.digest, {}).setdefault(one.layer.kernel[0].stored, one.layer.name)
+    for names in twins.values():
+        if len(names) > 1:
+            layers = list(names.values())
+            message = f"the kernels of {len(layers)} layers have equal values but are stored apart"
+            yield Finding("duplicate-weights", "info", layers[0], message, {"tensors": list(names), "layers": layers})
+
+
+def misaligned_join(one: Examined, axes: Sequence[str]) -> Iterator[Finding]:
+    """Paths that meet with other strides, or whose units at the same place look at other centres (Araujo et al. 2019, alignment)."""
+    index = one.input
+    if index is None or not any(isinstance(node.operator, core.Elementwise | core.Concatenation) for node in one.layer.nodes):
+        return
+    views = [(name, seen[index]) for name, seen in zip(one.layer.inputs, one.seen.inputs, strict=False) if index in seen]
+    for (name, view), (other, second) in pairwise(views):
+        for axis, first, joined in zip(axes, view.fields, second.fields, strict=True):
+            places = placement(first), placement(joined)
+            if places[0] is None or places[1] is None or places[0] == places[1]:
+                continue
+            (stride, centre), (other_stride, other_centre) = places[0], places[1]
+            data: dict[str, Any] = {"axis": axis, "paths": [name, other]}
+            if stride != other_stride:
+                message = f"{name} has stride {float(stride):g} and {other} has stride {float(other_stride):g} along the {axis}"
+                yield Finding(
+                    "misaligned-join", "warning", one.layer.name, message, data | {"strides": [float(stride), float(other_stride)]}
+                )
+            else:
+                shift = float(other_centre - centre)
+                message = f"{other} looks {abs(shift):g} pixels {'after' if shift > 0 else 'before'} {name} along the {axis}"
+                yield Finding("misaligned-join", "warning", one.layer.name, message, data | {"shift": shift})
+
+
+def unproductive_layer(one: Examined, lengths: Sequence[int]) -> Iterator[Finding]:
+    """The narrowest path already sees more than the whole input before this layer (Richter et al. 2021)."""
+    if unproductive(one, tuple(lengths)):
+        needed = list(needed_input(one) or ())
+        message = f"its input already has a receptive field of {needed} pixels on every path, more than the input of {list(lengths)}"
+        yield Finding("unproductive-layer", "info", one.layer.name, message, {"needed": needed, "input": list(lengths)})
 
 
 def gridding(one: Examined) -> Iterator[Finding]:

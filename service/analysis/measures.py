@@ -54,6 +54,24 @@ def measure(field: Field, shape: Shape, length: int) -> Measure:
     )
 
 
+def placement(field: Field) -> tuple[Fraction, Fraction] | None:
+    """Stride and centre of unit 0 in pixels, as means over one period, by which paths that meet can be compared.
+
+    None where the field does not move along exactly one axis by a period.
+    """
+    moving = [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
+    if len(moving) != 1 or field.empty:
+        return None
+    axis = moving[0]
+    stride = Fraction(field.steps[axis] or 0, field.extents[axis])
+    seen = field.bounds[0] < FAR // 2
+    phase = np.arange(field.extents[axis]).reshape([-1 if a == axis else 1 for a in range(len(field.steps))])
+    doubled = np.where(seen, field.bounds[0] - field.bounds[1], 0)
+    units = int(seen.sum())
+    centres = Fraction(int(doubled.sum()), 2 * units) - stride * Fraction(int(np.where(seen, phase, 0).sum()), units)
+    return stride, centres
+
+
 def _positional(field: Field, shape: Shape) -> tuple[int | None, Field, Fraction | None]:
     """The tensor axis along which the field moves, the field over its inner units, and the mean step per unit."""
     moving = [axis for axis, step in enumerate(field.steps) if step not in (0, None)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.analysis.connectivity import weight_node
 from service.analysis.effective import WIDTH95
-from service.analysis.examined import Examined, unproductive
+from service.analysis.examined import Examined, needed_input, unproductive
 from service.analysis.fields import SEVERITY
 from service.analysis.kernels import effective_connections
 from service.analysis.layout import axis_names
@@ -54,7 +54,7 @@ def receptive_field(one: Examined, source: str, lengths: Shape) -> Record | None
         return None
     worst = max(view.fields, key=lambda field: SEVERITY[field.reach])
     sizes = [m.size for m in one.measures]
-    local = any(size is not None for size in sizes)
+    local, needed = any(size is not None for size in sizes), needed_input(one)
     return {
         "input": source,
         "axes": list(axis_names(len(sizes))),
@@ -68,6 +68,7 @@ def receptive_field(one: Examined, source: str, lengths: Shape) -> Record | None
         "phases": [list(m.phases) if len(m.phases) <= 64 else None for m in one.measures] if local else None,
         "status": worst.reach,
         "because": worst.because,
+        "needed_input": None if needed is None else list(needed),
         "unproductive": unproductive(one, lengths),
     }
 

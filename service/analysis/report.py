@@ -20,7 +20,7 @@ from service.analysis.layout import SpatialAxes, axis_names, spatial_axes
 from service.analysis.measures import Measure, measure
 from service.analysis.receptive_field import Seen, walk
 from service.analysis.records import Record, attributes, connections, receptive_field, total
-from service.analysis.structure import common_batch, first_layers, tied
+from service.analysis.structure import common_batch, first_layers, ledger, tied
 from service.graph import Graph, Layer, Shape, Weight, WeightReader
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts, Port
@@ -106,6 +106,7 @@ class _GraphReport:
             "layers": layers,
             "findings": [finding.record() for finding in findings],
             "first_layers": [self._first_layer(layer) for layer in self.first],
+            "ledger": ledger(self.graph, {one.layer.name: one.counts for one in examined}),
         }
 
     def _statistics(self) -> dict[str, KernelStatistics]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from service.analysis.connectivity import weight_node
+from collections.abc import Mapping
+from typing import Any
+
+from service.analysis.connectivity import Connectivity, weight_node
 from service.graph import Graph, Layer
 from service.graph import operators as core
 
@@ -35,3 +38,25 @@ def tied(graph: Graph) -> dict[str, list[str]]:
             if layer.name not in users.setdefault(weight.stored, []):
                 users[weight.stored].append(layer.name)
     return {stored: names for stored, names in users.items() if len(names) > 1}
+
+
+def ledger(graph: Graph, counts: Mapping[str, Connectivity | None]) -> list[dict[str, Any]]:
+    """The sharing ledger: every stored tensor, which layers use it as what, and how often each of its scalars is used there.
+
+    `uses` is the mean number of connections that one scalar serves in a sample; null for parameters outside the connections.
+    """
+    entries: dict[str, dict[str, Any]] = {
+        weight.stored: {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []}
+        for weight in graph.stored
+    }
+    for layer in graph.layers:
+        for role, weights in (("weight", layer.kernel), ("bias", layer.bias), ("other", layer.other)):
+            for weight in weights:
+                entry = entries.setdefault(
+                    weight.stored,
+                    {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []},
+                )
+                found = counts.get(layer.name)
+                uses = found.uses[1] if role == "weight" and found is not None else None
+                entry["used_by"].append({"layer": layer.name, "role": role, "uses": uses})
+    return list(entries.values())
