@@ -5,6 +5,7 @@ Pure NumPy on arrays (filters, channels of a group, *kernel). Every quantity, it
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.analysis import spectrum as spectra
+from service.graph.network import GraphError
 
 Values = NDArray[np.float64]
 ChannelOrder = Literal["rgb", "bgr"]
@@ -28,11 +30,16 @@ COLOURED = 0.5
 ORIENTED = 1 / 3
 # Band-pass: the response to even brightness is below half of the largest.
 BALANCED = 0.5
-# Noise: neither oriented nor tuned (spread over this share of all frequencies) nor a point (half of the energy in one tap).
+# Noise, where a filter is not oriented: its energy is spread over this share of all frequencies, this share of its taps, and lies for the
+# most part at high frequencies.
 FLAT = 0.4
-POINT = 0.5
+SPREAD = 0.25
+ROUGH = 0.5
 
-# Complex values at a time in one transform: 32 MiB, whatever the layer.
+# Weights of a kernel that is measured: 16 Mi, 128 MiB as float64.
+MAX_WEIGHTS = 1 << 24
+# Complex values of one filter's transform (a colour kernel of 800 × 800 has as many), and of as many filters as are transformed at a time.
+MAX_TRANSFORM = 1 << 22
 CHUNK = 1 << 21
 
 
@@ -57,6 +64,7 @@ class FilterMeasurement:
     even_share: float | None
     high_frequency_share: float | None
     flatness: float | None
+    spread: float | None
     dead: bool
     finite: bool
     nearest: int | None
@@ -87,14 +95,16 @@ def measure_filters(
     A filter is dead when its norm is at most `tolerance` or DEAD_SHARE of the median norm; a dead filter and one with a value that is not
     finite have no pattern, so their other quantities are None. Colour is measured where a two- or three-dimensional filter reads three
     channels. No measure depends on `channel_order`; it is kept for whoever shows the result.
+    Raises GraphError where the kernel has more than MAX_WEIGHTS weights, none, or no such shape.
     """
+    check_kernel(kernel.shape, groups)
     norm, mean, unit = _normed(kernel)
     finite = np.isfinite(norm)
     lively = norm[finite & (norm > tolerance)]
     dead = finite & (norm <= max(tolerance, DEAD_SHARE * float(np.median(lively)) if lively.size else 0.0))
     unit[dead] = 0
     pattern = _pattern(unit, coloured=kernel.shape[1] == 3 and kernel.ndim >= 4)
-    labels = np.where(finite, np.where(dead, "dead", _labels(unit, pattern)), "not-finite")
+    labels = np.where(finite, np.where(dead, "dead", _labels(pattern)), "not-finite")
     nearest, similarity = _nearest(unit.reshape(groups, len(kernel) // groups, -1))
     known = {"norm": norm, "mean": mean} | {name: np.where(finite & ~dead, values, np.nan) for name, values in pattern.items()}
     numbers = {name: [None if np.isnan(value) else float(value) for value in values] for name, values in known.items()}
@@ -121,6 +131,25 @@ def measure_filters(
     )
 
 
+def check_kernel(shape: tuple[int, ...], groups: int) -> None:
+    """Raises GraphError where filters of this shape, (filters, channels of a group, *kernel), can be neither measured nor drawn."""
+    weights = math.prod(shape)
+    if not 3 <= len(shape) <= 5 or weights == 0:
+        raise GraphError("no-filters", f"a kernel of shape {shape} is not one of filters with one to three spatial axes")
+    if groups < 1 or shape[0] % groups:
+        raise GraphError("no-filters", f"{shape[0]} filters do not divide into {groups} groups")
+    if weights > MAX_WEIGHTS:
+        raise GraphError("kernel-too-large", f"the kernel's {weights} weights are more than the {MAX_WEIGHTS} that are measured")
+    if _transform_values(shape) > MAX_TRANSFORM:
+        raise GraphError("kernel-too-large", f"the spectrum of a filter of shape {shape[1:]} is larger than what is measured")
+
+
+def _transform_values(shape: tuple[int, ...]) -> int:
+    """Complex values of the spectrum of one filter: no more channels than taps are transformed."""
+    _, channels, *size = shape
+    return min(channels, math.prod(size)) * spectra.transform_size(tuple(size))
+
+
 def _normed(kernel: NDArray[np.floating]) -> tuple[Values, Values, Values]:
     """L2 norm and mean of each filter's weights, and the filters at norm 1; NaN, NaN and zeros where a weight is not finite."""
     unit = kernel.astype(np.float64, order="C")
@@ -141,13 +170,15 @@ def _normed(kernel: NDArray[np.floating]) -> tuple[Values, Values, Values]:
 
 def _pattern(unit: Values, coloured: bool) -> dict[str, Values]:
     """The quantities that do not depend on a filter's scale, each (filters,), NaN where not defined."""
-    filters, channels, *size = unit.shape
-    each = max(1, CHUNK // (min(channels, int(np.prod(size))) * spectra.transform_size(tuple(size))))
+    filters = len(unit)
+    each = max(1, CHUNK // _transform_values(unit.shape))
     parts = [_tuning(unit[start : start + each]) for start in range(0, filters, each)]
     pattern = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     flipped = np.flip(unit, axis=tuple(range(2, unit.ndim)))
     # ‖(w + w̃)/2‖² = (1 + ⟨w, w̃⟩)/2 for the mirrored filter w̃ of a filter of norm 1.
     pattern["even_share"] = (1 + np.einsum("fn,fn->f", unit.reshape(filters, -1), flipped.reshape(filters, -1))) / 2
+    taps = (unit**2).sum(axis=1).reshape(filters, -1)
+    pattern["spread"] = spectra.participation(taps, np.ones(taps.shape[1]))
     pattern["colour_share"] = colour_share(unit) if coloured else np.full(filters, np.nan)
     return pattern
 
@@ -184,14 +215,13 @@ def colour_share(kernel: Values) -> Values:
     return np.asarray(np.clip(1 - share, 0, 1), np.float64)
 
 
-def _labels(unit: Values, pattern: dict[str, Values]) -> NDArray[np.str_]:
+def _labels(pattern: dict[str, Values]) -> NDArray[np.str_]:
     """The label of each filter that is neither dead nor without finite values; the order of the questions is that of docs/filters.md."""
-    taps = (unit**2).sum(axis=1).reshape(len(unit), -1)
     coloured = pattern["colour_share"] >= COLOURED
     # Without a plane to be oriented in, an edge is a filter that answers to change alone: its response is band-pass.
     plane = ~np.isnan(pattern["selectivity"])
     oriented = np.where(plane, pattern["selectivity"] >= ORIENTED, pattern["zero_response"] < BALANCED)
-    noise = (pattern["flatness"] >= FLAT) & (taps.max(axis=1) < POINT)
+    noise = (pattern["flatness"] >= FLAT) & (pattern["spread"] >= SPREAD) & (pattern["high_frequency_share"] >= ROUGH)
     return np.select(
         [plane & oriented & coloured, plane & oriented, noise, oriented & coloured, oriented, coloured],
         ["colour-edge", "edge", "noise", "colour-edge", "edge", "colour-blob"],

@@ -83,13 +83,20 @@ def high_frequency_share(spectrum: Spectrum) -> Values:
 
 
 def flatness(spectrum: Spectrum) -> Values:
-    """Share of all frequencies that a filter's energy is spread over, (filters,), 0..1: the participation ratio (Σ P)² / (N · Σ P²).
+    """Share of all frequencies that a filter's energy is spread over, (filters,): the participation ratio of its power.
 
     1 for a single tap, which passes all frequencies alike; 3/4 is expected of white noise over three channels, 1/2 over one; a filter
-    tuned to one frequency and direction has little. 0 for a filter without energy.
+    tuned to one frequency and direction has little.
     """
-    energy, squares = spectrum.power @ spectrum.count, spectrum.power**2 @ spectrum.count
-    return _share(energy**2, spectrum.count.sum() * squares)
+    return participation(spectrum.power, spectrum.count)
+
+
+def participation(energy: Values, count: Values) -> Values:
+    """(Σ e)² / (N · Σ e²) of `energy` (filters, places), each place counted `count` times: the share of places that hold it, 1/N to 1.
+
+    The inverse participation ratio of Bell & Dean, Discuss. Faraday Soc. 50, 1970, 55–61, over the number of places; 0 without energy.
+    """
+    return _share((energy @ count) ** 2, count.sum() * (energy**2 @ count))
 
 
 def orientation(spectrum: Spectrum) -> tuple[Values, Values]:

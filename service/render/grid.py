@@ -10,16 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from service.analysis.filters import LayerFilters, measure_filters
+from service.analysis.filters import LayerFilters, check_kernel, measure_filters
 from service.render.grid_options import GridError, GridOptions
 from service.render.layout import Layout, frame_width, lay_out
 from service.render.png import encode_png
 from service.render.tiles import MINUS_INFINITY, NOT_A_NUMBER, PLUS_INFINITY, Tiles, make_tiles
 
-__all__ = ["MAX_WEIGHTS", "Grid", "GridError", "GridOptions", "draw_grid"]
-
-# Weights of a kernel that is drawn or measured: 32 Mi, more than the largest convolution of any published image classifier's stem by far.
-MAX_WEIGHTS = 1 << 25
+__all__ = ["Grid", "GridError", "GridOptions", "draw_grid"]
 
 Pixels = NDArray[np.uint8]
 Mark = Literal["dead", "duplicate", "not-finite"]
@@ -110,11 +107,11 @@ def draw_grid(
 ) -> Grid:
     """The weight grid of `kernel` (filters, channels of a group, *kernel) with one to three kernel axes.
 
-    Equal arguments give equal bytes. `measured` are the layer's measurements where they are known already. Raises GridError where there is
-    nothing to draw, where an option does not fit the kernel, and where the picture would exceed the bounds in docs/filters.md.
+    Equal arguments give equal bytes. `measured` are the layer's measurements where they are known already. Raises GridError where an option
+    does not fit the kernel or the picture would exceed its bounds, and GraphError where the array is no kernel that can be measured.
     """
     options = options or GridOptions()
-    _check(kernel, groups)
+    check_kernel(kernel.shape, groups)
     measured = measured or measure_filters(kernel, groups=groups, channel_order=options.channel_order)
     tiles = make_tiles(kernel, options)
     panels, values = tiles.pixels.shape[1:3], tiles.pixels.shape[3:5]
@@ -139,17 +136,6 @@ def draw_grid(
     )
 
 
-def _check(kernel: NDArray[np.floating], groups: int) -> None:
-    if not 3 <= kernel.ndim <= 5:
-        raise GridError("no-filters", f"only kernels with one to three spatial axes can be drawn, and this one has {kernel.ndim - 2}")
-    if kernel.size == 0:
-        raise GridError("no-filters", "the kernel is empty")
-    if groups < 1 or len(kernel) % groups:
-        raise GridError("no-filters", f"{len(kernel)} filters do not divide into {groups} groups")
-    if kernel.size > MAX_WEIGHTS:
-        raise GridError("grid-too-large", f"the kernel's {kernel.size} weights are more than the {MAX_WEIGHTS} that are drawn")
-
-
 def _order(measured: LayerFilters, options: GridOptions, blocks: int) -> tuple[int, ...]:
     """The filters in drawing order: sorted within each block of groups, ties and filters without the quantity last and by index.
 
@@ -161,7 +147,8 @@ def _order(measured: LayerFilters, options: GridOptions, blocks: int) -> tuple[i
         return tuple(range(len(filters)))
     keys: list[float | None] = {
         "norm": [None if item.norm is None else -item.norm for item in filters],
-        "orientation": [item.orientation for item in filters],
+        # Only an edge has a direction to speak of.
+        "orientation": [item.orientation if item.label in ("edge", "colour-edge") else None for item in filters],
         "frequency": [item.frequency for item in filters],
         "colour": [item.colour_share for item in filters],
     }[options.sort]

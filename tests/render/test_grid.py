@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.graph.network import GraphError
 from service.render.grid import Grid, GridError, GridOptions, draw_grid
 from service.render.layout import MAX_PIXELS
 
@@ -238,7 +239,7 @@ def test_channels_that_the_kernel_does_not_have_are_refused(channels: str, detai
     ("shape", "groups"), [((2, 3), 1), ((2, 1, 1, 1, 1, 1), 1), ((0, 3, 3, 3), 1), ((2, 3, 0, 3), 1), ((3, 1, 3, 3), 2)]
 )
 def test_what_is_no_convolution_kernel_is_refused(shape: tuple[int, ...], groups: int) -> None:
-    with pytest.raises(GridError) as caught:
+    with pytest.raises(GraphError) as caught:
         draw_grid(np.zeros(shape), groups=groups)
     assert caught.value.code == "no-filters"
 
@@ -251,8 +252,10 @@ def test_the_picture_is_bounded_whatever_the_model() -> None:
         (many, GridOptions(scale=16)),
         (np.zeros((8193, 1, 1, 1)), GridOptions()),
         (np.zeros((512, 64, 3, 3)), GridOptions(channels="each")),
-        (np.broadcast_to(np.float32(0), (2, 3, 4096, 4096)), GridOptions()),
     ]:
         with pytest.raises(GridError) as caught:
             draw_grid(kernel, options)
         assert caught.value.code == "grid-too-large"
+    with pytest.raises(GraphError) as refused:
+        draw_grid(np.broadcast_to(np.float32(0), (2, 3, 4096, 4096)))
+    assert refused.value.code == "kernel-too-large"
