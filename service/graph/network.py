@@ -91,7 +91,8 @@ class Layer:
     """One operator of the model as its author wrote it: `op` is its name there, `nodes` its meaning in the core vocabulary.
 
     At most one node is a weight operator (convolution, dense …); `kernel` and `bias` are its weights, `other` are
-    parameters outside the connections (the scales of a normalisation, the slopes of a PReLU).
+    parameters outside the connections (the scales of a normalisation, the slopes of a PReLU), `statistics` what was measured and not
+    trained (the running mean and variance of a batch normalisation).
     """
 
     name: str
@@ -103,6 +104,7 @@ class Layer:
     kernel: tuple[Weight, ...] = ()
     bias: tuple[Weight, ...] = ()
     other: tuple[Weight, ...] = ()
+    statistics: tuple[Weight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,19 @@ class Elementwise(Operator):
 
 
 @dataclass(frozen=True, slots=True)
+class BatchNormalization(Operator):
+    """A fixed scale and shift per channel (axis 1): scale·(x - mean)/sqrt(variance + epsilon) + bias (Ioffe and Szegedy 2015, at inference).
+
+    The layer's `other` weights are scale and bias, its `statistics` are mean and variance.
+    """
+
+    epsilon: float
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return (inputs[0],)
+
+
+@dataclass(frozen=True, slots=True)
 class Mixing(Operator):
     """Every unit depends on all units along `axes`; the shape stays. Softmax, the normalisations, a Fourier transform."""
 
