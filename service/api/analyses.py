@@ -9,7 +9,7 @@ from flask import Response, request
 
 from service.api.context import current
 from service.api.jobs import job_response
-from service.api.negotiation import REVALIDATE, choose, preferred_wait, tagged, unchanged
+from service.api.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.problems import Problem, kept_problem
 from service.api.receive import received
 from service.api.report_schemas import ReportSchema
@@ -89,9 +89,7 @@ def _answer(accepted: Accepted) -> Response:
 
 @blueprint.route("", methods=["GET"])
 @blueprint.arguments(ListQuerySchema, location="query")
-@blueprint.response(
-    200, ListSchema, description="Newest first.", headers={"Link": {"schema": {"type": "string"}, "description": "rel=next"}}
-)
+@blueprint.response(200, ListSchema, description="Newest first.", headers=NEXT_LINK)
 def list_analyses(query: dict[str, Any]) -> Any:
     """List analyses"""
     digest = query.get("digest")

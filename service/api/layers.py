@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Response
 
 from service.api.analyses import find_report
-from service.api.negotiation import REVALIDATE, tagged, unchanged
+from service.api.negotiation import NEXT_LINK, REVALIDATE, tagged, unchanged
 from service.api.problems import Problem
 from service.api.report_schemas import LayerSchema
 from service.api.schemas import LayersQuerySchema
@@ -25,7 +25,7 @@ blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="
     200,
     {"type": "array", "items": {"type": "object"}},
     description="One flat object a layer; nested names are joined by a dot, such as `connections.exact`.",
-    headers={"Link": {"schema": {"type": "string"}, "description": "rel=next"}},
+    headers=NEXT_LINK,
 )
 @blueprint.problems(404)
 def list_layers(query: dict[str, Any], report_id: str) -> Response:

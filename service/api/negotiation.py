@@ -11,10 +11,11 @@ from service.api.problems import Problem
 
 IMMUTABLE = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
+NEXT_LINK = {"Link": {"schema": {"type": "string"}, "description": "Where the list goes on (rel=next)."}}
 
 
 def choose(offered: Mapping[str, str]) -> str:
-    """The name of the representation in `offered` (name to media type) that the Accept header likes best, the first where it does not say."""
+    """The name in `offered` (name to media type) of what the Accept header likes best; the first where it does not say."""
     if not request.accept_mimetypes:
         return next(iter(offered))
     best = request.accept_mimetypes.best_match(list(offered.values()))

@@ -1,4 +1,4 @@
-"""The problems of the HTTP interface by their code: status and title. docs/problems.md shows this table; the readers add codes of their own."""
+"""The problems of the HTTP interface by code: status and title, as docs/problems.md shows them. The readers add codes of their own."""
 
 from __future__ import annotations
 

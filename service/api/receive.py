@@ -122,7 +122,7 @@ def _check_source(part: Part) -> None:
 def _form(request: Request, body: Body, upload: Upload) -> Received:
     """A model in a form: the file `model`, files `external`, and `options`."""
     parser = FormDataParser(
-        stream_factory=lambda *_, **__: upload.part(),  # type: ignore[arg-type, return-value]
+        stream_factory=lambda *_, **__: upload.part(),  # type: ignore[arg-type]
         max_form_memory_size=request.max_form_memory_size,
         max_form_parts=request.max_form_parts,
         silent=False,

@@ -44,17 +44,17 @@ def text(description: str | None = None, *, nullable: bool = False) -> fields.St
     return fields.String(required=True, allow_none=nullable, **(described(description) if description else {}))
 
 
-def texts(description: str | None = None) -> fields.List:
+def texts(description: str | None = None) -> fields.List[Any]:
     """A field that is a list of texts."""
     return fields.List(fields.String(), required=True, **(described(description) if description else {}))
 
 
-def per_axis(description: str, *, nullable: bool = True) -> fields.List:
+def per_axis(description: str, *, nullable: bool = True) -> fields.List[Any]:
     """A field with one number per axis; null as a whole, or for an axis, where it is not defined."""
     return fields.List(fields.Float(allow_none=True), required=True, allow_none=nullable, **described(description))
 
 
-def shape(description: str) -> fields.List:
+def shape(description: str) -> fields.List[Any]:
     """A field that is a shape; null for an unknown axis, or as a whole where not even the rank is known."""
     return fields.List(fields.Integer(allow_none=True), required=True, allow_none=True, **described(description))
 

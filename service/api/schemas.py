@@ -45,7 +45,8 @@ class InputShapes(fields.Dict):
         shape = fields.List(AXIS, validate=validate.Length(1, MOST_AXES))
         super().__init__(keys=fields.String(validate=validate.Length(max=1000)), values=shape, **options)
 
-    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+    def deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        """The shapes that `value` says."""
         if isinstance(value, str):
             try:
                 value = json.loads(value)
@@ -53,7 +54,7 @@ class InputShapes(fields.Dict):
                 raise ValidationError('Not JSON such as {"input": [1, 3, 224, 224]}.') from None
         if isinstance(value, Mapping) and len(value) > MOST_INPUTS:
             raise ValidationError(f"More than {MOST_INPUTS} inputs.")
-        return super()._deserialize(value, *arguments, **options)
+        return super().deserialize(value, *arguments, **options)
 
 
 class InputShape(fields.String):

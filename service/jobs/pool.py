@@ -25,7 +25,7 @@ from pebble import ProcessExpired, concurrent
 from service.jobs.limits import Limits, run_limited
 from service.readers.errors import ReadError
 
-PRELOAD = ["__main__", "numpy", "onnx.shape_inference", "service.jobs.limits", "service.jobs.work"]
+PRELOAD = ["service.jobs.fork_server"]
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
