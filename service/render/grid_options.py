@@ -40,7 +40,7 @@ class GridOptions:
 
     columns: int | None = None
     scale: int | None = None
-    gap: int = 4
+    gap: int | None = None
     normalize: Normalize = "filter"
     channels: str | None = None
     colormap: str = "grey"

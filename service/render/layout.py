@@ -15,6 +15,10 @@ MIN_TILE = 32
 # A default enlargement keeps square pixels while the longer side of a panel stays within this many pixels.
 MAX_DEFAULT_SIDE = 256
 SEAM = 1
+# Between tiles by default: room for two marks and a free pixel, and more where the seams inside a tile have to be told from the gaps.
+GAP = 5
+GAP_OF_PANELS = 9
+MARK = 2
 # Figure 3 of Krizhevsky et al. 2012 is 16 columns by 6 rows, its two groups of 48 one above the other.
 GROUPED_ASPECT = 16 / 6
 # A character of Pillow's bitmap font is 11 pixels high and 6 wide; a free row above and below keeps it off the frames.
@@ -56,8 +60,8 @@ def blocks_of(filters: int, groups: int) -> int:
 
 
 def frame_width(gap: int) -> int:
-    """The width of a mark around a tile: it lies in the gap and leaves part of it free; a gap of one pixel is all frame."""
-    return min(gap, max(1, (gap - 1) // 3))
+    """The width of a mark around a tile: it lies in the gap, and two of them leave part of it free; a gap of one or two is all frame."""
+    return min(gap, MARK, max(1, (gap - 1) // 2))
 
 
 def lay_out(filters: int, panels: tuple[int, int], values: tuple[int, int], groups: int, options: GridOptions) -> Layout:
@@ -94,7 +98,7 @@ def default_scale(height: int, width: int) -> tuple[int, int]:
 def _lay_out(
     filters: int, panels: tuple[int, int], values: tuple[int, int], groups: int, options: GridOptions, scale: tuple[int, int]
 ) -> Layout:
-    gap = options.gap
+    gap = options.gap if options.gap is not None else GAP if panels == (1, 1) else GAP_OF_PANELS
     seam = min(SEAM, gap)
     panel = (values[0] * scale[0], values[1] * scale[1])
     tile = (panels[0] * (panel[0] + seam) - seam, panels[1] * (panel[1] + seam) - seam)

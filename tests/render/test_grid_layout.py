@@ -102,7 +102,8 @@ def test_dead_filters_and_duplicates_are_framed_in_the_gap_alone() -> None:
     kernel[4] = 0
     kernel[7] = 1.5 * kernel[2]
     kernel[8] = -kernel[1]
-    marked, plain = draw_grid(kernel), draw_grid(noise(9, 3, 5, 5))
+    options = GridOptions(gap=4)
+    marked, plain = draw_grid(kernel, options), draw_grid(noise(9, 3, 5, 5), options)
     assert {tile.filter: tile.marks for tile in marked.tiles if tile.marks} == {
         4: ("dead",),
         2: ("duplicate",),
@@ -122,6 +123,19 @@ def test_dead_filters_and_duplicates_are_framed_in_the_gap_alone() -> None:
         assert (frame == expected).all()
         if tile.filter in (0, 1, 2, 3, 5, 6):
             assert np.array_equal(inside, unmarked[tile.y : tile.y + 35, tile.x : tile.x + 35]), "the mark leaves the tile as it was"
+
+
+@pytest.mark.parametrize(("gap", "frame"), [(1, 1), (2, 1), (4, 1), (5, 2), (9, 2)])
+def test_a_frame_leaves_the_gap_between_two_marked_tiles_open_where_it_can(gap: int, frame: int) -> None:
+    grid = draw_grid(np.zeros((2, 1, 3, 3)), GridOptions(gap=gap))
+    between = pixels_of(grid)[grid.tiles[0].y, grid.tiles[0].x + grid.tile[1] : grid.tiles[1].x]
+    marked, free = [(between == colour).all(axis=-1).sum() for colour in (MARK_COLOURS["dead"], (255, 255, 255))]
+    assert (marked, free) == (min(gap, 2 * frame), max(0, gap - 2 * frame))
+
+
+def test_the_gap_is_wider_between_tiles_of_several_panels() -> None:
+    one, several = draw_grid(noise(4, 3, 3, 3)), draw_grid(noise(4, 3, 2, 3, 3))
+    assert (one.gap, several.gap) == (5, 9)
 
 
 def test_without_a_gap_there_is_no_frame() -> None:
