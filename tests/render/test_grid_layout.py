@@ -88,10 +88,10 @@ def test_labels_stay_in_their_own_cells_and_off_the_tiles(options: GridOptions) 
     kernel = noise(300, 1, 3, 3)
     kernel[:20] = 0  # dead ones have frames
     grid, bare = draw_grid(kernel, options), draw_grid(np.zeros_like(kernel), options)
-    pixels, layout = pixels_of(grid), grid.layout
+    pixels, bare_pixels, layout = pixels_of(grid), pixels_of(bare), grid.layout
     for tile in grid.tiles:
         cell = pixels[tile.y : tile.y + layout.pitch[0], tile.x : tile.x + layout.pitch[1]]
-        same = pixels_of(bare)[tile.y : tile.y + layout.pitch[0], tile.x : tile.x + layout.pitch[1]]
+        same = bare_pixels[tile.y : tile.y + layout.pitch[0], tile.x : tile.x + layout.pitch[1]]
         ink = (cell == 0).all(axis=-1)[grid.tile[0] :]
         assert ink.any() and np.array_equal(ink, (same == 0).all(axis=-1)[grid.tile[0] :]), "the whole label, whatever stands beside it"
         assert not ink[:, -1].any(), "a free column before the next label"
