@@ -138,7 +138,7 @@ class _Scanner:
         self._from = self._to = 0  # bytes of the window that are to be copied and not yet are
         self._counts = [0] * COUNTERS
         self._found: list[int] = []
-        self._runs = 0
+        self._runs = self._walked = 0
         most = limits
         self._bounds = {NODE.index: ("nodes", most.nodes), TENSOR.index: ("tensors", most.tensors), GRAPH.index: ("graphs", most.graphs)}
         self._bounds |= {ATTRIBUTE.index: ("attributes", most.attributes), FUNCTION.index: ("functions", most.functions)}
@@ -168,11 +168,10 @@ class _Scanner:
 
     def _number(self, position: int, end: int) -> tuple[int, int]:
         """The varint at `position`, and where it ends."""
-        place = self._fill(position, min(_LOOK_AHEAD, self.source.size - position))
-        value = self._window[place] if position < end else 128
-        if value < 128:
-            return value, position + 1
-        value = 0
+        place = position - self._base
+        if 0 <= place < len(self._window) and position < end and self._window[place] < 128:
+            return self._window[place], position + 1
+        place, value = self._fill(position, min(_LOOK_AHEAD, self.source.size - position)), 0
         for index, byte in enumerate(self._window[place : place + min(10, end - position)]):
             value |= (byte & 127) << 7 * index
             if byte < 128:
@@ -188,6 +187,7 @@ class _Scanner:
         position = start
         while position < end:
             head = position
+            self._walked += 1
             tag, body = self._number(head, end)
             wire, count = tag & 7, 1
             if wire == LENGTH_WIRE:
@@ -209,6 +209,8 @@ class _Scanner:
                 yield _Piece(field, head, body, stop, count)
             elif tag >> 3 in message.numbers or not 0 < tag >> 3 < 1 << 29:
                 raise ReadError("malformed", "not-protobuf", f"The field at byte {head} does not belong into a {message.name}.")
+            if self._walked > self.limits.fields:
+                raise _exceeded("fields", self.limits.fields)
             position = stop
 
     def _like(self, tag: int, wire: int, position: int, end: int) -> tuple[int, int]:

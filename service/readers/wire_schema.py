@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from onnx import ModelProto
@@ -38,7 +39,8 @@ _TYPES = {
     FieldDescriptor.TYPE_BYTES: (LENGTH_WIRE, Kind.BYTES),
     FieldDescriptor.TYPE_MESSAGE: (LENGTH_WIRE, Kind.MESSAGE),
 }
-_PAYLOADS = frozenset({"raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data"})
+# Fields of a TensorProto that hold its values.
+PAYLOADS = frozenset({"raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data"})
 
 _OPAQUE = frozenset({("StringStringEntryProto", "value"), ("AttributeProto", "s"), ("AttributeProto", "strings")})
 
@@ -81,7 +83,7 @@ def _add(message: Message, descriptor: FieldDescriptor, bit: int, known: dict[st
     """Put the field under its tag and, if it is a list of numbers, under that of its packed form as well."""
     wire, kind = _TYPES[descriptor.type]
     child = _message(descriptor.message_type, known) if descriptor.message_type is not None else None
-    payload = message.name == "TensorProto" and descriptor.name in _PAYLOADS
+    payload = message.name == "TensorProto" and descriptor.name in PAYLOADS
     forms = [(wire, kind)]
     if descriptor.is_repeated and wire != LENGTH_WIRE:
         forms.append((LENGTH_WIRE, Kind.PACKED))
@@ -108,8 +110,8 @@ def _message(descriptor: Descriptor, known: dict[str, Message]) -> Message:
 
 
 _KNOWN: dict[str, Message] = {}
-MODEL = _message(ModelProto.DESCRIPTOR.file.message_types_by_name["ModelProto"], _KNOWN)
-NODE, TENSOR, ATTRIBUTE, GRAPH, FUNCTION = (
-    _KNOWN[f"onnx.{name}"] for name in ("NodeProto", "TensorProto", "AttributeProto", "GraphProto", "FunctionProto")
+_message(cast(Descriptor, ModelProto.DESCRIPTOR), _KNOWN)
+MODEL, NODE, TENSOR, ATTRIBUTE, GRAPH, FUNCTION = (
+    _KNOWN[f"onnx.{name}"] for name in ("ModelProto", "NodeProto", "TensorProto", "AttributeProto", "GraphProto", "FunctionProto")
 )
 COUNTERS = 2 + len(_KNOWN)
