@@ -49,7 +49,7 @@ class TooLarge(ValueError):
     """The table that would describe this field exactly has too many entries."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """What units see: `bounds` has shape (4, *extents) with rows lo, -hi, narrowest lo, narrowest -hi; `steps` one step per tensor axis.
 

@@ -118,12 +118,12 @@ def _through(
         for operand, (name, shape, path) in enumerate(zip(node.inputs, inputs, routes[index], strict=True)):
             assert shape is not None
             if not any((node.outputs[0], operand, step) in ended for step in range(len(path))):
-                part = _along(target, path, shape, weights)
+                part = back_along(target, path, shape, weights)
                 if part is not None:
                     yield name, part
 
 
-def _along(target: Reached, path: Path, shape: Shape, weights: TapWeights | None) -> Reached | None:
+def back_along(target: Reached, path: Path, shape: Shape, weights: TapWeights | None = None) -> Reached | None:
     """What is reached of an input of `shape` when `target` is reached of the tensor that a path leads to."""
     shapes = [shape]
     for step in path:

@@ -11,6 +11,7 @@ import itertools
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ class Measure:
     phases: tuple[int, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def measure(field: Field, shape: Shape, length: int) -> Measure:
     """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's."""
     if field.empty:

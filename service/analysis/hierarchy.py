@@ -1,0 +1,194 @@
+"""Hierarchy: a filter of a deeper convolution drawn in pixels, as the weighted sum of the filters below it.
+
+As Lee, Grosse, Ranganath and Ng (*Convolutional Deep Belief Networks*, ICML 2009) drew theirs: the network is taken as linear, so that one unit of the
+filter is a sum over input pixels whose coefficients are products of weights along paths.
+
+1. A convolution goes back by its transposed kernel; of the channels that it reads only the strongest are followed.
+2. Batch normalisation goes back by its scale; a pool and an interpolation by the mean of what they read; joins by the sum.
+3. Activations are taken as the identity.
+4. The picture is cropped to the pixels that are reached: the filter's own receptive field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.analysis.connectivity import weight_node
+from service.analysis.dependence import Slide, paths
+from service.analysis.fields import TooLarge
+from service.analysis.influence import Reached, back_along
+from service.analysis.layout import spatial_axes
+from service.graph import Graph, Layer, Node, Shape, Weight, WeightReader
+from service.graph import operators as core
+
+Pixels = NDArray[np.float64]
+
+MOST_COEFFICIENTS = 1 << 25
+"""Coefficients of one tensor that are held at the most, over all filters that are drawn together (256 MiB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Filters of a layer in pixels: `pixels` has shape (filters, channels of the image, *receptive field); `filters` are their indices."""
+
+    layer: str
+    filters: tuple[int, ...]
+    pixels: Pixels
+
+
+def convolutions(graph: Graph) -> list[Layer]:
+    """The convolutions that depend on an image, in topological order: the d-th is drawn at depth d (from 1)."""
+    reached = {graph.inputs[index].name for index in spatial_axes(graph)}
+    found = []
+    for layer in graph.layers:
+        if any(name in reached for name in layer.inputs):
+            reached.update(layer.outputs)
+            node = weight_node(layer)
+            if node is not None and isinstance(node.operator, core.Convolution):
+                found.append(layer)
+    return found
+
+
+class Projector:
+    """Projects filters of one graph into pixels; kernels are read once and kept."""
+
+    def __init__(self, graph: Graph, weights: WeightReader, strongest: int = 16) -> None:
+        self._graph, self._weights, self._strongest = graph, weights, strongest
+        self._arrays: dict[tuple[str, Shape], Pixels] = {}
+        self._axes = spatial_axes(graph)
+
+    def project(self, layer: Layer, filters: Sequence[int]) -> Projection | None:
+        """The filters of a convolution in pixels of the first image that they read; None where a kernel on the way cannot be read.
+
+        TooLarge where the receptive field is too large to hold the coefficients.
+        """
+        position = next(i for i, other in enumerate(self._graph.layers) if other is layer)
+        node = weight_node(layer)
+        if node is None or not isinstance(node.operator, core.Convolution):
+            return None
+        shape = self._graph.tensors[node.outputs[0]].shape or ()
+        middle = [length // 2 for length in shape[2:]]
+        start = np.zeros((len(filters), shape[1], *(1 for _ in middle)))
+        start[np.arange(len(filters)), list(filters)] = 1.0
+        reached = {node.outputs[0]: Reached(start, (0, 0, *middle))}
+        for earlier in reversed(self._graph.layers[: position + 1]):
+            for step in reversed(earlier.nodes):
+                targets = [(index, reached.pop(name)) for index, name in enumerate(step.outputs) if name in reached]
+                for index, target in targets:
+                    for name, part in self._through(earlier, step, index, target):
+                        known = self._graph.tensors[name].shape or ()
+                        reached[name] = reached[name].plus(part, known) if name in reached else part
+        return self._picture(layer, filters, reached)
+
+    def _picture(self, layer: Layer, filters: Sequence[int], reached: dict[str, Reached]) -> Projection | None:
+        """The coefficients at the first image that is reached, channels before its spatial axes."""
+        for index, spatial in self._axes.items():
+            part = reached.get(self._graph.inputs[index].name)
+            if part is not None:
+                channels = [axis for axis in range(1, part.counts.ndim) if axis not in spatial]
+                ordered = part.counts.transpose(0, *channels, *spatial)
+                box = ordered.shape[1 + len(channels) :]
+                return Projection(layer.name, tuple(filters), ordered.reshape(len(filters), -1, *box))
+        return None
+
+    def _through(self, layer: Layer, node: Node, output: int, target: Reached) -> list[tuple[str, Reached]]:
+        """The inputs of a node with the coefficients that lead to what is reached of one of its outputs."""
+        shapes = [self._graph.tensors[name].shape for name in node.inputs]
+        result = self._graph.tensors[node.outputs[0]].shape
+        if result is None or any(shape is None for shape in shapes):
+            return []
+        known = [shape for shape in shapes if shape is not None]
+        if isinstance(node.operator, core.Convolution):
+            part = self._convolution(layer, node.operator, target, known[0])
+            return [] if part is None else [(node.inputs[0], part)]
+        scaled = self._scaled(layer, node, target)
+        routes = paths(node, known, [self._graph.tensors[name].shape or () for name in node.outputs])
+        parts = []
+        for name, shape, path in zip(node.inputs, known, routes[output], strict=True):
+            read = math.prod(step.taps.offsets.shape[1] for step in path if isinstance(step, Slide))
+            part = back_along(Reached(scaled.counts / max(read, 1), scaled.origin), path, shape)
+            if part is not None and part.counts.shape[0] == target.counts.shape[0]:
+                parts.append((name, part))
+        return parts
+
+    def _scaled(self, layer: Layer, node: Node, target: Reached) -> Reached:
+        """What is reached of a scale per channel, times that scale."""
+        scale: Pixels | None = None
+        if isinstance(node.operator, core.BatchNormalization) and layer.other and layer.statistics:
+            gain, variance = self._array(layer.other[0]), self._array(layer.statistics[1])
+            if gain is not None and variance is not None:
+                scale = gain / np.sqrt(variance + node.operator.epsilon)
+        elif isinstance(node.operator, core.Elementwise) and node.operator.function == "Mul" and len(layer.other) == 1:
+            factor = self._array(layer.other[0])
+            scale = None if factor is None or factor.size != max(factor.shape, default=1) else factor.reshape(-1)
+        if scale is None or target.counts.ndim < 2:
+            return target
+        start = target.origin[1] or 0
+        if scale.size > 1:
+            scale = scale[start : start + target.counts.shape[1]]
+        if scale.size not in (1, target.counts.shape[1]):
+            return target
+        return Reached(target.counts * scale.reshape(1, -1, *(1 for _ in target.counts.shape[2:])), target.origin)
+
+    def _array(self, weight: Weight) -> Pixels | None:
+        key = (weight.stored, weight.shape)
+        if key not in self._arrays:
+            if not self._weights.readable(weight):
+                return None
+            self._arrays[key] = np.nan_to_num(np.asarray(self._weights.array(weight), dtype=np.float64))
+        return self._arrays[key]
+
+    def _convolution(self, layer: Layer, operator: core.Convolution, target: Reached, shape: Shape) -> Reached | None:
+        """The coefficients of what a convolution reads: the transposed kernel, tap by tap."""
+        kernel = self._array(layer.kernel[0]) if layer.kernel else None
+        if kernel is None or kernel.shape[2:] != operator.kernel or any(o is None for o in target.origin[2:]):
+            return None
+        target = target.explicit(1, operator.filters)
+        spans, starts = [], []
+        for axis, (k, s, d, (before, _)) in enumerate(_geometry(operator), start=2):
+            spans.append((target.counts.shape[axis] - 1) * s + d * (k - 1) + 1)
+            starts.append((target.origin[axis] or 0) * s - before)
+        sizes = (target.counts.shape[0], shape[1], *spans)
+        if math.prod(sizes) > MOST_COEFFICIENTS:
+            raise TooLarge(f"{math.prod(sizes)} coefficients")
+        result = np.zeros(sizes)
+        first = target.origin[1] or 0
+        for tap in np.ndindex(*operator.kernel):
+            places = tuple(
+                slice(d * t, d * t + (n - 1) * s + 1, s)
+                for t, n, (_, s, d, _) in zip(tap, target.counts.shape[2:], _geometry(operator), strict=True)
+            )
+            result[(slice(None), slice(None), *places)] += _spread(target.counts, kernel[(..., *tap)], operator.groups, first, shape[1])
+        return self._kept(Reached(result, (0, 0, *starts)), layer)
+
+    def _kept(self, part: Reached, layer: Layer) -> Reached:
+        """Only the strongest channels of each filter, by the energy of their coefficients; the image keeps all of its."""
+        channels = part.counts.shape[1]
+        if layer.inputs[0] in {tensor.name for tensor in self._graph.inputs} or channels <= self._strongest:
+            return part
+        energy = (part.counts**2).sum(axis=tuple(range(2, part.counts.ndim)))
+        weakest = np.argsort(-energy, axis=1, kind="stable")[:, self._strongest :]
+        part.counts[np.arange(len(energy))[:, None], weakest] = 0.0
+        return part
+
+
+def _geometry(operator: core.Window) -> list[tuple[int, int, int, tuple[int, int]]]:
+    return list(zip(operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True))
+
+
+def _spread(counts: Pixels, tap: Pixels, groups: int, first: int, channels: int) -> Pixels:
+    """One tap of a kernel (filters, channels of a group), transposed, applied to the coefficients of its filters from `first` on."""
+    if groups == 1:
+        part = tap[first : first + counts.shape[1]]
+        return np.asarray(np.moveaxis(np.tensordot(counts, part, (1, 0)), -1, 1))
+    filters, per_group = tap.shape
+    full = np.zeros((counts.shape[0], filters, *counts.shape[2:]))
+    full[:, first : first + counts.shape[1]] = counts
+    split = full.reshape(counts.shape[0], groups, filters // groups, -1)
+    spread = np.einsum("bgfp,gfc->bgcp", split, tap.reshape(groups, filters // groups, per_group))
+    return np.asarray(spread).reshape(counts.shape[0], channels, *counts.shape[2:])

@@ -1,0 +1,205 @@
+"""Charts as Vega-Lite specifications: pure functions of the report, for the page, for dashboards and for pictures alike.
+
+One specification gives the interactive chart (vega-embed), the static image (`picture`) and the JSON that a dashboard embeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import vl_convert
+
+Report = Mapping[str, Any]
+Specification = dict[str, Any]
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_VERSION = "v5_20"
+_SERIES = {
+    "all paths": "#1f5fa8",
+    "narrowest path": "#d1662a",
+    "effective, 95 % of the influence": "#2f8f5b",
+}
+MOST_POINTS = 2000
+"""Layers drawn at the most; of more, every n-th is."""
+
+
+def growth(report: Report) -> Specification:
+    """Receptive-field growth against depth: the size in pixels over all local paths, over the narrowest, and the effective width.
+
+    The dashed line is the size of the input, the vertical line the first layer that sees all of it, the shaded layers are unproductive.
+    """
+    summary = report["summary"]["receptive_field"] or {"axes": [], "input_size": [], "first_global_layer": None}
+    points = _points(report, summary["axes"])
+    sizes = [{"axis": axis, "size": size} for axis, size in zip(summary["axes"], summary["input_size"], strict=True) if size]
+    depths = {layer["name"]: layer["index"] for layer in report["layers"]}
+    first = summary["first_global_layer"]
+    layers: list[Specification] = [_unproductive(report), _lines(), _input_size(sizes)]
+    if first is not None:
+        layers.append(_global_layer(first, depths[first]))
+    same = len({tuple(p[k] for k in ("depth", "series", "pixels")) for p in points}) * max(len(summary["axes"]), 1) == len(points)
+    axes = summary["axes"][:1] if same else summary["axes"]
+    title = {"text": "Receptive field against depth", "subtitle": _subtitle(report, same)}
+    data = {"values": [p for p in points if p["axis"] in axes]}
+    if len(axes) < 2:
+        return {"$schema": _SCHEMA, "title": title, "data": data, "width": 640, "height": 320, "layer": layers, "config": _CONFIG}
+    rows = [
+        {
+            "title": axis,
+            "width": 640,
+            "height": 220,
+            "transform": [{"filter": {"field": "axis", "equal": axis}}],
+            "layer": [_unproductive(report), _lines(), _input_size([s for s in sizes if s["axis"] == axis]), *layers[3:]],
+        }
+        for axis in axes
+    ]
+    return {"$schema": _SCHEMA, "title": title, "data": data, "vconcat": rows, "config": _CONFIG}
+
+
+_CONFIG = {"font": "DejaVu Sans, sans-serif", "view": {"stroke": None}, "axis": {"grid": True, "gridOpacity": 0.35}, "background": "white"}
+
+
+def _subtitle(report: Report, same: bool) -> str:
+    name = report["model"]["name"] or "model"
+    return f"{name}, pixels of the input{' (the same along every axis)' if same else ''}"
+
+
+def _points(report: Report, axes: list[str]) -> list[Specification]:
+    """One point for each layer, axis and series, null where a layer has no local path."""
+    seen = [layer for layer in report["layers"] if layer["receptive_field"]]
+    thinned = seen[:: max(1, -(-len(seen) // MOST_POINTS))]
+    points = []
+    for layer in thinned:
+        field = layer["receptive_field"]
+        effective = field["effective"] or {}
+        series = {
+            "all paths": field["size"],
+            "narrowest path": field["min_size"],
+            "effective, 95 % of the influence": effective.get("width95"),
+        }
+        for i, axis in enumerate(axes):
+            for name, values in series.items():
+                if values is not None and i < len(values) and values[i] is not None:
+                    pixels = round(values[i], 3)
+                    points.append({"depth": layer["index"], "layer": layer["name"], "axis": axis, "series": name, "pixels": pixels})
+    return points
+
+
+def _lines() -> Specification:
+    return {
+        "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18}},
+        "encoding": {
+            "x": {"field": "depth", "type": "quantitative", "title": "layer (in topological order)", "axis": {"tickMinStep": 1}},
+            "y": {"field": "pixels", "type": "quantitative", "title": "pixels"},
+            "color": {
+                "field": "series",
+                "type": "nominal",
+                "title": None,
+                "scale": {"domain": list(_SERIES), "range": list(_SERIES.values())},
+                "legend": {"orient": "bottom", "labelLimit": 300},
+            },
+            "tooltip": [{"field": "layer"}, {"field": "series"}, {"field": "pixels", "type": "quantitative"}],
+        },
+    }
+
+
+def _input_size(sizes: list[Specification]) -> Specification:
+    largest = sizes[:1]
+    return {
+        "data": {"values": largest},
+        "layer": [
+            {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": {"y": {"field": "size", "type": "quantitative"}}},
+            {
+                "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#333"},
+                "encoding": {
+                    "y": {"field": "size", "type": "quantitative"},
+                    "x": {"value": 0},
+                    "text": {"value": f"input: {largest[0]['size']} pixels" if largest else ""},
+                },
+            },
+        ],
+    }
+
+
+def _global_layer(name: str, depth: int) -> Specification:
+    return {
+        "data": {"values": [{"depth": depth}]},
+        "layer": [
+            {"mark": {"type": "rule", "color": "#8a2be2"}, "encoding": {"x": {"field": "depth", "type": "quantitative"}}},
+            {
+                "mark": {"type": "text", "align": "right", "dx": -4, "color": "#6a1fb0", "baseline": "top"},
+                "encoding": {
+                    "x": {"field": "depth", "type": "quantitative"},
+                    "y": {"value": 2},
+                    "text": {"value": f"first global layer: {_short(name)}"},
+                },
+            },
+        ],
+    }
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 32 else f"…{name[-31:]}"
+
+
+def _unproductive(report: Report) -> Specification:
+    zones = [
+        {"from": layer["index"] - 0.5, "to": layer["index"] + 0.5}
+        for layer in report["layers"]
+        if layer["receptive_field"] and layer["receptive_field"]["unproductive"]
+    ]
+    return {
+        "data": {"values": zones},
+        "mark": {"type": "rect", "color": "#c0392b", "opacity": 0.13},
+        "encoding": {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": "to"}},
+    }
+
+
+def sharing(report: Report) -> Specification:
+    """What each layer with connections shares and skips: its sharing factor (uses per weight) and its connection sparsity."""
+    rows = [
+        {
+            "layer": layer["name"],
+            "depth": layer["index"],
+            "sharing factor": layer["sharing"]["factor"],
+            "sparsity": layer["sparsity"]["connection"],
+            "kept": None if layer["sparsity"]["connection"] is None else 1 - layer["sparsity"]["connection"],
+            "kind": layer["kind"],
+        }
+        for layer in report["layers"]
+        if layer["connections"] is not None
+    ][:MOST_POINTS]
+    shared: Specification = {
+        "x": {"field": "layer", "type": "nominal", "sort": {"field": "depth"}, "title": None, "axis": {"labelAngle": -60, "labelLimit": 140}},
+        "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
+    }
+    width = {"step": max(6, min(28, 1400 // max(len(rows), 1)))}
+    above = {
+        "width": width,
+        "height": 180,
+        "mark": "bar",
+        "encoding": {
+            **shared,
+            "y": {"field": "sharing factor", "type": "quantitative", "scale": {"type": "symlog"}, "title": "uses of each weight"},
+            "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
+        },
+    }
+    below = {
+        "width": width,
+        "height": 180,
+        "mark": "bar",
+        "encoding": {
+            **shared,
+            "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
+            "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
+        },
+    }
+    title = {"text": "Sharing and sparsity of every layer with connections", "subtitle": report["model"]["name"] or "model"}
+    return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, "vconcat": [above, below], "config": _CONFIG}
+
+
+def picture(specification: Specification, form: Literal["svg", "png"]) -> bytes:
+    """A chart drawn by vl-convert: SVG text (UTF-8) or PNG at twice the size, for high-resolution screens. The same bytes every time."""
+    if form == "svg":
+        return str(vl_convert.vegalite_to_svg(specification, vl_version=_VERSION)).encode()
+    return bytes(vl_convert.vegalite_to_png(specification, vl_version=_VERSION, scale=2))
