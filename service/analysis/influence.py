@@ -9,7 +9,7 @@ distribution of the paths is the effective receptive field of Luo et al. 2016 wi
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ Counts = NDArray[np.float64]
 MOST_UNITS = 1 << 22
 """Units of one tensor that are followed at the most."""
 
-Ended = Collection[tuple[str, int, int]]
+Ended = set[tuple[str, int, int]]
 """The mixtures that see a whole axis and so end local paths: (first output of the node, operand, step)."""
 
 

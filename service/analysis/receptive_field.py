@@ -17,7 +17,7 @@ import numpy as np
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
 from service.analysis.effective import Spread, TapWeights, combine, follow
 from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, sizes, table
-from service.analysis.influence import influence
+from service.analysis.influence import Ended, influence
 from service.analysis.layout import SpatialAxes
 from service.analysis.measures import inner_units
 from service.analysis.propagation import advance
@@ -56,12 +56,18 @@ class Seen:
     output: Views
 
 
-def walk(graph: Graph, axes: SpatialAxes, tap_weights: Mapping[str, TapWeights] | None = None) -> Iterator[Seen]:
-    """Layer by layer in topological order, what each tensor sees. `tap_weights` are by layer name."""
+def walk(
+    graph: Graph, axes: SpatialAxes, tap_weights: Mapping[str, TapWeights] | None = None, ended: dict[int, Ended] | None = None
+) -> Iterator[Seen]:
+    """Layer by layer in topological order, what each tensor sees.
+
+    `tap_weights` are by layer name. `ended` is filled, by input, with the mixtures found to see a whole axis, as `influence` needs them.
+    """
     views = dict(_starts(graph, axes))
     lengths = {i: tuple((graph.inputs[i].shape or ())[a] for a in spatial) for i, spatial in axes.items()}
     last = _last_uses(graph)
-    ended: dict[int, set[tuple[str, int, int]]] = {index: set() for index in axes}
+    ended = {} if ended is None else ended
+    ended.update({index: set() for index in axes})
     counter = _Counter(graph, axes, ended)
     for position, layer in enumerate(graph.layers):
         weights = (tap_weights or {}).get(layer.name)
@@ -102,7 +108,7 @@ def _carry(
     tensors: Mapping[str, Tensor],
     lengths: Mapping[int, Shape],
     weights: TapWeights | None,
-    ended: Mapping[int, set[tuple[str, int, int]]],
+    ended: Mapping[int, Ended],
 ) -> dict[str, Views]:
     """The views of a node's outputs."""
     sources = [views.get(name, {}) for name in node.inputs]
@@ -318,7 +324,7 @@ _MOST_STEPS = 200_000
 class _Counter:
     """Counts the pixels that an inner unit reads in layers whose boxes may have holes, within a bound on the work."""
 
-    def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, set[tuple[str, int, int]]]) -> None:
+    def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, Ended]) -> None:
         self._graph, self._axes, self._ended, self._left = graph, axes, ended, _MOST_STEPS
 
     def counted(self, position: int, index: int, view: View) -> View:
