@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.analysis.filter_summary import describe_filters, layer_colour_share, orientation_histogram, summary
-from service.analysis.filters import LABELS, FilterMeasurement, measure_filters
+from service.analysis.filters import (
+    COLOURED,
+    DEAD_SHARE,
+    DUPLICATE_COSINE,
+    FLAT,
+    LABELS,
+    MAX_TRANSFORM,
+    MAX_WEIGHTS,
+    ORIENTED,
+    ROUGH,
+    SPREAD,
+    FilterMeasurement,
+    measure_filters,
+)
+from service.render.layout import MAX_PIXELS, MAX_TILES
+from service.render.tiles import MAX_SHOWN
 
 VERTICAL = np.array([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
 ROUND = np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
@@ -86,3 +102,15 @@ def test_colour_duplicates_one_channel_and_one_axis_are_worded() -> None:
     assert summary(measure_filters(np.array([[[1.0, 0, -1]]]))) == (
         "1 filter of 3 over 1 channel: 1 edge (100%). The layer answers to change first."
     )
+
+
+def test_the_docs_define_every_measurement_label_and_threshold() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
+    told_elsewhere = {"index", "label", "finite"}
+    for name in {field.name for field in fields(FilterMeasurement)} - told_elsewhere | set(LABELS):
+        assert f"`{name}`" in text, name
+    assert f"colour share ≥ 1/{1 / COLOURED:g}" in text and f"selectivity ≥ 1/{1 / ORIENTED:g}" in text
+    assert f"at least {FLAT:g} of all frequencies and {SPREAD:g} of all taps" in text and ROUGH == 0.5
+    assert f"≤ {DEAD_SHARE:g} of the layer's median norm" in text and f"≥ {DUPLICATE_COSINE:g}" in text
+    assert f"more\nthan {MAX_WEIGHTS:,} weights" in text and f"exceeds {MAX_TRANSFORM:,} values" in text
+    assert f"at most {MAX_PIXELS:,} pixels and {MAX_TILES:,} panels, and shows at most {MAX_SHOWN:,} values" in text
