@@ -33,8 +33,9 @@ ENV PATH=/venv/bin:$PATH \
     RECEPTIVE_DATA_DIR=/data
 
 # A numeric user, which Kubernetes can verify to be other than root (runAsNonRoot); it needs no entry in /etc/passwd.
-# /data belongs to it, and so does a new volume that is mounted there.
-RUN mkdir /data && chown 10001:10001 /data
+# /data belongs to it, and so does a new volume that is mounted there. Anyone may write to it, so that the container can run as another
+# user too (OpenShift chooses one at random), and because runc 1.1 gives a tmpfs that is mounted here this mode but root as its owner.
+RUN mkdir /data && chown 10001:10001 /data && chmod 1777 /data
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ limit_request_line = 8190
 
 # The application logs each request itself, as one structured line; gunicorn's own messages go to standard error.
 accesslog = None
+
+
+def post_worker_init(_: Any) -> None:
+    """Leaves Ctrl-C to the master, which answers it with SIGQUIT.
+
+    The terminal sends SIGINT to the worker as well. gthread handles both signals by ThreadPoolExecutor.shutdown, and the second, arriving
+    within the first, waits for ever for a lock that the first one holds (python/cpython#121649).
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def worker_exit(_: Any, worker: Any) -> None:
