@@ -31,31 +31,38 @@ blueprint = Feature("documentation", __name__, description="The description of t
 @blueprint.response(200, {"type": "string"}, content_type=YAML_TYPE, description="OpenAPI 3.1.")
 def openapi_yaml() -> Response:
     """Describe this interface in OpenAPI, as YAML"""
-    return Response(specification_yaml(current_api.spec.to_dict()), content_type=YAML_TYPE)
+    text = yaml.dump(description(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+    return Response(text, content_type=YAML_TYPE)
 
 
 @blueprint.route("/openapi.json", methods=["GET"])
 @blueprint.response(200, {"type": "object"}, description="OpenAPI 3.1.")
 def openapi_json() -> Response:
     """Describe this interface in OpenAPI, as JSON"""
-    return Response(json.dumps(current_api.spec.to_dict()), content_type="application/json")
+    return Response(json.dumps(description()), content_type="application/json")
 
 
 @blueprint.route("/docs", methods=["GET"])
 @blueprint.response(200, {"type": "string"}, content_type="text/html", description="A page.")
 def docs() -> Response:
     """Describe this interface on a page"""
-    page = render_template("docs.html", spec=current_api.spec.to_dict(), problems=PROBLEM_TYPES, reference=reference)
+    page = render_template("docs.html", spec=description(), problems=PROBLEM_TYPES, reference=reference)
     return Response(page, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
 
 
-def specification_yaml(specification: dict[str, Any]) -> str:
-    """The OpenAPI document as YAML, as openapi.yaml holds it."""
-    return str(yaml.dump(specification, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))
+def description() -> dict[str, Any]:
+    """The OpenAPI document, with answers in the order of their status."""
+    document: dict[str, Any] = current_api.spec.to_dict()
+    for item in document["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                operation["responses"] = dict(sorted(operation["responses"].items()))
+    first = ("openapi", "info", "servers", "tags", "paths", "components")
+    return {key: document[key] for key in first}
 
 
 class _Dumper(yaml.SafeDumper):
-    """Repeats what occurs twice, because readers of OpenAPI do not expect YAML's anchors."""
+    """Writes twice what occurs twice, because readers of OpenAPI do not expect anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

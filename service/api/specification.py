@@ -60,6 +60,11 @@ class ProblemApi(Api):  # type: ignore[misc]
 
     ERROR_SCHEMA = ProblemSchema
 
+    def _register_responses(self) -> None:
+        """Registers what flask-smorest documents for every operation: any other status is a problem as well."""
+        answer = {"description": "Any other problem.", "content": {MEDIA_TYPE: {"schema": ProblemSchema}}}
+        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, answer, lazy=True)
+
     def handle_http_exception(self, error: HTTPException) -> Any:
         """The problem document of an HTTP error."""
         return http_problem(error).response()

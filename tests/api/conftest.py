@@ -1,0 +1,42 @@
+"""An application in a directory of its own, with a stand-in for the analysis or with the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service.api import create_app
+from service.api.context import EXTENSION, Work
+from service.settings import Settings
+from tests.jobs import fakes
+
+FAKE = Work(fakes.analyze, fakes.picture)
+SMALL = Settings(max_upload_bytes=4096, max_upload_parts=10, job_memory_bytes=1 << 30, job_cpu_seconds=10, job_wall_seconds=5.0)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return replace(SMALL, data_dir=tmp_path / "data")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings, FAKE)
+    yield app
+    app.extensions[EXTENSION].close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def left_over(settings: Settings) -> list[str]:
+    """The files under the data directory apart from the database and the locks."""
+    kept = (path for path in settings.data_dir.rglob("*") if path.is_file())
+    return sorted(path.name for path in kept if path.suffix != ".lock" and path.name != "lock" and "sqlite3" not in path.name)

@@ -1,0 +1,123 @@
+"""What operators see: health, version, request ids, log lines, and a page that describes the interface."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+
+import service.api
+from service import __version__
+from service.api import openapi
+from service.api.context import EXTENSION
+from service.api.problem_types import PROBLEM_TYPES, problems_table
+from service.settings import Settings, load_settings, settings_table
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_service_is_well(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert response.get_json()["status"] == "ok"
+
+
+def test_service_without_its_store_is_alive_but_not_ready(client: FlaskClient, app: Flask, settings: Settings) -> None:
+    app.extensions[EXTENSION].store.engine.dispose()
+    shutil.rmtree(settings.data_dir)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.get_json()["checks"]["database"] != "ok"
+    assert client.get("/livez").status_code == 200
+    problem = client.get("/v1/analyses")
+    assert (problem.status_code, problem.get_json()["code"]) == (503, "storage-unavailable")
+
+
+def test_version_is_told(client: FlaskClient) -> None:
+    assert client.get("/version").get_json()["version"] == __version__
+
+
+def test_request_id_is_taken_over_or_made(client: FlaskClient) -> None:
+    assert client.get("/version", headers={"X-Request-ID": "abc-1.2:3_x"}).headers["X-Request-ID"] == "abc-1.2:3_x"
+    for forged in ("", "a b", "a" * 129, '{"level": "error"}', "é"):
+        made = client.get("/version", headers={"X-Request-ID": forged}).headers["X-Request-ID"]
+        assert re.fullmatch("[0-9a-f]{32}", made)
+
+
+def test_log_lines_are_json_and_cannot_be_forged(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+    client.get("/a%0a{%22event%22:%22forged%22}", headers={"X-Request-ID": "r1"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["request_id"], line["status"]) for line in lines] == [("request", "r1", 404)]
+
+
+def test_committed_description_is_the_applications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    openapi.main()
+    committed = (REPOSITORY / "openapi.yaml").read_text()
+    assert (tmp_path / "openapi.yaml").read_text() == committed, "run `python -m service.api.openapi`"
+
+
+def test_description_is_valid_and_whole(client: FlaskClient, app: Flask) -> None:
+    specification = client.get("/openapi.json").get_json()
+    validate(specification)
+    assert yaml.safe_load(client.get("/openapi.yaml").data) == specification
+    assert specification["openapi"].startswith("3.1")
+    routes = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
+    assert set(specification["paths"]) == routes
+    for path, item in specification["paths"].items():
+        for operation in (item[method] for method in ("get", "post", "delete") if method in item):
+            assert operation["summary"], path
+            assert operation["responses"].pop("default") == {"$ref": "#/components/responses/DEFAULT_ERROR"}
+            for status, answer in operation["responses"].items():
+                problem = int(status) >= 400 and path not in ("/readyz", "/healthz")
+                assert ("application/problem+json" in answer.get("content", {})) == problem, (path, status)
+
+
+def test_page_describes_every_route_and_problem_and_loads_nothing(client: FlaskClient) -> None:
+    response = client.get("/docs")
+    page = response.text
+    assert response.mimetype == "text/html"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert not re.search(r"<script|<link|<img|https?://", page)
+    for path in client.get("/openapi.json").get_json()["paths"]:
+        assert f">{path}<" in page
+    for code in PROBLEM_TYPES:
+        assert f'id="problem-{code}"' in page
+
+
+def test_documentation_lists_every_problem_and_setting() -> None:
+    assert problems_table() in (REPOSITORY / "docs" / "problems.md").read_text()
+    assert settings_table() in (REPOSITORY / "docs" / "settings.md").read_text()
+
+
+def test_every_code_in_the_source_is_documented() -> None:
+    used = set()
+    for path in Path(service.api.__file__).parent.rglob("*.py"):
+        used |= set(re.findall(r'Problem\(\s*"([a-z0-9-]+)"', path.read_text()))
+    assert used and used <= PROBLEM_TYPES.keys()
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings() == Settings()
+    monkeypatch.setenv("RECEPTIVE_DATA_DIR", "/srv/receptive")
+    monkeypatch.setenv("RECEPTIVE_POOL_SIZE", "7")
+    monkeypatch.setenv("RECEPTIVE_WAIT_SECONDS", "0.5")
+    monkeypatch.setenv("RECEPTIVE_LOG_LEVEL", "DEBUG")
+    settings = load_settings()
+    assert (settings.data_dir, settings.pool_size, settings.wait_seconds, settings.log_level) == (Path("/srv/receptive"), 7, 0.5, "DEBUG")
+    assert settings.database == "sqlite:////srv/receptive/receptive.sqlite3"
+
+
+@pytest.mark.parametrize(("name", "value"), [("POOL_SIZE", "many"), ("POOL_SIZE", "0"), ("WAIT_SECONDS", "-1"), ("LOG_LEVEL", "LOUD")])
+def test_wrong_settings_stop_the_service_with_a_reason(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"RECEPTIVE_{name}", value)
+    with pytest.raises(SystemExit, match=f"RECEPTIVE_{name}"):
+        load_settings()

@@ -1,0 +1,107 @@
+"""A job's process may do what it likes: the pool answers, and the other jobs go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.jobs.limits import BrokenAnalysisError, Limits
+from service.jobs.pool import CancelledJobError, PoolClosedError, PoolFullError, ProcessPool, Ticket
+from service.options import Options
+from service.readers.errors import Detail, ReadError
+from tests.jobs import fakes
+
+GIBIBYTE = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPool]:
+    pool = ProcessPool(2, 8, Limits(memory_bytes=GIBIBYTE, cpu_seconds=1, wall_seconds=2.0))
+    yield pool
+    pool.close()
+
+
+def submit(pool: ProcessPool, directory: Path, content: str) -> Ticket:
+    path = directory / f"{content.replace(' ', '-')}.model"
+    path.write_text(content)
+    return pool.submit(fakes.analyze, str(path), Options(), {})
+
+
+def outcome(pool: ProcessPool, ticket: Ticket) -> Any:
+    return pool.wait(ticket, 60)
+
+
+@pytest.mark.parametrize(
+    ("misfortune", "code"),
+    [
+        ("crash", "worker-died"),
+        ("kill", "worker-died"),
+        ("leave", "worker-died"),
+        ("bomb", "limit-memory"),
+        ("sleep", "limit-time"),
+        ("burn", "limit-time"),
+        ("recurse", "limit-depth"),
+    ],
+)
+def test_misfortune_is_the_models_and_nobody_elses(pool: ProcessPool, tmp_path: Path, misfortune: str, code: str) -> None:
+    companion = submit(pool, tmp_path, "slow 0.2")
+    with pytest.raises(ReadError) as caught:
+        outcome(pool, submit(pool, tmp_path, misfortune))
+    assert (caught.value.fault, caught.value.code) == ("limit", code)
+    assert outcome(pool, companion)["model"]["size_bytes"] == len("slow 0.2")
+
+
+def test_read_error_crosses_whole(pool: ProcessPool, tmp_path: Path) -> None:
+    with pytest.raises(ReadError) as caught:
+        outcome(pool, submit(pool, tmp_path, "malformed"))
+    error = caught.value
+    assert (error.fault, error.code, error.detail) == ("malformed", "fake-malformed", "It is no model.")
+    assert error.errors == (Detail("/layers/3", "This place.", "fake-place"),)
+
+
+@pytest.mark.parametrize(
+    ("misfortune", "reason"), [("broken", "ZeroDivisionError"), ("write", "File too large"), ("exit", "SystemExit: 4")]
+)
+def test_fault_of_our_own_brings_its_traceback(pool: ProcessPool, tmp_path: Path, misfortune: str, reason: str) -> None:
+    with pytest.raises(BrokenAnalysisError, match=reason):
+        outcome(pool, submit(pool, tmp_path, misfortune))
+    assert not list(tmp_path.glob("*.written")) or (tmp_path / "write.model.written").stat().st_size == 0
+
+
+def test_running_job_is_cancelled(tmp_path: Path) -> None:
+    pool = ProcessPool(1, 8, Limits(GIBIBYTE, 10, 60.0))
+    ticket = submit(pool, tmp_path, "sleep")
+    while pool.status(ticket) != "running" or ticket.process is None:
+        time.sleep(0.01)
+    waiting = submit(pool, tmp_path, "slow 0")
+    assert pool.status(waiting) == "queued"
+    pool.cancel(waiting)
+    pool.cancel(ticket)
+    for cancelled in (ticket, waiting):
+        with pytest.raises(CancelledJobError):
+            outcome(pool, cancelled)
+        assert pool.status(cancelled) == "cancelled"
+    done = submit(pool, tmp_path, "slow 0.0")
+    assert outcome(pool, done) and pool.status(done) == "done"
+    pool.close()
+
+
+def test_queue_has_an_end(tmp_path: Path) -> None:
+    pool = ProcessPool(1, 1, Limits(GIBIBYTE, 10, 60.0))
+    running = submit(pool, tmp_path, "sleep")
+    while pool.status(running) != "running":
+        time.sleep(0.01)
+    submit(pool, tmp_path, "slow 0")
+    with pytest.raises(PoolFullError):
+        submit(pool, tmp_path, "slow 0")
+    with pytest.raises(TimeoutError):
+        pool.wait(running, 0.01)
+    pool.close()
+    with pytest.raises(PoolClosedError):
+        outcome(pool, running)
+    with pytest.raises(PoolClosedError):
+        submit(pool, tmp_path, "slow 0")

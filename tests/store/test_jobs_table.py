@@ -1,0 +1,71 @@
+"""Jobs are seen by every process, worked on by one, and outlive it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from service.store import Store, open_store
+from service.store.database import now
+from service.store.interfaces import Job
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(Settings(data_dir=tmp_path))
+    yield store
+    store.engine.dispose()
+
+
+def job(name: str, report: str = "sha256-1") -> Job:
+    return Job(name, report, "queued", now(), now(), {"upload": name})
+
+
+def test_one_report_has_one_active_job(store: Store) -> None:
+    first = store.jobs.add(job("a"), "us")
+    assert store.jobs.add(job("b"), "them").id == first.id
+    store.jobs.finish("a", "failed", {"code": "broken"})
+    assert store.jobs.add(job("c"), "them").id == "c"
+    ended = store.jobs.get("a")
+    assert ended is not None and ended.finished and ended.problem == {"code": "broken"}
+    assert [each.id for each in store.jobs.active()] == ["c"]
+
+
+def test_finished_job_changes_no_more(store: Store) -> None:
+    store.jobs.add(job("a"), "us")
+    store.jobs.start("a")
+    store.jobs.finish("a", "done")
+    store.jobs.finish("a", "cancelled")
+    store.jobs.release("a")
+    ended = store.jobs.get("a")
+    assert ended is not None and ended.state == "done"
+
+
+def test_cancelling_reaches_the_owner(store: Store) -> None:
+    store.jobs.add(job("a"), "us")
+    store.jobs.add(job("b", "sha256-2"), "us")
+    store.jobs.request_cancel("b")
+    assert store.jobs.beat("us") == ["b"]
+    assert store.jobs.beat("them") == []
+
+
+def test_job_of_a_silent_owner_is_adopted_once(store: Store) -> None:
+    store.jobs.add(job("a"), "us")
+    assert store.jobs.adopt("them", 60) == []
+    store.jobs.release("a")
+    adopted = store.jobs.adopt("them", 60)
+    assert [(each.id, each.attempts, each.request) for each in adopted] == [("a", 2, {"upload": "a"})]
+    assert store.jobs.adopt("others", 60) == []
+
+
+def test_old_jobs_are_forgotten(store: Store) -> None:
+    store.jobs.add(job("a"), "us")
+    store.jobs.add(job("b", "sha256-2"), "us")
+    store.jobs.finish("a", "done")
+    store.jobs.remove_finished(60)
+    assert store.jobs.get("a") is not None
+    store.jobs.remove_finished(-1)
+    assert store.jobs.get("a") is None and store.jobs.get("b") is not None
