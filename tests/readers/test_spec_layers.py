@@ -306,7 +306,7 @@ def test_embedding() -> None:
 
 @pytest.mark.parametrize(("kind", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
 def test_recurrent(kind: str, gates: int) -> None:
-    """Weights as ONNX stores them: W (directions, gates·units, features), R (directions, gates·units, units), B (directions, 2·gates·units)."""
+    """ONNX: W (directions, gates·units, features), R (directions, gates·units, units), B (directions, 2·gates·units)."""
     layer, shape = one([6, 20], {"type": kind, "units": 5, "bidirectional": True})
     assert (layer.kind, shape) == ("recurrent", (10, 20))
     assert [w.shape for w in layer.kernel] == [(2, gates * 5, 6), (2, gates * 5, 5)]

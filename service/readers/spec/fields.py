@@ -63,6 +63,19 @@ class Flag(Strict):
         return value
 
 
+class FlagOr(Strict):
+    """true, false, or one of a few words."""
+
+    def __init__(self, *words: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.words = words
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool | str:
+        if isinstance(value, bool) or (isinstance(value, str) and value in self.words):
+            return value
+        raise ValidationError(f"unknown-value: must be true, false or one of {', '.join(self.words)}")
+
+
 class Text(Strict):
     """Free text of bounded length."""
 

@@ -10,7 +10,22 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, validates_schema
 
-from service.readers.spec.fields import MAX_RANK, Amounts, Choice, Flag, ListOf, Name, Numbers, PerAxis, Positive, Strict, Text, Ties, Whole
+from service.readers.spec.fields import (
+    MAX_RANK,
+    Amounts,
+    Choice,
+    Flag,
+    FlagOr,
+    ListOf,
+    Name,
+    Numbers,
+    PerAxis,
+    Positive,
+    Strict,
+    Text,
+    Ties,
+    Whole,
+)
 
 MAX_LAYERS = 10_000
 PADDINGS = ("valid", "same", "same_lower", "causal")
@@ -47,23 +62,14 @@ class WeightSchema(LayerSchema):
     bias: Strict = Flag(load_default=True)
 
 
-class UntiedBias(Strict):
-    """true (one bias per map), false, or "untied" (one per unit, as in LeNet 1989)."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool | str:
-        if value == "untied" or isinstance(value, bool):
-            return value  # type: ignore[no-any-return]
-        raise ValidationError('unknown-value: must be true, false or "untied"')
-
-
 class ConvolutionBase(WeightSchema):
-    """The geometry that every convolution has."""
+    """The geometry that every convolution has. `bias` is one for each map, or "untied": one for each unit, as in LeNet 1989."""
 
     kernel = PerAxis(Whole(), required=True)
     stride = PerAxis(Whole(), load_default=1)
     padding = Amounts(PADDINGS, load_default=0)
     dilation = PerAxis(Whole(), load_default=1)
-    bias = UntiedBias(load_default=True)
+    bias = FlagOr("untied", load_default=True)
     weights = Numbers()
 
 
@@ -155,22 +161,22 @@ class Activation(LayerSchema):
 
 
 class BatchNorm(LayerSchema):
-    """`batch_norm`, over the channels."""
+    """`batch_norm`, over the channels. `affine` stores a scale and a shift, or just the one that is named."""
 
-    affine = Flag(load_default=True)
+    affine = FlagOr("scale", "shift", load_default=True)
 
 
 class LayerNorm(LayerSchema):
     """`layer_norm`, over `axes` (default: the channels)."""
 
-    affine = Flag(load_default=True)
+    affine = FlagOr("scale", "shift", load_default=True)
     axes = ListOf(Whole(-MAX_RANK, MAX_RANK), maximum=MAX_RANK)
 
 
 class GroupNorm(LayerSchema):
     """`group_norm`: over all places and the channels of a group."""
 
-    affine = Flag(load_default=True)
+    affine = FlagOr("scale", "shift", load_default=True)
     groups = Whole(required=True)
 
 
@@ -227,23 +233,17 @@ class Embedding(LayerSchema):
     units = Whole(required=True)
 
 
-class UnitBias(Strict):
-    """true (biases at the input and at the recurrent weights, as in ONNX and PyTorch), "single" (one for both, as in Keras) or false."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool | str:
-        if value == "single" or isinstance(value, bool):
-            return value  # type: ignore[no-any-return]
-        raise ValidationError('unknown-value: must be true, false or "single"')
-
-
 class Recurrence(WeightSchema):
-    """`rnn`, `lstm`, `gru` over (features, time); `sequences` false gives the last state alone."""
+    """`rnn`, `lstm`, `gru` over (features, time); `sequences` false gives the last state alone.
+
+    `bias`: at the input and at the recurrent weights, as in ONNX and PyTorch, or "single": one for both, as in Keras.
+    """
 
     units = Whole(required=True)
     bidirectional = Flag(load_default=False)
     reverse = Flag(load_default=False)
     sequences = Flag(load_default=True)
-    bias = UnitBias(load_default=True)
+    bias = FlagOr("single", load_default=True)
 
 
 class Attention(WeightSchema):
@@ -273,7 +273,11 @@ SCHEMAS: Mapping[str, LayerSchema] = {
     "group_norm": GroupNorm(),
     "local_response_norm": LocalResponseNorm(),
     "add": LayerSchema(),
+    "subtract": LayerSchema(),
     "multiply": LayerSchema(),
+    "average": LayerSchema(),
+    "maximum": LayerSchema(),
+    "minimum": LayerSchema(),
     "concat": Concat(),
     "pad": Pad(),
     "crop": Crop(),

@@ -15,7 +15,7 @@ from service.graph.operators import (
     Transposing,
     broadcast,
 )
-from service.readers.spec.draft import Draft, Refusal, shape_of
+from service.readers.spec.draft import Draft, Refusal, Rule, shape_of
 
 FUNCTIONS = {
     "relu": "Relu",
@@ -159,19 +159,18 @@ def local_response_norm(draft: Draft) -> Tensor:
 
 
 def _affine(draft: Draft, shape: Shape) -> None:
-    if draft.fields["affine"]:
-        draft.other("scale", shape)
-        draft.other("shift", shape)
+    for role in ("scale", "shift"):
+        if draft.fields["affine"] in (True, role):
+            draft.other(role, shape)
 
 
-def add(draft: Draft) -> Tensor:
-    """The sum of two or more tensors."""
-    return _join(draft, "Add")
+def join(function: str) -> Rule:
+    """The rule of a layer that joins two or more tensors unit by unit with this function."""
 
+    def rule(draft: Draft) -> Tensor:
+        return _join(draft, function)
 
-def multiply(draft: Draft) -> Tensor:
-    """The product of two or more tensors, unit by unit."""
-    return _join(draft, "Mul")
+    return rule
 
 
 def _join(draft: Draft, function: str) -> Tensor:
