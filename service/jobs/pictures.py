@@ -1,0 +1,185 @@
+"""What a job's process draws from a model's weights: the filter grid, deeper filters in pixels, and the field of one unit.
+
+Every function takes the files and options of an analysis and what the client chose, and gives bytes or plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.analysis.connectivity import weight_node
+from service.analysis.fields import TooLarge
+from service.analysis.filter_summary import describe_filters
+from service.analysis.filters import LayerFilters, measure_filters
+from service.analysis.hierarchy import Projection, Projector, convolutions
+from service.analysis.kernels import kernel_statistics
+from service.analysis.structure import first_layers
+from service.analysis.unit import NoField, unit_field
+from service.graph import Graph, GraphError, Layer, WeightReader
+from service.graph import operators as core
+from service.graph.model import Model
+from service.options import Options
+from service.readers.errors import ReadError
+from service.readers.model import read_model
+from service.render.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.overlay import NoPicture, draw_overlay
+
+MOST_FILTERS = 256
+"""Filters of one layer that are projected at the most; of a wider layer, those of the largest norm."""
+
+Chosen = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    layer: Layer
+    values: NDArray[np.float64]
+    groups: int
+
+
+def filters_png(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> tuple[bytes, dict[str, str]]:
+    """The weight grid of a convolution as a PNG, and the response headers that say its rows, columns and tile size."""
+    grid = _grid(path, options, externals, chosen)
+    return grid.png, _headers(grid)
+
+
+def filters_map(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> dict[str, Any]:
+    """The JSON twin of `filters_png`: which filter is at which pixel."""
+    return _grid(path, options, externals, chosen).describe()
+
+
+def filter_measurements(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> dict[str, Any]:
+    """The measurements of every filter of a convolution, and what they add up to."""
+    kernel = _kernel(_model(path, options, externals), layer)
+    return describe_filters(_measured(kernel, options), kernel.layer.name)
+
+
+def hierarchy_png(
+    path: str, options: Options, externals: Mapping[str, str], depth: int, strongest: int, chosen: Chosen
+) -> tuple[bytes, dict[str, str]]:
+    """The filters of the depth-th convolution (from 1) in pixels, as weighted sums of those below it."""
+    projection = projected(_model(path, options, externals), depth, strongest)
+    picked = GridOptions(**{"channel_order": options.channel_order, **chosen})
+    grid = _drawn(projection.pixels, picked, 1, projection.layer)
+    filters = ",".join(map(str, projection.filters))
+    return grid.png, {**_headers(grid), "Receptive-Filters": filters if len(filters) < 2000 else f"{len(projection.filters)} filters"}
+
+
+def overlay_png(
+    path: str, options: Options, externals: Mapping[str, str], layer: str, unit: Sequence[int] | None, image: bytes | None
+) -> tuple[bytes, dict[str, str]]:
+    """A unit's field drawn on an image (or on a neutral ground), weighed by |w| where all weights can be read."""
+    model = _model(path, options, externals)
+    graph = model.graphs[0]
+    taps = {}
+    if options.read_weights != "none":
+        for each in graph.layers:
+            known = kernel_statistics(each, model.weights, options.zero_tolerance)
+            weights = known.tap_weights() if known is not None else None
+            if weights is not None:
+                taps[each.name] = weights
+    try:
+        field = unit_field(graph, layer, unit, taps or None)
+        picture = draw_overlay(field, image)
+    except (NoField, NoPicture) as error:
+        raise ReadError("invalid", "no-field", str(error)) from error
+    except TooLarge as error:
+        raise ReadError("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
+    headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
+    return picture, headers
+
+
+def projected(model: Model, depth: int, strongest: int) -> Projection:
+    """The filters of the depth-th convolution in pixels; ReadError where there is no such convolution or it cannot be drawn."""
+    graph = model.graphs[0]
+    found = convolutions(graph)
+    if not 1 <= depth <= len(found):
+        raise ReadError("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
+    layer = found[depth - 1]
+    try:
+        projection = Projector(graph, model.weights, strongest).project(layer, _largest(layer, model.weights))
+    except TooLarge as error:
+        raise ReadError("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
+    if projection is None:
+        raise ReadError("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
+    return projection
+
+
+def _largest(layer: Layer, weights: WeightReader) -> list[int]:
+    """The filters of a layer, or the MOST_FILTERS of the largest norm, in their order."""
+    kernel = layer.kernel[0] if layer.kernel else None
+    if kernel is None or not weights.readable(kernel):
+        raise ReadError("invalid", "no-filters", f"The weights of {layer.name} cannot be read.")
+    if kernel.shape[0] <= MOST_FILTERS:
+        return list(range(kernel.shape[0]))
+    norms = np.linalg.norm(np.nan_to_num(weights.array(kernel)).reshape(kernel.shape[0], -1), axis=1)
+    return sorted(int(i) for i in np.argsort(-norms, kind="stable")[:MOST_FILTERS])
+
+
+def _model(path: str, options: Options, externals: Mapping[str, str]) -> Model:
+    return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
+
+
+def _grid(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> Grid:
+    chosen = dict(chosen)
+    kernel = _kernel(_model(path, options, externals), chosen.pop("layer", None))
+    picked = GridOptions(**{"channel_order": options.channel_order, **chosen})
+    return _drawn(kernel.values, picked, kernel.groups, kernel.layer.name)
+
+
+def _drawn(values: NDArray[np.float64], options: GridOptions, groups: int, layer: str) -> Grid:
+    try:
+        return draw_grid(values, options, groups=groups, layer=layer)
+    except GridError as error:
+        raise ReadError("invalid", error.code, error.detail) from error
+
+
+def _headers(grid: Grid) -> dict[str, str]:
+    return {
+        "Receptive-Rows": str(grid.rows),
+        "Receptive-Columns": str(grid.columns),
+        "Receptive-Tile": f"{grid.tile[0]}x{grid.tile[1]}",
+        "Receptive-Gap": str(grid.gap),
+    }
+
+
+def _measured(kernel: _Kernel, options: Options) -> LayerFilters:
+    return measure_filters(
+        kernel.values, groups=kernel.groups, channel_order=options.channel_order, tolerance=options.zero_tolerance
+    )
+
+
+def _kernel(model: Model, name: str | None) -> _Kernel:
+    """The kernel of a layer by its name or index, by default of the first convolution that reads an image."""
+    graph = model.graphs[0]
+    layer = _first(graph) if name is None else _named(graph, name)
+    node = weight_node(layer) if layer is not None else None
+    if layer is None or node is None or not isinstance(node.operator, core.Convolution) or not layer.kernel:
+        wanted = "no convolution that reads its input" if name is None else f"no convolution {name}"
+        raise ReadError("invalid", "no-filters", f"The model has {wanted}.")
+    weight = layer.kernel[0]
+    if not model.weights.readable(weight):
+        raise ReadError("invalid", "no-filters", f"The weights of {layer.name} are not in the upload or of no known type.")
+    if len(weight.shape) != len(node.operator.kernel) + 2:
+        raise ReadError("invalid", "no-filters", f"The weights of {layer.name} have no layout of filters.")
+    try:
+        return _Kernel(layer, np.asarray(model.weights.array(weight), dtype=np.float64), node.operator.groups)
+    except GraphError as error:
+        raise ReadError("invalid", "no-filters", error.detail) from error
+
+
+def _first(graph: Graph) -> Layer | None:
+    return next((layer for layer in first_layers(graph) if layer.kernel), None)
+
+
+def _named(graph: Graph, name: str) -> Layer | None:
+    by_name = next((layer for layer in graph.layers if layer.name == name), None)
+    if by_name is None and name.isdecimal() and int(name) < len(graph.layers):
+        return graph.layers[int(name)]
+    return by_name

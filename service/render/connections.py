@@ -1,0 +1,159 @@
+"""The connections of a layer one by one, on a window of it that fits a picture: which pixel is joined to which hidden unit by which weight.
+
+1. One input channel and one filter are shown; the others are the same, with weights of their own.
+2. A layer that is small enough is shown whole; of a larger one the corner at the first output unit, padding included as what it is: nothing.
+3. The connections are enumerated from the definition of the operator, so that the picture can be checked by hand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+Record = Mapping[str, Any]
+
+MOST_INPUTS = 64
+MOST_OUTPUTS = 36
+"""Units shown at the most, unless a single place of the kernel has more."""
+
+MOST_DENSE_INPUTS = 24
+MOST_DENSE_OUTPUTS = 4
+"""The same of a dense layer, where every input is joined to every unit."""
+
+WEIGHTED_WINDOWS = {"convolution", "locally-connected", "transposed-convolution"}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Input unit, output unit and weight, each by its index from 0 in row-major order."""
+
+    source: int
+    target: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a layer: the spatial shapes of its input and output, its kernel, its connections, and a sentence that says which part."""
+
+    layer: str
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    kernel: tuple[int, ...]
+    weights: int
+    connections: tuple[Connection, ...]
+    part: str
+    steps: tuple[tuple[int, ...], ...]
+
+    @property
+    def fan_in(self) -> int:
+        """The most connections of one output unit."""
+        counts = [0] * math.prod(self.outputs)
+        for each in self.connections:
+            counts[each.target] += 1
+        return max(counts, default=0)
+
+
+class NoConnections(ValueError):
+    """The layer has no weights between units, or its shapes are not known."""
+
+
+def window(layer: Record) -> Window:
+    """The window of a layer, given as its record in the report."""
+    if layer["connections"] is None or layer["input_shape"] is None or layer["output_shape"] is None:
+        raise NoConnections(f"{layer['name']} has no connections to draw")
+    if layer["kind"] in WEIGHTED_WINDOWS and layer["attributes"].get("kernel"):
+        return _sliding(layer)
+    return _dense(layer)
+
+
+def _sliding(layer: Record) -> Window:
+    geometry = layer["attributes"]
+    kernel, strides, dilations = (tuple(geometry[key]) for key in ("kernel", "strides", "dilations"))
+    before = tuple(pad[0] for pad in geometry["pads"])
+    whole_in, whole_out = tuple(layer["input_shape"][2:]), tuple(layer["output_shape"][2:])
+    back = layer["kind"] == "transposed-convolution"
+    axes = list(zip(kernel, strides, dilations, before, strict=True))
+    outputs = _fitting(whole_out, whole_in, axes, back)
+    inputs = tuple(min(n, _reach(m, axis, back)) for n, m, axis in zip(whole_in, outputs, axes, strict=True))
+    connections: list[Connection] = []
+    for target, place in enumerate(product(*map(range, outputs))):
+        for tap, index in enumerate(product(*map(range, kernel))):
+            source = [_source(o, k, axis, back) for o, k, axis in zip(place, index, axes, strict=True)]
+            if all(i is not None and 0 <= i < n for i, n in zip(source, inputs, strict=True)):
+                flat = _flat([i or 0 for i in source], inputs)
+                weight = len(connections) if layer["kind"] == "locally-connected" else tap
+                connections.append(Connection(flat, target, weight))
+    weights = len(connections) if layer["kind"] == "locally-connected" else math.prod(kernel)
+    steps = tuple(tuple(o * s - p for o, (_, s, _, p) in zip(place, axes, strict=True)) for place in product(*map(range, outputs)))
+    part = _part(layer, inputs, whole_in, outputs, whole_out)
+    return Window(layer["name"], layer["kind"], inputs, outputs, kernel, weights, tuple(connections), part, () if back else steps)
+
+
+def _fitting(whole: Sequence[int], inputs: Sequence[int], axes: Sequence[tuple[int, int, int, int]], back: bool) -> tuple[int, ...]:
+    """The largest corner of the output whose units and inputs are few enough; one place at the least."""
+    best = tuple(min(n, 1) for n in whole)
+    for size in range(1, max(whole, default=1) + 1):
+        outputs = tuple(min(n, size) for n in whole)
+        reached = [min(n, _reach(m, axis, back)) for n, m, axis in zip(inputs, outputs, axes, strict=True)]
+        if math.prod(outputs) > MOST_OUTPUTS or math.prod(reached) > MOST_INPUTS:
+            break
+        best = outputs
+    return best
+
+
+def _reach(outputs: int, axis: tuple[int, int, int, int], back: bool) -> int:
+    """How many input units the first output units of an axis reach."""
+    kernel, stride, dilation, before = axis
+    if back:
+        return (outputs - 1 + before) // stride + 1
+    return max((outputs - 1) * stride + dilation * (kernel - 1) + 1 - before, 1)
+
+
+def _source(place: int, tap: int, axis: tuple[int, int, int, int], back: bool) -> int | None:
+    """The input unit that a tap of an output unit reads; None where a transposed window has none there."""
+    _, stride, dilation, before = axis
+    if not back:
+        return place * stride + tap * dilation - before
+    position = place + before - tap * dilation
+    return position // stride if position % stride == 0 else None
+
+
+def _flat(index: Sequence[int], shape: Sequence[int]) -> int:
+    flat = 0
+    for i, n in zip(index, shape, strict=True):
+        flat = flat * n + i
+    return flat
+
+
+def _dense(layer: Record) -> Window:
+    """Every input with every unit; tied inputs share their weight, one group after the other."""
+    fan_in = int(layer["fan_in"]["max"])
+    units = max(int(layer["units"]["out"]) // max(int(layer["sharing"]["positions"] or 1), 1), 1)
+    groups = layer["attributes"].get("ties") or [[i] for i in range(fan_in)]
+    owner = {member: group for group, members in enumerate(groups) for member in members}
+    inputs, outputs = min(fan_in, MOST_DENSE_INPUTS), min(units, MOST_DENSE_OUTPUTS)
+    kept = sorted({owner[i] for i in range(inputs)})
+    connections = tuple(Connection(i, unit, kept.index(owner[i]) * outputs + unit) for unit in range(outputs) for i in range(inputs))
+    part = _part(layer, (inputs,), (fan_in,), (outputs,), (units,))
+    return Window(layer["name"], layer["kind"], (inputs,), (outputs,), (), len(kept) * outputs, connections, part, ())
+
+
+def _part(layer: Record, inputs: Sequence[int], whole_in: Sequence[int], outputs: Sequence[int], whole_out: Sequence[int]) -> str:
+    """Which part of the layer is shown."""
+    channels = layer["input_shape"][1] if layer["kind"] in WEIGHTED_WINDOWS and len(layer["input_shape"]) > 2 else 1
+    filters = layer["output_shape"][1] if layer["kind"] in WEIGHTED_WINDOWS and len(layer["output_shape"]) > 2 else 1
+    said = []
+    if channels > 1 or filters > 1:
+        said.append(f"input channel 1 of {channels}, filter 1 of {filters}")
+    if tuple(inputs) != tuple(whole_in) or tuple(outputs) != tuple(whole_out):
+        said.append(f"the first {_times(inputs)} of {_times(whole_in)} inputs and {_times(outputs)} of {_times(whole_out)} units")
+    return "; ".join(said) if said else "the whole layer"
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
