@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from flask import current_app
 
-from service.jobs import work
 from service.jobs.limits import Limits
 from service.jobs.pool import ProcessPool
 from service.jobs.runner import Runner
@@ -22,10 +19,10 @@ EXTENSION = "receptive"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done in a job's process. Both functions are found by name there, so they must be importable."""
+    """The functions that run in a job's process, by name: the server itself never imports what parses a model."""
 
-    analyze_file: Callable[..., dict[str, Any]] = work.analyze_file
-    filters_png: Callable[..., tuple[bytes, dict[str, str]]] = work.filters_png
+    analysis: str = "service.jobs.work:analyze_file"
+    filters: str = "service.jobs.pictures:filters_png"
 
 
 class Service:
@@ -45,7 +42,7 @@ class Service:
                 settings = self.settings
                 limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
                 pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
-                self._runner = Runner(self.store, pool, self.tasks.analyze_file, settings.job_keep_seconds)
+                self._runner = Runner(self.store, pool, self.tasks.analysis, settings.job_keep_seconds)
                 self._process = os.getpid()
             return self._runner
 

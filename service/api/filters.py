@@ -35,7 +35,7 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
     if answer is not None:
         return answer
     try:
-        picture, headers = service.runner.draw(service.tasks.filters_png, report, service.settings.wait_seconds, chosen)
+        picture, headers = service.runner.draw(service.tasks.filters, report, service.settings.wait_seconds, chosen)
     except TimeoutError:
         raise Problem("not-finished", "The picture takes too long; ask again later.") from None
     response = Response(picture, content_type="image/png", headers=headers)

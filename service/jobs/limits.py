@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import pkgutil
 import resource
 import signal
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +27,14 @@ class BrokenAnalysisError(RuntimeError):
     """The service's own code failed on this input; the message is the traceback, for the log only."""
 
 
-def run_limited(function: Callable[..., Any], arguments: tuple[Any, ...], limits: Limits) -> Any:
-    """Runs `function(*arguments)` in this process, which is a job's own, under `limits`.
+def run_limited(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
+    """Runs the function that `task` names (package.module:function) in this process, which is a job's own, under `limits`.
 
     Raises ReadError where the input is at fault or too much for the limits, BrokenAnalysisError where our code is.
     """
     _restrict(limits)
     try:
-        return function(*arguments)
+        return pkgutil.resolve_name(task)(*arguments)
     except ReadError:
         raise
     except GraphError as error:

@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
 import queue
 import signal
 import threading
-from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as ExpiredError
 from dataclasses import dataclass, field
@@ -26,6 +26,8 @@ from service.jobs.limits import Limits, run_limited
 from service.readers.errors import ReadError
 
 PRELOAD = ["service.jobs.fork_server"]
+
+CLOSE_SECONDS = 5.0
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -46,7 +48,7 @@ class PoolFullError(RuntimeError):
 class Ticket:
     """A job that was handed to a pool; callbacks on `future` run in the pool's thread, before it takes the next job."""
 
-    function: Callable[..., Any]
+    task: str
     arguments: tuple[Any, ...]
     future: Future[Any] = field(default_factory=Future)
     process: Future[Any] | None = None
@@ -54,10 +56,10 @@ class Ticket:
 
 
 class Pool(Protocol):
-    """Runs functions on untrusted input, somewhere else."""
+    """Runs functions on untrusted input, somewhere else. They go by name (package.module:function): the server never imports them."""
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Ticket:
-        """Queues `function(*arguments)`. Raises PoolFullError, PoolClosedError."""
+    def submit(self, task: str, *arguments: Any) -> Ticket:
+        """Queues a call of the function that `task` names. Raises PoolFullError, PoolClosedError."""
 
     def wait(self, ticket: Ticket, seconds: float | None = None) -> Any:
         """The job's result; TimeoutError after `seconds`. Raises ReadError, BrokenAnalysisError, CancelledJobError and PoolClosedError."""
@@ -67,6 +69,9 @@ class Pool(Protocol):
 
     def status(self, ticket: Ticket) -> Status:
         """What has become of the job."""
+
+    def close(self) -> None:
+        """Ends every job with PoolClosedError and takes no more; returns when all are told."""
 
 
 class ProcessPool:
@@ -79,17 +84,18 @@ class ProcessPool:
         self._waiting: queue.Queue[Ticket] = queue.Queue(queue_size)
         self._running: set[Ticket] = set()
         self._closed = threading.Event()
-        for number in range(size):
-            # Daemon threads: a server that stops does not wait for its jobs.
-            threading.Thread(target=self._serve, name=f"pool-{number}", daemon=True).start()
+        # Daemon threads: a server that stops does not wait for its jobs.
+        self._threads = [threading.Thread(target=self._serve, name=f"pool-{number}", daemon=True) for number in range(size)]
+        for thread in self._threads:
+            thread.start()
         # Runs before multiprocessing ends its children (last in, first out), so that their deaths are known to be our doing.
         atexit.register(self.close)
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Ticket:
-        """Queues `function(*arguments)`. Raises PoolFullError where too many wait, PoolClosedError after `close`."""
+    def submit(self, task: str, *arguments: Any) -> Ticket:
+        """Queues a call of the function that `task` names. Raises PoolFullError where too many wait, PoolClosedError after `close`."""
         if self._closed.is_set():
             raise PoolClosedError
-        ticket = Ticket(function, arguments)
+        ticket = Ticket(task, arguments)
         try:
             self._waiting.put_nowait(ticket)
         except queue.Full:
@@ -114,12 +120,17 @@ class ProcessPool:
         return "done" if error is None else "cancelled" if isinstance(error, CancelledJobError) else "failed"
 
     def close(self) -> None:
-        """Ends every job with PoolClosedError and takes no more."""
+        """Ends every job with PoolClosedError and takes no more; returns when all are told."""
         self._closed.set()
         atexit.unregister(self.close)
         for ticket in tuple(self._running):
             if ticket.process is not None:
                 ticket.process.cancel()
+        for thread in self._threads:
+            thread.join(CLOSE_SECONDS)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait().future.set_exception(PoolClosedError())
 
     def _serve(self) -> None:
         while not self._closed.is_set():
@@ -144,7 +155,7 @@ class ProcessPool:
         # Pebble's annotations call the argument mp_context; what it reads is `context`.
         isolated: Any = concurrent.process
         launch = isolated(context=self._context, daemon=True, timeout=self.limits.wall_seconds)(run_limited)
-        process: Future[Any] = launch(ticket.function, ticket.arguments, self.limits)
+        process: Future[Any] = launch(ticket.task, ticket.arguments, self.limits)
         ticket.process = process
         if ticket.cancelled.is_set() or self._closed.is_set():
             process.cancel()

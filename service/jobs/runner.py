@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +32,6 @@ UPLOAD_SECONDS = 3600.0
 MOST_ATTEMPTS = 3
 POLL_SECONDS = 0.1
 
-Analyze = Callable[..., dict[str, Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -44,16 +42,17 @@ class Accepted:
 
 
 class Runner:
-    """Analyses on a store by a pool; `analyze` is service.jobs.work.analyze_file."""
+    """Analyses on a store by a pool; `analysis` names the function that makes a report (service.jobs.work:analyze_file)."""
 
-    def __init__(self, store: Store, pool: Pool, analyze: Analyze, keep_seconds: float) -> None:
-        self._store, self._pool, self._analyze, self._keep_seconds = store, pool, analyze, keep_seconds
+    def __init__(self, store: Store, pool: Pool, analysis: str, keep_seconds: float) -> None:
+        self._store, self._pool, self._analysis, self._keep_seconds = store, pool, analysis, keep_seconds
         self._owner = uuid.uuid4().hex
         self._tickets: dict[str, Ticket] = {}
         self._finished: dict[str, threading.Event] = {}
         self._noted: set[str] = set()
         self._stopped = threading.Event()
-        threading.Thread(target=self._watch, name="runner", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="runner", daemon=True)
+        self._watcher.start()
 
     def submit(self, upload: Upload, model: Part, externals: Mapping[str, Part], question: Question) -> Accepted:
         """Takes over an upload and has it analysed, unless that is done or under way already. Raises PoolFullError."""
@@ -92,7 +91,8 @@ class Runner:
             finished.wait(seconds)
         # A job of another process is watched through the store.
         while (job := self.job(job_id)) is not None and not job.finished and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+            if self._stopped.wait(POLL_SECONDS):
+                break
         return job
 
     def job(self, job_id: str) -> Job | None:
@@ -106,11 +106,14 @@ class Runner:
         if ticket is not None:
             self._pool.cancel(ticket)
 
-    def draw(self, function: Callable[..., Any], report: StoredReport, seconds: float, *arguments: Any) -> Any:
-        """What `function(path, options, externals, *arguments)` gives for a report's files. Raises what the pool does, and TimeoutError."""
+    def draw(self, task: str, report: StoredReport, seconds: float, *arguments: Any) -> Any:
+        """What the function that `task` names gives for (path, options, externals, *arguments), with the files and options of a report.
+
+        Raises what the pool does, and TimeoutError after so many seconds.
+        """
         externals = {name: str(self._store.blobs.path(digest)) for name, digest in report.blobs.items() if name}
         model = str(self._store.blobs.path(report.blobs[""]))
-        ticket = self._pool.submit(function, model, read_options(report.options), externals, *arguments)
+        ticket = self._pool.submit(task, model, read_options(report.options), externals, *arguments)
         try:
             return self._pool.wait(ticket, seconds)
         finally:
@@ -124,14 +127,16 @@ class Runner:
         return digests is not None
 
     def close(self) -> None:
-        """Stops watching; jobs that are not finished may be taken over by another process."""
+        """Stops; jobs that are not finished may be taken over by another process."""
         self._stopped.set()
+        self._watcher.join()
+        self._pool.close()
 
     def _launch(self, job: Job) -> None:
         place = self._store.uploads.reopen(job.request["upload"])
         externals = {name: str(place / part["file"]) for name, part in job.request["externals"].items()}
         model = str(place / job.request["model"]["file"])
-        ticket = self._pool.submit(self._analyze, model, read_options(job.request["options"]), externals)
+        ticket = self._pool.submit(self._analysis, model, read_options(job.request["options"]), externals)
         self._tickets[job.id] = ticket
         ticket.future.add_done_callback(lambda future: self._complete(job, future))
 
@@ -143,7 +148,7 @@ class Runner:
             self._keep(job, future.result())
             state = "done"
         except PoolClosedError:
-            self._store.jobs.release(job.id)
+            self._release(job)
             return
         except CancelledJobError:
             state = "cancelled"
@@ -164,11 +169,23 @@ class Runner:
         except (OSError, SQLAlchemyError) as error:
             log.error("storage-unavailable", job=job.id, error=str(error))
         finally:
-            self._tickets.pop(job.id, None)
-            self._noted.discard(job.id)
-            finished = self._finished.pop(job.id, None)
-            if finished is not None:
-                finished.set()
+            self._forget(job)
+
+    def _release(self, job: Job) -> None:
+        """Leaves a job to another process; whoever waits for it here is told that it is not finished."""
+        try:
+            self._store.jobs.release(job.id)
+        except SQLAlchemyError as error:
+            log.error("storage-unavailable", job=job.id, error=str(error))
+        finally:
+            self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        self._tickets.pop(job.id, None)
+        self._noted.discard(job.id)
+        finished = self._finished.pop(job.id, None)
+        if finished is not None:
+            finished.set()
 
     def _keep(self, job: Job, core: Mapping[str, Any]) -> None:
         """Stores the files and the report of a job: both or neither."""

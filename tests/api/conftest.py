@@ -13,9 +13,8 @@ from flask.testing import FlaskClient
 from service.api import create_app
 from service.api.context import EXTENSION, Work
 from service.settings import Settings
-from tests.jobs import fakes
 
-FAKE = Work(fakes.analyze, fakes.picture)
+FAKE = Work("tests.jobs.fakes:analyze", "tests.jobs.fakes:picture")
 SMALL = Settings(max_upload_bytes=4096, max_upload_parts=10, job_memory_bytes=1 << 30, job_cpu_seconds=10, job_wall_seconds=5.0)
 
 

@@ -132,7 +132,6 @@ def test_job_of_a_dead_process_is_finished_by_another(app: Flask, settings: Sett
     client = app.test_client()
     job = start(client, b"slow 1.5")
     service = app.extensions[EXTENSION]
-    service.runner._pool.close()  # as at exit
     service.close()
     other = create_app(settings, FAKE)
     assert other.test_client().get("/readyz").status_code == 200
@@ -146,7 +145,6 @@ def test_job_that_takes_every_process_with_it_is_given_up(app: Flask, settings: 
     client = app.test_client()
     job = start(client, b"slow 1.5")
     service = app.extensions[EXTENSION]
-    service.runner._pool.close()
     service.close()
     other = create_app(settings, FAKE)
     other.test_client().get("/readyz")

@@ -13,7 +13,6 @@ from service.jobs.limits import BrokenAnalysisError, Limits
 from service.jobs.pool import CancelledJobError, PoolClosedError, PoolFullError, ProcessPool, Ticket
 from service.options import Options
 from service.readers.errors import Detail, ReadError
-from tests.jobs import fakes
 
 GIBIBYTE = 1 << 30
 
@@ -28,7 +27,7 @@ def pool() -> Iterator[ProcessPool]:
 def submit(pool: ProcessPool, directory: Path, content: str) -> Ticket:
     path = directory / f"{content.replace(' ', '-')}.model"
     path.write_text(content)
-    return pool.submit(fakes.analyze, str(path), Options(), {})
+    return pool.submit("tests.jobs.fakes:analyze", str(path), Options(), {})
 
 
 def outcome(pool: ProcessPool, ticket: Ticket) -> Any:
