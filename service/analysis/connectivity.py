@@ -4,8 +4,8 @@
 2. The number of real taps is counted axis by axis in closed form, so the cost does not depend on the number of pixels.
 3. Counts are per sample: a rule counts the whole tensors, and the batch is divided out at the end.
 
-Sources: LeCun, Bottou, Bengio and Haffner 1998 (LeNet-5: connections count biases too, our `with_bias`); Goodfellow, Bengio and Courville 2016,
-section 9.2 and figure 9.6 (sparse interactions, parameter sharing).
+Sources: LeCun, Bottou, Bengio and Haffner 1998 (LeNet-5: connections count biases too, our `with_bias`); Goodfellow, Bengio and Courville
+2016, section 9.2 and figure 9.6 (sparse interactions, parameter sharing).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from service.graph import operators as core
 
 @dataclass(frozen=True, slots=True)
 class AxisTaps:
-    """How a window meets one axis: `uses[k]` counts the places at which tap k falls on a real unit; `least` and `most` real taps of one place."""
+    """How a window meets one axis: `uses[k]` counts the places at which tap k falls on a real unit; `least` and `most` real taps of one
+    place.
+    """
 
     uses: tuple[int, ...]
     least: int
@@ -40,9 +42,9 @@ class AxisTaps:
 class Connectivity:
     """The counts of one layer, per sample.
 
-    `weights` are independent kernel scalars, `positions` the places at which the kernel is applied; `uses` are (least, mean, most) uses of a
-    weight, `fan_in` the same of the exact connections of an output unit. `tap_uses` counts the uses of the weight at each index of the kernel's
-    trailing axes (a scalar: every weight is used so often), from which the connections of a pruned kernel follow.
+    `weights` are independent kernel scalars, `positions` the places at which the kernel is applied; `uses` are (least, mean, most) uses of
+    a weight, `fan_in` the same of the exact connections of an output unit. `tap_uses` counts the uses of the weight at each index of the
+    kernel's trailing axes (a scalar: every weight is used so often), from which the connections of a pruned kernel follow.
     """
 
     units_in: int

@@ -163,7 +163,9 @@ def embedding(operator: core.Embedding, inputs: Sequence[Shape], outputs: Sequen
     return _single([Reshape((*inputs[0], *(1 for _ in operator.units))), Expand(outputs[0])])
 
 
-def elementwise(operator: core.Elementwise | core.BatchNormalization, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
+def elementwise(
+    operator: core.Elementwise | core.BatchNormalization, inputs: Sequence[Shape], outputs: Sequence[Shape]
+) -> list[list[Path]]:
     """The unit at the same place of every input."""
     return [[() if shape == outputs[0] else (Expand(outputs[0]),) for shape in inputs]]
 

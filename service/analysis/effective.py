@@ -1,9 +1,9 @@
 """The effective receptive field: the Gaussian that the influence of the input pixels on one unit approaches.
 
-Luo, Li, Urtasun and Zemel (*Understanding the Effective Receptive Field in Deep Convolutional Neural Networks*, NIPS 2016): the influence of a
-pixel is the number of paths that lead from it to the unit (uniform weights), or the sum over paths of the product of |w|. Along a chain
-the distributions of the taps are convolved, so means and variances (in input pixels) add: n layers of three uniform taps have
-σ = sqrt(2n/3). Where paths meet, the distribution is the mixture of theirs, weighted by their number of paths.
+Luo, Li, Urtasun and Zemel (*Understanding the Effective Receptive Field in Deep Convolutional Neural Networks*, NIPS 2016): the influence
+of a pixel is the number of paths that lead from it to the unit (uniform weights), or the sum over paths of the product of |w|. Along a
+chain the distributions of the taps are convolved, so means and variances (in input pixels) add: n layers of three uniform taps have σ =
+sqrt(2n/3). Where paths meet, the distribution is the mixture of theirs, weighted by their number of paths.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fields: what the units of a tensor see of one axis of an input, and how operators carry that on.
 
-The abstract interpretation of design section 2, in closed form. A unit sees the interval [lo, hi] of input positions, as if the input went on
-for ever beyond its border. Along every tensor axis the intervals either repeat with a period and move on by a step per period, or
-are listed one by one:
+The abstract interpretation of design section 2, in closed form. A unit sees the interval [lo, hi] of input positions, as if the input went
+on for ever beyond its border. Along every tensor axis the intervals either repeat with a period and move on by a step per period, or are
+listed one by one:
 
     lo[i] = table[i mod extent] + (i div extent)·step        step None: i runs over the table only.
 
@@ -387,7 +387,7 @@ def _first(bounds: Integers, axis: int) -> Integers:
 
 def _merge_two(field: Field, axis: int, outer: int, inner: int) -> Field:
     for single, dropped in ((outer, axis), (inner, axis + 1)):
-        if single == 1 or not field.varies(axis) and not field.varies(axis + 1):
+        if single == 1 or (not field.varies(axis) and not field.varies(axis + 1)):
             steps = field.steps[:dropped] + field.steps[dropped + 1 :]
             return replace(field, bounds=_first(field.bounds, dropped), steps=steps)
     step = field.steps[axis]

@@ -1,7 +1,7 @@
 """Hierarchy: a filter of a deeper convolution drawn in pixels, as the weighted sum of the filters below it.
 
-As Lee, Grosse, Ranganath and Ng (*Convolutional Deep Belief Networks*, ICML 2009) drew theirs: the network is taken as linear, so that one unit of the
-filter is a sum over input pixels whose coefficients are products of weights along paths.
+As Lee, Grosse, Ranganath and Ng (*Convolutional Deep Belief Networks*, ICML 2009) drew theirs: the network is taken as linear, so that one
+unit of the filter is a sum over input pixels whose coefficients are products of weights along paths.
 
 1. A convolution goes back by its transposed kernel; of the channels that it reads only the strongest are followed.
 2. Batch normalisation goes back by its scale; a pool and an interpolation by the mean of what they read; joins by the sum.

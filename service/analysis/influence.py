@@ -1,9 +1,9 @@
 """Influence: which input pixels one unit reads, and by how many paths. The rules of `dependence`, walked backwards from the unit.
 
-Each tensor on the way holds an array of path counts (scaled, since only ratios matter) over the part of it that is reached. An axis along which
-every unit is reached alike is kept as one entry that stands for all. Positions may lie beyond the border: the input is taken to go on.
-Only local paths are followed. The pixels with any path at all are the support, from which `density` follows; the
-distribution of the paths is the effective receptive field of Luo et al. 2016 without the Gaussian approximation.
+Each tensor on the way holds an array of path counts (scaled, since only ratios matter) over the part of it that is reached. An axis along
+which every unit is reached alike is kept as one entry that stands for all. Positions may lie beyond the border: the input is taken to go
+on. Only local paths are followed. The pixels with any path at all are the support, from which `density` follows; the distribution of the
+paths is the effective receptive field of Luo et al. 2016 without the Gaussian approximation.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def influence(
 ) -> Reached | None:
     """Path counts from the units of the input `source` to one unit of the first output of the layer at `position`.
 
-    `unit` is None along an axis of which all units are meant. `weights`, by layer, weigh the taps by |w|; otherwise every path counts as one.
-    None where no local path leads there; TooLarge where too many units lie on the way.
+    `unit` is None along an axis of which all units are meant. `weights`, by layer, weigh the taps by |w|; otherwise every path counts as
+    one. None where no local path leads there; TooLarge where too many units lie on the way.
     """
     reached = {graph.layers[position].outputs[0]: Reached(np.ones((1,) * len(unit)), tuple(unit))}
     for layer in reversed(graph.layers[: position + 1]):

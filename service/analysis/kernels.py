@@ -21,7 +21,9 @@ from service.graph import operators as core
 Values = NDArray[np.float64]
 
 _PATTERNS = ((1, 4), (2, 4), (4, 8))
-"""The N:M patterns looked for: at most N of M consecutive weights of a row are not zero (Mishra et al. 2021, 2:4 of sparse tensor cores)."""
+"""The N:M patterns looked for: at most N of M consecutive weights of a row are not zero (Mishra et al. 2021, 2:4 of sparse tensor
+cores).
+"""
 
 
 @dataclass(frozen=True, slots=True)

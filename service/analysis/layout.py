@@ -1,9 +1,11 @@
 """Which axes of an input are spatial or temporal: those along which the first operators that read it slide, or hold positions.
 
-1. Every axis of the input is followed through the operators that only move units, up to the first window, dense, recurrent or embedding operator.
+1. Every axis of the input is followed through the operators that only move units, up to the first window, dense, recurrent or embedding
+   operator.
 2. A window slides over its spatial axes; a recurrent layer runs over time; an embedding is looked up at positions; a dense
    layer is applied at its leading positions, and where it has none but the batch, its inputs themselves are the positions.
-3. Where that says nothing (no such operator, or an image flattened before the first dense layer), images are channels first unless only the last axis looks like channels.
+3. Where that says nothing (no such operator, or an image flattened before the first dense layer), images are channels first unless only the
+   last axis looks like channels.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The published numbers of a receptive field (size, stride, padding, coverage), read off one field.
 
-Terms and signs are those of Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*, Distill 2019: unit y sees
-positions -padding + y·stride … -padding + y·stride + size - 1. Where neighbouring units differ, `size` is the largest over an inner period
-and `stride` the mean step over one period.
+Terms and signs are those of Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*, Distill 2019: unit y
+sees positions -padding + y·stride … -padding + y·stride + size - 1. Where neighbouring units differ, `size` is the largest over an inner
+period and `stride` the mean step over one period.
 """
 
 from __future__ import annotations

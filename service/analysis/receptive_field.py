@@ -304,7 +304,7 @@ def _mixture_filled(fields: Sequence[Field], axis: int, units: int) -> bool:
 
 def _union_filled(parts: Sequence[View], fields: Sequence[Field], shape: Shape) -> bool:
     """Whether where paths meet one of them sees the whole box of the union."""
-    full = [[f.empty or not g.empty and _same(f, g, shape) for f, g in zip(p.fields, fields, strict=True)] for p in parts]
+    full = [[f.empty or (not g.empty and _same(f, g, shape)) for f, g in zip(p.fields, fields, strict=True)] for p in parts]
     return any(all(row) for row in full)
 
 

@@ -1,7 +1,7 @@
 """The report: everything that was found out about a model, as plain data that every format and picture is a pure function of.
 
-Names, units and shapes are those of schema `receptive.report/1`. The report is built once for each graph of the model (see `Model`); facts on
-which the graphs do not agree depend on an unknown length and become null.
+Names, units and shapes are those of schema `receptive.report/1`. The report is built once for each graph of the model (see `Model`); facts
+on which the graphs do not agree depend on an unknown length and become null.
 """
 
 from __future__ import annotations

@@ -225,7 +225,8 @@ class Elementwise(Operator):
 
 @dataclass(frozen=True, slots=True)
 class BatchNormalization(Operator):
-    """A fixed scale and shift per channel (axis 1): scale·(x - mean)/sqrt(variance + epsilon) + bias (Ioffe and Szegedy 2015, at inference).
+    """A fixed scale and shift per channel (axis 1): scale·(x - mean)/sqrt(variance + epsilon) + bias (Ioffe and Szegedy 2015, at
+    inference).
 
     The layer's `other` weights are scale and bias, its `statistics` are mean and variance.
     """
@@ -285,7 +286,8 @@ class Reduction(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Contraction(Operator):
-    """A product of data tensors summed over labels (Einstein notation): `inputs` label the axes of each input, `output` those of the result.
+    """A product of data tensors summed over labels (Einstein notation): `inputs` label the axes of each input, `output` those of the
+    result.
 
     A label that is missing in `output` is summed over. An axis of length 1 broadcasts against its label.
     """

@@ -150,9 +150,7 @@ def _headers(grid: Grid) -> dict[str, str]:
 
 
 def _measured(kernel: _Kernel, options: Options) -> LayerFilters:
-    return measure_filters(
-        kernel.values, groups=kernel.groups, channel_order=options.channel_order, tolerance=options.zero_tolerance
-    )
+    return measure_filters(kernel.values, groups=kernel.groups, channel_order=options.channel_order, tolerance=options.zero_tolerance)
 
 
 def _kernel(model: Model, name: str | None) -> _Kernel:

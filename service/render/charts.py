@@ -170,7 +170,13 @@ def sharing(report: Report) -> Specification:
         if layer["connections"] is not None
     ][:MOST_POINTS]
     shared: Specification = {
-        "x": {"field": "layer", "type": "nominal", "sort": {"field": "depth"}, "title": None, "axis": {"labelAngle": -60, "labelLimit": 140}},
+        "x": {
+            "field": "layer",
+            "type": "nominal",
+            "sort": {"field": "depth"},
+            "title": None,
+            "axis": {"labelAngle": -60, "labelLimit": 140},
+        },
         "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
     }
     width = {"step": max(6, min(28, 1400 // max(len(rows), 1)))}

@@ -1,7 +1,8 @@
 """The connections of a layer one by one, on a window of it that fits a picture: which pixel is joined to which hidden unit by which weight.
 
 1. One input channel and one filter are shown; the others are the same, with weights of their own.
-2. A layer that is small enough is shown whole; of a larger one the corner at the first output unit, padding included as what it is: nothing.
+2. A layer that is small enough is shown whole; of a larger one the corner at the first output unit, padding included as what it is:
+   nothing.
 3. The connections are enumerated from the definition of the operator, so that the picture can be checked by hand.
 """
 

@@ -1,8 +1,8 @@
 """The vectorised connection picture of a layer: enumerated pixels, hidden units, one colour per weight.
 
-`graph` draws two columns joined by edges, `matrix` the (doubly blocked) matrix of the layer, coloured where two units are connected and blank where
-not. Animated, the filter slides: the edges of one hidden unit after the other light up. It is plain CSS, paused by a checkbox, and without
-motion (or for a reader who asked for less) the still picture says the same.
+`graph` draws two columns joined by edges, `matrix` the (doubly blocked) matrix of the layer, coloured where two units are connected and
+blank where not. Animated, the filter slides: the edges of one hidden unit after the other light up. It is plain CSS, paused by a checkbox,
+and without motion (or for a reader who asked for less) the still picture says the same.
 """
 
 from __future__ import annotations
