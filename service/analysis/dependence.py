@@ -166,8 +166,6 @@ def embedding(operator: core.Embedding, inputs: Sequence[Shape], outputs: Sequen
 def elementwise(
     operator: core.Elementwise | core.BatchNormalization, inputs: Sequence[Shape], outputs: Sequence[Shape]
 ) -> list[list[Path]]:
-    operator: core.Elementwise | core.BatchNormalization, inputs: Sequence[Shape], outputs: Sequence[Shape]
-) -> list[list[Path]]:
     """The unit at the same place of every input."""
     return [[() if shape == outputs[0] else (Expand(outputs[0]),) for shape in inputs]]
 
