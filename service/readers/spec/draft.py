@@ -102,10 +102,10 @@ class Draft:
         else:
             self.parts[-1] = part
 
-    def apply(self, operator: Operator, *inputs: Tensor, results: int = 1) -> Tensor:
-        """A node; the last of its first `results` outputs."""
+    def apply(self, operator: Operator, *inputs: Tensor, take: int = 0) -> Tensor:
+        """A node with all of its outputs; the one to take."""
         try:
-            shapes = operator.shapes(*(shape_of(tensor) for tensor in inputs))[:results]
+            shapes = operator.shapes(*(shape_of(tensor) for tensor in inputs))
         except ShapeError as error:
             raise Refusal("", "shape-mismatch", str(error)) from error
         part = self.parts[-1]
@@ -114,7 +114,7 @@ class Draft:
             check_size(shape_of(tensor))
             self.tensors[tensor.name] = tensor
         part.nodes.append(Node(operator, tuple(t.name for t in inputs), tuple(t.name for t in made)))
-        return made[-1]
+        return made[take]
 
     def kernel(self, shape: Shape, count: int | None = None, role: str = "kernel") -> None:
         """The layer's weights, with the values of the field `weights` if it has them."""

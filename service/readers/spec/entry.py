@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from service.graph.network import Graph
 from service.options import Options
+from service.readers.errors import ReadError
 from service.readers.json_text import parse_json
+from service.readers.spec.keras import convert, is_keras
 from service.readers.spec.reading import graph_of
 from service.readers.spec.values import InlineWeights
 
 
 def read_spec(text: bytes, options: Options, standin: int = 256) -> tuple[Graph, InlineWeights]:
-    """The graph of a JSON layer spec and the weights it states inline; open input lengths become `standin`.
+    """The graph of a JSON layer spec, or of a Keras model's JSON, and the weights it states inline.
 
-    ReadError `not-json` (malformed), `invalid-spec` with every wrong place (invalid), or a limit.
+    Open input lengths become `standin`. A Keras model's `metadata` names its producer. ReadError `not-json` (malformed), `invalid-spec`
+    with a JSON pointer for every wrong place (invalid), or a limit.
     """
-    return graph_of(parse_json(text), options, standin)
+    document = parse_json(text)
+    if not is_keras(document):
+        return graph_of(document, options, standin)
+    converted = convert(document)
+    try:
+        graph, weights = graph_of(converted.spec, options, standin)
+    except ReadError as error:
+        raise converted.original(error) from error
+    return replace(graph, metadata={"producer": converted.producer}), weights

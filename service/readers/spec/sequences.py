@@ -50,7 +50,7 @@ def _recurrent(draft: Draft, cell: Literal["RNN", "LSTM", "GRU"]) -> Tensor:
     if fields["bias"]:
         draft.bias((operator.directions, width if fields["bias"] == "single" else 2 * width))
     if not fields["sequences"]:
-        last = draft.apply(operator, steps, results=2)
+        last = draft.apply(operator, steps, take=1)
         return draft.apply(Reshaping((1, operator.directions * operator.hidden)), draft.apply(Transposing((1, 0, 2)), last))
     states = draft.apply(operator, steps)
     ordered = draft.apply(Transposing((2, 1, 3, 0)), states)
