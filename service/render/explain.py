@@ -71,7 +71,7 @@ def _real_taps(layer: Record) -> list[int] | None:
         geometry["pads"],
         strict=True,
     )
-    return [taps(n, m, k, s, d, pad[0]).real for n, m, k, s, d, pad in axes]
+    return [int(taps(n, m, k, s, d, pad[0]).real) for n, m, k, s, d, pad in axes]
 
 
 def _exact_lines(layer: Record) -> Lines:
@@ -79,8 +79,9 @@ def _exact_lines(layer: Record) -> Lines:
     exact, padded, with_bias, dense = (counts[key] for key in ("exact", "padded", "with_bias", "dense"))
     lines = {"connections.dense": f"{number(units['in'])}·{number(units['out'])} = {number(dense)}"} if dense is not None else {}
     real = _real_taps(layer)
-    if real is not None and exact is not None and math.prod(real) and exact % math.prod(real) == 0:
-        pairs = exact // math.prod(real)
+    product = math.prod(real or [0])
+    if real is not None and exact is not None and product and exact % product == 0:
+        pairs = exact // product
         taps = " × ".join(number(n) for n in real)
         lines["connections.exact"] = f"{number(pairs)} pairs of channels × {taps} real taps = {number(exact)}"
     elif exact is not None and layer["sharing"]["positions"]:
@@ -100,7 +101,7 @@ def _per_position(layer: Record) -> str:
 
 
 def _with_bias(layer: Record, biased: int) -> str:
-    counts, shape = layer["connections"], layer["parameters"]["shape"]
+    counts, shape = layer["connections"], list[int](layer["parameters"]["shape"] or [])
     plain = layer["kind"] == "convolution" and shape and math.prod(shape) == layer["parameters"]["weights"]
     if plain and biased and counts["exact"] == counts["padded"]:
         return f"({_times([*shape[2:], shape[1]])} + 1)·{_times(layer['output_shape'][1:])} = {number(counts['with_bias'])}"
