@@ -7,7 +7,7 @@ COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test test-packages lint format lock openapi demo clean
+.PHONY: help serve migrate test test-packages lint format lock openapi demo gallery clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -47,7 +47,10 @@ openapi: $(ENVIRONMENT)/runtime.stamp ## Regenerate openapi.yaml from the code
 	$(PYTHON) -m service.api.openapi
 
 demo: $(ENVIRONMENT)/runtime.stamp ## Post the example networks to the running service and save their reports and filter grid
-	$(PYTHON) examples/demo.py
+	$(PYTHON) examples/demo.py $(ARGS)
+
+gallery: $(ENVIRONMENT)/runtime.stamp ## Draw the first-layer filters of the examples (ARGS="--models FOLDER" for others too)
+	PYTHONPATH=. $(PYTHON) examples/gallery.py $(ARGS)
 
 clean: ## Remove the environment and the caches, never the data
 	rm -rf $(ENVIRONMENT) .mypy_cache .pytest_cache .ruff_cache .hypothesis
