@@ -49,7 +49,7 @@ class ElementType:
         if self.bits < 8:
             return self._from_codes(_unpacked(np.frombuffer(data, np.uint8), self.bits))
         if self.dtype == np.bool_:
-            return np.not_equal(np.frombuffer(data, np.uint8), 0)
+            return np.frombuffer(data, np.uint8).astype(np.bool_)
         return np.frombuffer(data, self.dtype)
 
     def from_numbers(self, numbers: np.ndarray[Any, np.dtype[np.uint64]]) -> Values:
@@ -58,7 +58,7 @@ class ElementType:
             codes: _Octets = numbers.astype(np.uint8)
             return self._from_codes(np.bitwise_and(codes, 63, dtype=np.uint8) if self.bits == 6 else _unpacked(codes, self.bits))
         if self.dtype == np.bool_:
-            return np.not_equal(numbers.astype(np.uint8), 0)
+            return numbers.astype(np.uint8).astype(np.bool_)
         bits: Values = numbers.astype(f"<u{self.dtype.itemsize}")
         return bits.view(self.dtype)
 
@@ -139,4 +139,5 @@ def as_float(values: Values) -> Values:
     if values.dtype == np.float32 or values.dtype == np.float64:
         return values
     exact = values.dtype.itemsize < 4 or values.dtype.kind not in "iu"
-    return values.astype(np.float32 if exact else np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaNs become quiet ones
+        return values.astype(np.float32 if exact else np.float64)

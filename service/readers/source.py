@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -30,9 +31,9 @@ class LocalFile:
 
     def __init__(self, path: Path) -> None:
         # Without O_NONBLOCK, opening a named pipe would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (lives as long as this object)
-        status = os.fstat(descriptor)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        weakref.finalize(self, os.close, self._descriptor)
+        status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ReadError("malformed", "not-a-file", "The model is not a regular file.")
         self._size = status.st_size
@@ -45,12 +46,12 @@ class LocalFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset` on; ReadError `truncated-model` where the file ends before."""
-        data = os.pread(self._file.fileno(), length, offset)
+        data = os.pread(self._descriptor, length, offset)
         if len(data) == length:
             return data
         parts, missing = [data], length - len(data)  # one pread gives at most 2 GiB on Linux
         while parts[-1] and missing:
-            parts.append(os.pread(self._file.fileno(), missing, offset + length - missing))
+            parts.append(os.pread(self._descriptor, missing, offset + length - missing))
             missing -= len(parts[-1])
         if missing:
             raise ReadError("malformed", "truncated-model", f"The file ends {missing} bytes before the end of a value at offset {offset}.")

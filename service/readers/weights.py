@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from service.readers.element_types import ElementType, Values, as_float
@@ -17,7 +18,12 @@ from service.readers.wire import Run
 
 BLOCK_BYTES = CHUNK_BYTES
 _VARINT_BYTES = 1 << 18  # decoding takes some sixty times as much memory for a moment
-_UNSIGNED = {2: np.uint16, 4: np.uint32, 8: np.uint64}
+_UNSIGNED = {
+    np.dtype(np.float16): np.uint16,
+    np.dtype(ml_dtypes.bfloat16): np.uint16,
+    np.dtype(np.float32): np.uint32,
+    np.dtype(np.float64): np.uint64,
+}
 
 
 def read(stored: StoredTensor) -> Values:
@@ -85,13 +91,13 @@ def count_zeros(stored: StoredTensor, zero_point: Values | int = 0, axis: int = 
     if points.size == 1:
         point = points.reshape(()).astype(np.float64).item()
         return sum(_zeros(block, point, tolerance) for block in read_blocks(stored))
-    inner = math.prod(stored.dims[axis % len(stored.dims) + 1 :])
-    if points.shape != (stored.dims[axis],):
+    if not -len(stored.dims) <= axis < len(stored.dims) or points.shape != (stored.dims[axis],):
         raise ReadError("invalid", "quantization-shape", f"Tensor {stored.name!r} of shape {stored.dims} has {points.size} zero points.")
+    inner = math.prod(stored.dims[axis % len(stored.dims) + 1 :])
     total = position = 0
     for block in read_blocks(stored):
         place = (position + np.arange(len(block))) // inner % len(points)
-        total += int(np.count_nonzero(np.abs(as_float(block) - as_float(points)[place]) <= tolerance))
+        total += _near(block, as_float(points)[place], tolerance)
         position += len(block)
     return total
 
@@ -123,9 +129,8 @@ def _fitted(parameter: Values, shape: tuple[int, ...], axis: int, block_size: in
         if parameter.shape == (length,):
             return parameter.reshape([length if i == axis else 1 for i in range(len(shape))])
         if parameter.ndim == len(shape) and parameter.size:
-            block = block_size or -(-length // parameter.shape[axis])
-            blocks = tuple(-(-n // block) if i == axis else n for i, n in enumerate(shape))
-            if block > 0 and parameter.shape == blocks:
+            block = max(1, min(block_size or -(-length // parameter.shape[axis]), length))
+            if parameter.shape == tuple(-(-n // block) if i == axis else n for i, n in enumerate(shape)):
                 return np.repeat(parameter, block, axis)[(slice(None),) * axis + (slice(length),)]
     raise ReadError(
         "invalid", "quantization-shape", f"A scale or zero point of shape {parameter.shape} does not fit {shape} along axis {axis}."
@@ -143,11 +148,20 @@ def _element(stored: StoredTensor) -> ElementType:
 def _zeros(block: Values, zero_point: float, tolerance: float) -> int:
     """The number of values of one block at most `tolerance` away from the zero point."""
     if tolerance == 0 and zero_point == 0:
-        if block.dtype.kind == "f" and block.dtype.itemsize in _UNSIGNED:
+        if block.dtype in _UNSIGNED:
             # Without the sign bit, floats are zero where their bits are; comparing bits is several times as fast.
-            return len(block) - int(np.count_nonzero(block.view(_UNSIGNED[block.dtype.itemsize]) << 1))
+            return len(block) - int(np.count_nonzero(block.view(_UNSIGNED[block.dtype]) << 1))
         return len(block) - int(np.count_nonzero(block))
-    return int(np.count_nonzero(np.abs(as_float(block) - zero_point) <= tolerance))
+    if tolerance == 0 and block.dtype.kind in "iu" and zero_point.is_integer():
+        bounds = np.iinfo(block.dtype)
+        return int(np.count_nonzero(block == int(zero_point))) if bounds.min <= zero_point <= bounds.max else 0
+    return _near(block, zero_point, tolerance)
+
+
+def _near(block: Values, points: Values | float, tolerance: float) -> int:
+    """The number of values at most `tolerance` away from the points."""
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is not a number, and that is not near
+        return int(np.count_nonzero(np.abs(as_float(block) - points) <= tolerance))
 
 
 def _without_padding(piece: Values, stored: StoredTensor, element: ElementType, left: int) -> Values:

@@ -352,7 +352,7 @@ class _Scanner:
             place = self._fill(piece.body, piece.stop - piece.body) if piece.stop - piece.body <= self.limits.inline_bytes else 0
             if MARKER.encode() in self._window[place : place + piece.stop - piece.body]:
                 raise ReadError("invalid", "external-path", f"The external_data at byte {piece.head} names no file.")
-        if external or not values or sum(piece.stop - piece.head for piece in values) <= self.limits.inline_bytes:
+        if external or not values or sum(piece.stop - piece.body for piece in values) <= self.limits.inline_bytes:
             for piece in references if external else [*references, *values]:
                 self._copy(piece, depth)
             if external:
