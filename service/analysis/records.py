@@ -39,7 +39,7 @@ def attributes(layer: Layer) -> Record:
         if isinstance(operator, core.Pooling):
             record |= {"mode": operator.mode, "ceil_mode": operator.ceil}
         return record
-    names = (name for name in getattr(operator, "__dataclass_fields__", {}) if name not in ("indices", "ties", "results"))
+    names = (name for name in getattr(operator, "__dataclass_fields__", {}) if name not in ("indices", "results"))
     return {name: _plain(getattr(operator, name)) for name in names}
 
 

@@ -1,0 +1,105 @@
+"""The connection picture: the idea's example exactly, and windows of real layers that say which part they are."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from service.render.connections import MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
+from service.render.connectivity_svg import connectivity_svg
+from tests import networks
+from tests.reports import layer_of, report_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def edges(svg: bytes) -> list[tuple[str, str]]:
+    """(title, colour) of every drawn connection."""
+    root = ElementTree.fromstring(svg)
+    paths = [path for path in root.iter(f"{SVG}path") if path.get("class") == "e"]
+    return [(path.findtext(f"{SVG}title", ""), path.get("stroke", "")) for path in paths]
+
+
+def test_the_idea_exactly() -> None:
+    """Design section 1: x1…x9, f1…f4, w1…w4; f1 reads x1 x2 x4 x5, and each weight has one colour that it keeps."""
+    layer = report_of(networks.example("shift-example"))["layers"][0]
+    drawn = edges(connectivity_svg(layer))
+    assert len(drawn) == 16
+    wanted = {1: (1, 2, 4, 5), 2: (2, 3, 5, 6), 3: (4, 5, 7, 8), 4: (5, 6, 8, 9)}
+    titles = [f"x{x} → f{f} by w{w}" for f, pixels in wanted.items() for w, x in enumerate(pixels, start=1)]
+    assert [title for title, _ in drawn] == titles
+    colours = {title.rsplit(" ", 1)[1]: colour for title, colour in drawn}
+    assert len(set(colours.values())) == 4
+    assert all(colour == colours[title.rsplit(" ", 1)[1]] for title, colour in drawn)
+
+
+def test_the_matrix_is_coloured_where_connected() -> None:
+    layer = report_of(networks.example("shift-example"))["layers"][0]
+    svg = connectivity_svg(layer, "matrix").decode()
+    assert svg.count(" by w") == 16
+    assert "9 × 4 = 36 possible connections, 16 exist, 4 weights" in svg
+
+
+def test_a_whole_small_layer_has_the_reports_own_connections() -> None:
+    """With strides, dilation and padding: as many edges as the report counts."""
+    for more in ({}, {"padding": 1}, {"stride": 2, "padding": 1}, {"dilation": 2}):
+        layer = report_of(networks.spec_of([1, 6, 6], networks.conv("c", 1, 3, **{"padding": 0, **more})))["layers"][0]
+        part = window(layer)
+        assert part.part == "the whole layer"
+        assert len(part.connections) == layer["connections"]["exact"]
+
+
+def test_transposed_and_local_layers() -> None:
+    up = {"name": "up", "type": "conv_transpose", "filters": 1, "kernel": 3, "stride": 2, "padding": 1}
+    local = {"name": "local", "type": "local", "filters": 1, "kernel": 2}
+    for layer in report_of(networks.spec_of([1, 3, 3], up, local))["layers"]:
+        part = window(layer)
+        assert len(part.connections) == layer["connections"]["exact"]
+        assert part.weights == layer["parameters"]["weights"]
+
+
+def test_tied_inputs_share_a_colour() -> None:
+    """HAR: 22 lags in three colours."""
+    part = window(report_of(networks.example("har"))["layers"][0])
+    assert (len(part.connections), part.weights) == (22, 3)
+
+
+def test_a_large_layer_is_cut_and_says_so() -> None:
+    layer = layer_of(report_of(networks.example("lenet-5")), "c1")
+    part = window(layer)
+    assert part.part == "input channel 1 of 1, filter 1 of 6; the first 8×8 of 32×32 inputs and 4×4 of 28×28 units"
+    assert len(part.connections) == 16 * 25
+    assert part.inputs[0] * part.inputs[1] <= MOST_INPUTS
+    assert part.outputs[0] * part.outputs[1] <= MOST_OUTPUTS
+
+
+def test_every_layer_of_the_examples_has_a_picture_or_none() -> None:
+    drawn = 0
+    for name in ("lenet-5", "alexnet-2012", "har"):
+        for layer in report_of(networks.example(name))["layers"]:
+            if layer["connections"] is None:
+                with pytest.raises(NoConnections):
+                    window(layer)
+                continue
+            for view in ("graph", "matrix"):
+                ElementTree.fromstring(connectivity_svg(layer, view, animate=True))  # type: ignore[arg-type]
+                drawn += 1
+    assert drawn == 2 * (7 + 8 + 1)
+
+
+def test_a_hostile_name_is_text() -> None:
+    layer = {**report_of(networks.example("shift-example"))["layers"][0], "name": "</text><script>alert(1)</script>\u202e"}
+    svg = connectivity_svg(layer)
+    root = ElementTree.fromstring(svg)
+    assert not list(root.iter(f"{SVG}script"))
+    assert "\u202e" not in svg.decode()
+
+
+def test_without_motion_nothing_is_hidden() -> None:
+    """Animation is an addition under prefers-reduced-motion: no-preference; the frames that slide are hidden without it."""
+    layer = report_of(networks.example("shift-example"))["layers"][0]
+    still, moving = connectivity_svg(layer).decode(), connectivity_svg(layer, animate=True).decode()
+    assert "@keyframes" not in still
+    assert "@media (prefers-reduced-motion:no-preference)" in moving
+    assert 'type="checkbox"' in moving

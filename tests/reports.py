@@ -1,0 +1,31 @@
+"""Reports of layer specs, for any test that needs one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from service.analysis import Reading, analyze
+from service.graph import Graph, WeightReader
+from service.graph.model import Model, ModelFacts
+from service.options import Options
+from service.readers.spec.entry import read_spec
+
+Report = dict[str, Any]
+
+
+def graph_of(spec: dict[str, Any]) -> tuple[Graph, WeightReader]:
+    """The graph of a layer spec, and the values it states."""
+    return read_spec(json.dumps(spec).encode(), Options())
+
+
+def report_of(spec: dict[str, Any], reading: Reading | None = None) -> Report:
+    """The report of a layer spec."""
+    graph, weights = graph_of(spec)
+    return analyze(Model((graph,), weights, ModelFacts(None, "spec", "sha256:" + "0" * 64, 1, (), ())), reading)
+
+
+def layer_of(report: Report, name: str) -> Report:
+    """One layer of a report by its name."""
+    found: Report = next(layer for layer in report["layers"] if layer["name"] == name)
+    return found
