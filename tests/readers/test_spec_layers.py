@@ -327,6 +327,7 @@ def test_attention_is_four_projections_and_what_is_between() -> None:
     ]
     assert [sum(w.count for w in layer.kernel) for layer in graph.layers] == [48, 48, 48, 0, 36]
     assert graph.outputs == ("a",) and graph.tensors["a"].shape == (1, 6, 4, 5)
+    assert [layer.inputs for layer in graph.layers[3:]] == [("a/query", "a/key", "a/value"), ("a/inner",)]
     near, _ = read([8, 20], {"name": "a", "type": "attention", "heads": 2, "window": 5})
     assert core.Neighbourhood(1, 2, 2) in operators(near.layers[3])
 

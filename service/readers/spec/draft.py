@@ -163,19 +163,24 @@ class Draft:
             raise Refusal("share_with", "nothing-to-share", "the two layers have no weights of the same shape")
         if output.name not in self.tensors:
             output = self.apply(Elementwise("Identity"), output)
-        inner, output = output.name, replace(output, name=self.name)
-        del self.tensors[inner]
+        renamed = {part.nodes[-1].outputs[0]: self._result_name(part) for part in self.parts[:-1]} | {output.name: self.name}
         for part in self.parts:
-            part.nodes = [_renamed(node, inner, self.name) for node in part.nodes]
-        return [part.layer(op) for part in self.parts], [*self.tensors.values(), output], output
+            part.nodes = [_renamed(node, renamed) for node in part.nodes]
+        made = {renamed.get(name, name): tensor for name, tensor in self.tensors.items()}
+        tensors = [replace(tensor, name=name) for name, tensor in made.items()]
+        return [part.layer(op) for part in self.parts], tensors, replace(output, name=self.name)
+
+    def _result_name(self, part: Part) -> str:
+        """The name of what an inner part gives: its own, which for the part in the middle is that of the whole layer's result."""
+        return part.name if part.name != self.name else self._names.fresh(f"{self.name}/inner")
 
 
 Rule = Callable[[Draft], Tensor]
 
 
-def _renamed(node: Node, old: str, new: str) -> Node:
-    def swap(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if name == old else name for name in names)
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    def swap(old: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(names.get(name, name) for name in old)
 
     return replace(node, inputs=swap(node.inputs), outputs=swap(node.outputs))
 

@@ -100,7 +100,7 @@ def _ties(draft: Draft, inputs: int) -> tuple[tuple[int, ...], ...] | None:
     if max(members) >= inputs:
         raise Refusal("tie", "out-of-range", f"the layer has inputs 0 to {inputs - 1}, not {max(members)}")
     if len(members) < inputs:
-        missing = min(set(range(inputs)) - set(members))
+        missing = next(index for index, member in enumerate([*sorted(members), inputs]) if index != member)
         raise Refusal("tie", "incomplete", f"input {missing} is in no group")
     return ties
 

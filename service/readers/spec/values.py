@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from service.graph.network import Weight
 from service.graph.operators import Shape
 
 _BLOCK = 2**19
+_MOST = 2**24
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -47,6 +49,8 @@ def nested_array(values: Any, shape: Shape, table: tuple[tuple[int, ...], ...] |
         return _filled(values, shape, "weights")
     if not isinstance(values, list) or len(values) != len(table):
         raise ValueError(f"must have {len(table)} entries, one for each filter")
+    if math.prod(shape) > _MOST:
+        raise ValueError(f"may be given for kernels of up to {_MOST:,} values, those of maps that are not read among them")
     array = np.zeros(shape, dtype=np.float32)
     for filter_, maps in enumerate(table):
         array[filter_, list(maps)] = _filled(values[filter_], (len(maps), *shape[2:]), f"entry {filter_}")

@@ -20,7 +20,7 @@ from service.graph.operators import (
 )
 from service.readers.spec.draft import Draft, Refusal
 
-_MAX_LOCAL_STEPS = 10**6
+_MAX_LOCAL_KERNEL = 2**16
 
 
 def spatial(draft: Draft) -> Shape:
@@ -183,8 +183,8 @@ def local(draft: Draft) -> Tensor:
 
 def _real_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> int:
     """Pairs of a place and a tap that meet a unit of the axis rather than its padding."""
-    if kernel > _MAX_LOCAL_STEPS:
-        raise Refusal("kernel", "too-large", f"a locally connected layer may have kernels up to {_MAX_LOCAL_STEPS:,}")
+    if kernel > _MAX_LOCAL_KERNEL:
+        raise Refusal("kernel", "too-large", f"a locally connected layer may have kernels up to {_MAX_LOCAL_KERNEL:,}")
     pairs = 0
     for tap in range(kernel):
         offset = tap * dilation - before

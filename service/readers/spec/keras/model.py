@@ -144,7 +144,7 @@ class _Walk:
     def _sequential(self, layers: list[dict[str, Any]]) -> Value | None:
         value: Value | None
         if self.given is not None:
-            value = self.given[0] if len(self.given) == 1 else None
+            value = self._given(0, 1)
         else:
             shape = _declared(self.model, layers[0])
             name = self._name(layers[0], 0) if layers[0]["class_name"] == "InputLayer" else "input"
@@ -154,6 +154,14 @@ class _Walk:
                 continue
             value = self._convert(index, layer, 0, 1, (value,))
         return value
+
+    def _given(self, place: int, wanted: int) -> Value | None:
+        """One of the values that a model inside another reads."""
+        given = self.given or ()
+        if len(given) == wanted and place < wanted:
+            return given[place]
+        self._refuse(self.pointer, f"the model has {wanted} inputs and is given {len(given)}", "wrong-length")
+        return None
 
     def _input(self, name: str, batched: Any, pointer: str) -> Value | None:
         """An input of the spec, channels first where the document's are last."""
@@ -189,8 +197,7 @@ class _Walk:
         if self.given is None:
             value = self._input(name, _declared(self.model, layer), self._at(index))
         else:
-            place = sources.index(name) if name in sources else len(self.given)
-            value = self.given[place] if place < len(self.given) else None
+            value = self._given(sources.index(name) if name in sources else len(sources), len(sources))
         self.values[index, 0] = value
 
     def _flow(self, layers: list[dict[str, Any]], places: Mapping[str, int], reads: Mapping[Key, list[Reference]]) -> None:
@@ -256,7 +263,9 @@ class _Walk:
         try:
             if call.kind in MODELS:
                 outputs = _Walk(self.c, layer, self.channels_last, known, call).outputs()
-                return outputs[0] if len(outputs) == 1 else None
+                if len(outputs) != 1:
+                    raise Unsupported("config/output_layers", "a model inside another is supported with one output", "unsupported-output")
+                return outputs[0]
             return CONVERTERS[call.kind](self.c, call)
         except Unsupported as error:
             self._refuse(f"{call.pointer}/{error.place}", error.detail, error.code)
