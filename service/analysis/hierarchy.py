@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,42 @@ def convolutions(graph: Graph) -> list[Layer]:
     return found
 
 
+MOST_DEPTHS, MOST_DRAWN, WIDEST = 12, 32, 128
+"""What `colour_by_depth` looks at: so many convolutions from the image on, filters of each, and pixels of receptive field."""
+
+
+def colour_by_depth(graph: Graph, weights: WeightReader) -> list[dict[str, Any]]:
+    """For the first convolutions on a colour image, the share of their filters' energy in pixels that lies off the grey axis.
+
+    "First edges, then colour" as a curve: `colour_share` of the whole layer, over the `filters` of the largest norm. Empty where the image has
+    no three channels or weights cannot be read.
+    """
+    projector, rows = Projector(graph, weights), []
+    for depth, layer in enumerate(convolutions(graph)[:MOST_DEPTHS], start=1):
+        try:
+            projection = projector.project(layer, strongest_filters(layer, weights, MOST_DRAWN))
+        except TooLarge:
+            break
+        if projection is None or projection.pixels.shape[1] != 3 or max(projection.pixels.shape[2:]) > WIDEST:
+            break
+        energy = (projection.pixels**2).sum()
+        grey = (projection.pixels.mean(axis=1) ** 2).sum() * 3
+        share = float(1 - grey / energy) if energy > 0 else None
+        rows.append({"depth": depth, "layer": layer.name, "filters": len(projection.filters), "colour_share": share})
+    return rows
+
+
+def strongest_filters(layer: Layer, weights: WeightReader, most: int) -> list[int]:
+    """The filters of a convolution, or, if it has more than `most`, those of the largest norm, by their index. Empty if unreadable."""
+    kernel = layer.kernel[0] if layer.kernel else None
+    if kernel is None or not weights.readable(kernel):
+        return []
+    if kernel.shape[0] <= most:
+        return list(range(kernel.shape[0]))
+    norms = np.linalg.norm(np.nan_to_num(weights.array(kernel)).reshape(kernel.shape[0], -1), axis=1)
+    return sorted(int(i) for i in np.argsort(-norms, kind="stable")[:most])
+
+
 class Projector:
     """Projects filters of one graph into pixels; kernels are read once and kept."""
 
@@ -69,7 +106,7 @@ class Projector:
         """
         position = next(i for i, other in enumerate(self._graph.layers) if other is layer)
         node = weight_node(layer)
-        if node is None or not isinstance(node.operator, core.Convolution):
+        if not filters or node is None or not isinstance(node.operator, core.Convolution):
             return None
         shape = self._graph.tensors[node.outputs[0]].shape or ()
         middle = [length // 2 for length in shape[2:]]

@@ -15,6 +15,7 @@ from typing import Any
 from service.analysis.connectivity import connectivity, weight_node
 from service.analysis.examined import Examined, needed_input
 from service.analysis.findings import findings_of
+from service.analysis.hierarchy import colour_by_depth
 from service.analysis.kernels import KernelStatistics, chosen, kernel_statistics
 from service.analysis.layout import SpatialAxes, axis_names, spatial_axes
 from service.analysis.measures import Measure, measure
@@ -106,6 +107,7 @@ class _GraphReport:
             "layers": layers,
             "findings": [finding.record() for finding in findings],
             "first_layers": [self._first_layer(layer) for layer in self.first],
+            "hierarchy": [] if self.reading.mode == "none" else colour_by_depth(self.graph, self.weights),
             "ledger": ledger(self.graph, {one.layer.name: one.counts for one in examined}),
         }
 

@@ -17,11 +17,11 @@ from service.analysis.connectivity import weight_node
 from service.analysis.fields import TooLarge
 from service.analysis.filter_summary import describe_filters
 from service.analysis.filters import LayerFilters, measure_filters
-from service.analysis.hierarchy import Projection, Projector, convolutions
+from service.analysis.hierarchy import Projection, Projector, convolutions, strongest_filters
 from service.analysis.kernels import kernel_statistics
 from service.analysis.structure import first_layers
 from service.analysis.unit import NoField, unit_field
-from service.graph import Graph, GraphError, Layer, WeightReader
+from service.graph import Graph, GraphError, Layer
 from service.graph import operators as core
 from service.graph.model import Model
 from service.options import Options
@@ -103,23 +103,12 @@ def projected(model: Model, depth: int, strongest: int) -> Projection:
         raise ReadError("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
     layer = found[depth - 1]
     try:
-        projection = Projector(graph, model.weights, strongest).project(layer, _largest(layer, model.weights))
+        projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, MOST_FILTERS))
     except TooLarge as error:
         raise ReadError("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
     if projection is None:
         raise ReadError("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
     return projection
-
-
-def _largest(layer: Layer, weights: WeightReader) -> list[int]:
-    """The filters of a layer, or the MOST_FILTERS of the largest norm, in their order."""
-    kernel = layer.kernel[0] if layer.kernel else None
-    if kernel is None or not weights.readable(kernel):
-        raise ReadError("invalid", "no-filters", f"The weights of {layer.name} cannot be read.")
-    if kernel.shape[0] <= MOST_FILTERS:
-        return list(range(kernel.shape[0]))
-    norms = np.linalg.norm(np.nan_to_num(weights.array(kernel)).reshape(kernel.shape[0], -1), axis=1)
-    return sorted(int(i) for i in np.argsort(-norms, kind="stable")[:MOST_FILTERS])
 
 
 def _model(path: str, options: Options, externals: Mapping[str, str]) -> Model:

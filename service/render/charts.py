@@ -204,6 +204,26 @@ def sharing(report: Report) -> Specification:
     return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, "vconcat": [above, below], "config": _CONFIG}
 
 
+def colour(report: Report) -> Specification:
+    """Colour against depth: the share of the energy of each convolution's filters, drawn in pixels, that lies off the grey axis.
+
+    The rule at 2/3 is what filters of independent random channels have.
+    """
+    rows = [row for row in report["hierarchy"] if row["colour_share"] is not None]
+    x = {"field": "depth", "type": "quantitative", "title": "convolution (from the image on)", "axis": {"tickMinStep": 1}}
+    y = {"field": "colour_share", "type": "quantitative", "title": "colour share", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
+    tooltip = [{"field": "layer"}, {"field": "colour_share", "type": "quantitative", "format": ".1%"}]
+    line = {"mark": {"type": "line", "point": True, "color": "#d1662a"}, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
+    chance = {
+        "data": {"values": [{"share": 2 / 3}]},
+        "mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"},
+        "encoding": {"y": {"field": "share", "type": "quantitative"}},
+    }
+    title = {"text": "Colour against depth", "subtitle": report["model"]["name"] or "model"}
+    layers = {"width": 480, "height": 260, "layer": [line, chance]}
+    return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": _CONFIG}
+
+
 def picture(specification: Specification, form: Literal["svg", "png"]) -> bytes:
     """A chart drawn by vl-convert: SVG text (UTF-8) or PNG at twice the size, for high-resolution screens. The same bytes every time."""
     if form == "svg":
