@@ -201,6 +201,7 @@ def test_one_wrong_layer_is_one_error() -> None:
         ({"type": "concat", "inputs": ["input", "input"], "axis": 2}, [4, 2], ("/axis", "out-of-range")),
         ({"type": "pad", "padding": 4, "mode": "reflect"}, [1, 4], ("/padding", "does-not-fit")),
         ({"type": "pad", "padding": "same"}, [1, 4], ("/padding", "not-an-integer")),
+        ({"type": "pad", "padding": 2**31 - 1}, [1, 4], ("", "too-large")),
         ({"type": "crop", "padding": 2}, [1, 4], ("/padding", "does-not-fit")),
         ({"type": "upsample"}, [1, 4], ("/factor", "required")),
         ({"type": "upsample", "factor": 2, "size": 8}, [1, 4], ("/factor", "required")),
@@ -248,9 +249,16 @@ def test_errors_are_bounded() -> None:
     assert code == "unknown-field" and len(pointer) < 1000
 
 
-def test_options_that_do_not_fit_the_inputs() -> None:
-    spec = json.dumps(document(CONV, shape=[3, None, 8])).encode()
-    for shapes in ({"other": (3, 8, 8)}, {"input": (3, 8, 9)}, {"input": (8, 8)}, {"": (1, 3, 0, 8)}):
-        with pytest.raises(ReadError) as caught:
-            read_spec(spec, Options(input_shapes=shapes))
-        assert (caught.value.fault, caught.value.code) == ("invalid", "input-shape")
+@pytest.mark.parametrize(
+    ("shapes", "code"),
+    [
+        ({"other": (3, 8, 8)}, "unknown-input"),
+        ({"input": (3, 8, 9)}, "input-shape-conflict"),
+        ({"": (1, 3, 0, 8)}, "input-shape-conflict"),
+        ({"input": (8, 8)}, "input-shape-rank"),
+    ],
+)
+def test_options_that_do_not_fit_the_inputs(shapes: dict[str, tuple[int, ...]], code: str) -> None:
+    with pytest.raises(ReadError) as caught:
+        read_spec(json.dumps(document(CONV, shape=[3, None, 8])).encode(), Options(input_shapes=shapes))
+    assert (caught.value.fault, caught.value.code) == ("invalid", code)

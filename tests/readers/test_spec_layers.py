@@ -221,7 +221,7 @@ def test_pad_and_crop() -> None:
     assert shape == (1, 8, 9)
     layer, shape = one([1, 5, 6], {"type": "crop", "padding": [[1, 2], [0, 3]]})
     assert (operators(layer), shape) == ([core.Slicing(2, 1, 1, 2), core.Slicing(3, 0, 1, 3)], (1, 2, 3))
-    assert operators(one([1, 5], {"type": "crop", "padding": 0})[0]) == [core.Elementwise("Identity")]
+    assert operators(one([1, 5], {"type": "crop", "padding": 0})[0]) == [core.Elementwise("identity")]
 
 
 def test_upsample() -> None:
@@ -261,24 +261,25 @@ def test_blocks_move_as_in_onnx() -> None:
 
 def test_activations() -> None:
     layer, _ = one([3, 8], {"type": "activation", "function": "relu"})
-    assert (operators(layer), layer.kind, layer.other) == ([core.Elementwise("Relu")], "activation", ())
-    assert operators(one([3, 8], {"type": "activation", "function": "softmax"})[0]) == [core.Mixing((1,), "Softmax")]
-    assert operators(one([3, 8], {"type": "activation", "function": "softmax", "axis": -1})[0]) == [core.Mixing((2,), "Softmax")]
+    assert (operators(layer), layer.kind, layer.other) == ([core.Elementwise("relu")], "activation", ())
+    assert operators(one([3, 8], {"type": "activation", "function": "softmax"})[0]) == [core.Mixing((1,), "softmax")]
+    assert operators(one([3, 8], {"type": "activation", "function": "softmax", "axis": -1})[0]) == [core.Mixing((2,), "softmax")]
     layer, _ = one([3, 8], {"type": "activation", "function": "prelu"})
     assert [w.count for w in layer.other] == [3]
 
 
 def test_normalisations() -> None:
     layer, _ = one([6, 4, 5], {"type": "batch_norm"})
-    assert (operators(layer), layer.kind) == ([core.Elementwise("BatchNormalization")], "normalization")
-    assert [w.count for w in layer.other] == [6, 6, 6, 6]
-    assert [w.count for w in one([6, 4, 5], {"type": "batch_norm", "affine": False})[0].other] == [6, 6]
+    assert (operators(layer), layer.kind) == ([core.BatchNormalization(1e-5)], "normalization")
+    assert [w.count for w in layer.other] == [6, 6] and [w.count for w in layer.statistics] == [6, 6]
+    assert [w.stored for w in one([6, 4, 5], {"type": "batch_norm", "affine": "shift"})[0].other] == ["layer.shift"]
+    assert one([6, 4, 5], {"type": "batch_norm", "affine": False})[0].other == ()
     layer, _ = one([6, 4, 5], {"type": "layer_norm"})
-    assert (operators(layer), [w.count for w in layer.other]) == ([core.Mixing((1,), "LayerNormalization")], [6, 6])
+    assert (operators(layer), [w.count for w in layer.other]) == ([core.Mixing((1,), "layernormalization")], [6, 6])
     layer, _ = one([6, 4, 5], {"type": "layer_norm", "axes": [-2, -1]})
-    assert (operators(layer), [w.shape for w in layer.other]) == ([core.Mixing((2, 3), "LayerNormalization")], [(4, 5), (4, 5)])
+    assert (operators(layer), [w.shape for w in layer.other]) == ([core.Mixing((2, 3), "layernormalization")], [(4, 5), (4, 5)])
     layer, shape = one([6, 4, 5], {"type": "group_norm", "groups": 2})
-    assert core.Mixing((2, 3, 4), "GroupNormalization") in operators(layer) and shape == (6, 4, 5)
+    assert core.Mixing((2, 3, 4), "groupnormalization") in operators(layer) and shape == (6, 4, 5)
     assert operators(layer)[0] == core.Reshaping((1, 2, 3, 4, 5))
     assert operators(one([6, 4], {"type": "local_response_norm"})[0]) == [core.Neighbourhood(1, 2, 2)]
 
@@ -290,7 +291,7 @@ def test_joins() -> None:
     assert graph.layers[-1].nodes[0].inputs == ("a", "b", "a") and graph.layers[-1].inputs == ("a", "b")
     assert graph.outputs == ("gate", "sum")
     graph, _ = read([3, 8, 8], *layers, {"name": "gated", "type": "multiply", "inputs": ["gate", "a"]})
-    assert operators(graph.layers[-1]) == [core.Elementwise("Mul")] and graph.tensors["gated"].shape == (1, 4, 8, 8)
+    assert operators(graph.layers[-1]) == [core.Elementwise("mul")] and graph.tensors["gated"].shape == (1, 4, 8, 8)
     graph, _ = read([3, 8, 8], *layers, {"name": "both", "type": "concat", "inputs": ["input", "a"]})
     assert operators(graph.layers[-1]) == [core.Concatenation(1)] and graph.tensors["both"].shape == (1, 7, 8, 8)
     graph, _ = read([3, 8, 8], *layers, {"name": "wide", "type": "concat", "axis": -1, "inputs": ["a", "b"]})
@@ -372,9 +373,11 @@ def test_open_lengths_are_stand_ins_until_they_are_fixed() -> None:
     spec = json.dumps({"receptive": 1, "input": {"shape": [3, None, 8]}, "layers": [{"type": "dropout"}]}).encode()
     graph, _ = read_spec(spec, Options(), 321)
     assert graph.inputs[0].shape == (1, 3, 321, 8) and graph.symbolic == {("input", 2)}
-    for shapes in ({"input": (1, 3, 64, 8)}, {"": (3, 64, 8)}):
+    for shapes in ({"input": (1, 3, 64, 8)}, {"": (3, 64, 8)}, {"": (-1, -1, 64, -1)}):
         graph, _ = read_spec(spec, Options(input_shapes=shapes), 321)
         assert graph.inputs[0].shape == (1, 3, 64, 8) and not graph.symbolic
+    graph, _ = read_spec(spec, Options(input_shapes={"input": (1, 3, -1, 8)}), 321)
+    assert graph.symbolic == {("input", 2)}
 
 
 def test_names_and_outputs() -> None:

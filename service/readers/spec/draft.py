@@ -11,6 +11,7 @@ import numpy as np
 
 from service.graph.network import Kind, Layer, Node, Tensor, Weight
 from service.graph.operators import Elementwise, Operator, Shape, ShapeError
+from service.readers.spec.fields import LARGEST
 from service.readers.spec.values import nested_array
 
 MAX_UNITS = 2**40
@@ -49,12 +50,13 @@ class Part:
     kernel: list[Weight] = field(default_factory=list)
     bias: list[Weight] = field(default_factory=list)
     other: list[Weight] = field(default_factory=list)
+    statistics: list[Weight] = field(default_factory=list)
 
     def layer(self, op: str) -> Layer:
         """The finished layer: it reads what its nodes read and do not make, and gives what its last node gives."""
         made = {name for node in self.nodes for name in node.outputs}
         read = dict.fromkeys(name for node in self.nodes for name in node.inputs if name not in made)
-        weights = tuple(self.kernel), tuple(self.bias), tuple(self.other)
+        weights = tuple(self.kernel), tuple(self.bias), tuple(self.other), tuple(self.statistics)
         return Layer(self.name, op, self.kind, tuple(read), self.nodes[-1].outputs[-1:], tuple(self.nodes), *weights)
 
 
@@ -128,6 +130,10 @@ class Draft:
         """Parameters that are no connections."""
         self.parts[-1].other.append(self._weight(role, shape))
 
+    def statistic(self, role: str, shape: Shape) -> None:
+        """What is measured in training and not trained."""
+        self.parts[-1].statistics.append(self._weight(role, shape))
+
     def _weight(self, role: str, shape: Shape, count: int | None = None) -> Weight:
         count = math.prod(shape) if count is None else count
         if count > MAX_UNITS:
@@ -162,7 +168,7 @@ class Draft:
         if self._shared is not None and not self._tied:
             raise Refusal("share_with", "nothing-to-share", "the two layers have no weights of the same shape")
         if output.name not in self.tensors:
-            output = self.apply(Elementwise("Identity"), output)
+            output = self.apply(Elementwise("identity"), output)
         renamed = {part.nodes[-1].outputs[0]: self._result_name(part) for part in self.parts[:-1]} | {output.name: self.name}
         for part in self.parts:
             part.nodes = [_renamed(node, renamed) for node in part.nodes]
@@ -193,6 +199,6 @@ def shape_of(tensor: Tensor) -> Shape:
 
 
 def check_size(shape: Shape) -> None:
-    """Refusal `too-large` for a tensor of too many units."""
-    if math.prod(shape) > MAX_UNITS:
-        raise Refusal("", "too-large", f"the result {shape[1:]} would have more than {MAX_UNITS:,} units")
+    """Refusal `too-large` for a tensor of too many units, or too many along one axis."""
+    if math.prod(shape) > MAX_UNITS or max(shape, default=0) > LARGEST:
+        raise Refusal("", "too-large", f"a tensor may have {MAX_UNITS:,} units, and {LARGEST:,} along an axis; {shape[1:]} has more")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from service.graph.network import Graph, Layer, Tensor, Weight
-from service.graph.operators import Embedding
+from service.graph.operators import Embedding, Shape
 from service.options import Options
 from service.readers.errors import Detail, ReadError
 from service.readers.spec.draft import Draft, Names, Refusal, check_size, shape_of
@@ -60,7 +60,8 @@ class Reading:
 def graph_of(document: Any, options: Options, standin: int) -> tuple[Graph, InlineWeights]:
     """The graph of a parsed spec, and its inline weights. An open input axis that the options do not fix has `standin` units.
 
-    ReadError `invalid-spec` with a JSON pointer for every wrong place, `input-shape` where the options do not fit.
+    ReadError `invalid-spec` with a JSON pointer for every wrong place; `unknown-input`, `input-shape-rank` or `input-shape-conflict`
+    where the options do not fit the inputs.
     """
     spec = load_document(document)
     inputs = spec["inputs"] if "inputs" in spec else (spec["input"],)
@@ -92,17 +93,13 @@ def _read_inputs(
 ) -> frozenset[tuple[str, int]]:
     """The input tensors; the (name, axis) of those lengths that are stand-ins."""
     symbolic: set[tuple[str, int]] = set()
-    names = {entry["name"] for entry in inputs}
-    for name in options.input_shapes:
-        if name not in names and (name or len(inputs) > 1):
-            raise ReadError("invalid", "input-shape", f"the spec has no input {name[:100]!r}; it has {', '.join(sorted(names))[:500]}")
+    fixed = _named([entry["name"] for entry in inputs], options)
     for index, entry in enumerate(inputs):
         name, shape = entry["name"], entry["shape"]
         pointer = f"/inputs/{index}" if listed else "/input"
         if name in reading.tensors:
             reading.refuse(f"{pointer}/name", "duplicate-name", f"there are two inputs of the name {name!r}")
-        fixed = options.input_shapes.get(name, options.input_shapes.get("") if len(inputs) == 1 else None)
-        chosen = shape if fixed is None else _fixed(name, shape, fixed)
+        chosen = _fixed(name, shape, fixed[name]) if name in fixed else shape
         symbolic.update((name, axis) for axis, length in enumerate(chosen, start=1) if length is None)
         tensor = Tensor(name, (1, *(standin if length is None else length for length in chosen)))
         try:
@@ -113,14 +110,30 @@ def _read_inputs(
     return frozenset(symbolic)
 
 
-def _fixed(name: str, shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> tuple[int | None, ...]:
-    """The shape with its open lengths taken from the options, whose shapes may have the batch axis in front."""
+def _named(names: Sequence[str], options: Options) -> dict[str, Shape]:
+    """The client's shapes by the names of inputs; "" is the only one."""
+    result = {}
+    for name, shape in options.input_shapes.items():
+        own = names[0] if name == "" and len(names) == 1 else name
+        if own not in names:
+            raise _unfit("unknown-input", name, f"the spec has no input {name[:100]!r}; it has {', '.join(names)[:500]}")
+        result[own] = shape
+    return result
+
+
+def _fixed(name: str, shape: tuple[int | None, ...], wanted: Shape) -> tuple[int | None, ...]:
+    """The shape with its open lengths taken from the options, whose shapes may have the batch axis in front; -1 leaves a length open."""
     lengths = wanted[1:] if len(wanted) == len(shape) + 1 else wanted
-    agrees = len(lengths) == len(shape) and all(a in (None, b) and b > 0 for a, b in zip(shape, lengths, strict=True))
-    if not agrees:
-        open_shape = ", ".join("?" if n is None else str(n) for n in shape)
-        raise ReadError("invalid", "input-shape", f"input {name!r} is ({open_shape}) without the batch; {tuple(wanted)} does not fit")
-    return lengths
+    if len(lengths) != len(shape):
+        raise _unfit("input-shape-rank", name, f"input {name!r} has {len(shape)} axes without the batch, input_shapes gives {len(wanted)}")
+    if any(b == 0 or (b > 0 and a not in (None, b)) for a, b in zip(shape, lengths, strict=True)):
+        stated = ", ".join("?" if length is None else str(length) for length in shape)
+        raise _unfit("input-shape-conflict", name, f"input {name!r} is ({stated}) without the batch; {tuple(wanted)} does not fit")
+    return tuple(a if b < 0 else b for a, b in zip(shape, lengths, strict=True))
+
+
+def _unfit(code: str, pointer: str, detail: str) -> ReadError:
+    return ReadError("invalid", code, detail, [Detail(pointer[:100], detail, code)])
 
 
 def _check_names(reading: Reading, names: Sequence[str], copies: Sequence[tuple[str, ...]]) -> None:
@@ -210,7 +223,7 @@ def _graph(
     indices = {name for node in nodes if isinstance(node.operator, Embedding) for name in node.inputs}
     for name in indices:
         reading.every[name] = replace(reading.every[name], dtype="int64")
-    stored = {weight.stored: weight for layer in reading.layers for weight in (*layer.kernel, *layer.bias, *layer.other)}
+    stored = {weight.stored: weight for layer in reading.layers for weight in (*layer.kernel, *layer.bias, *layer.other, *layer.statistics)}
     return Graph(
         name=spec.get("name", ""),
         inputs=tuple(reading.every[entry["name"]] for entry in inputs),

@@ -97,7 +97,7 @@ def _attend_all(draft: Draft, query: Tensor, key: Tensor, value: Tensor, heads: 
     split = Reshaping((1, math.prod(shape[1:-1]), heads, shape[-1] // heads))
     q, k, v = (draft.apply(split, tensor) for tensor in (query, key, value))
     scores = draft.apply(Contraction((("b", "q", "h", "d"), ("b", "k", "h", "d")), ("b", "h", "q", "k")), q, k)
-    shares = draft.apply(Mixing((3,), "Softmax"), scores)
+    shares = draft.apply(Mixing((3,), "softmax"), scores)
     mixed = draft.apply(Contraction((("b", "h", "q", "k"), ("b", "k", "h", "d")), ("b", "q", "h", "d")), shares, v)
     return draft.apply(Reshaping(shape), mixed)
 
@@ -110,6 +110,6 @@ def _attend_near(draft: Draft, query: Tensor, key: Tensor, value: Tensor, heads:
     for axis, width in enumerate(per_axis(draft, "window", len(shape) - 2), start=1):
         near = Neighbourhood(axis, (width - 1) // 2, width // 2)
         k, v = draft.apply(near, k), draft.apply(near, v)
-    head = Mixing((len(shape),), "MatMul")
-    mixed = draft.apply(Elementwise("Attention"), draft.apply(head, q), draft.apply(head, k), v)
+    head = Mixing((len(shape),), "matmul")
+    mixed = draft.apply(Elementwise("attention"), draft.apply(head, q), draft.apply(head, k), v)
     return draft.apply(Reshaping(shape), mixed)

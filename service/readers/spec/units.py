@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.graph.network import Tensor
 from service.graph.operators import (
+    BatchNormalization,
     Concatenation,
     Dense,
     Elementwise,
@@ -18,30 +19,34 @@ from service.graph.operators import (
 from service.readers.spec.draft import Draft, Refusal, Rule, shape_of
 
 FUNCTIONS = {
-    "relu": "Relu",
-    "relu6": "Clip",
-    "leaky_relu": "LeakyRelu",
-    "prelu": "PRelu",
-    "elu": "Elu",
-    "selu": "Selu",
-    "celu": "Celu",
-    "gelu": "Gelu",
-    "silu": "Swish",
-    "swish": "Swish",
-    "mish": "Mish",
-    "exponential": "Exp",
-    "sigmoid": "Sigmoid",
-    "hard_sigmoid": "HardSigmoid",
-    "hard_swish": "HardSwish",
-    "tanh": "Tanh",
-    "hard_tanh": "Clip",
-    "softplus": "Softplus",
-    "softsign": "Softsign",
-    "linear": "Identity",
-    "softmax": "Softmax",
-    "log_softmax": "LogSoftmax",
+    "relu": "relu",
+    "relu6": "clip",
+    "leaky_relu": "leakyrelu",
+    "prelu": "prelu",
+    "elu": "elu",
+    "selu": "selu",
+    "celu": "celu",
+    "gelu": "gelu",
+    "silu": "swish",
+    "swish": "swish",
+    "mish": "mish",
+    "exponential": "exp",
+    "sigmoid": "sigmoid",
+    "hard_sigmoid": "hardsigmoid",
+    "hard_swish": "hardswish",
+    "tanh": "tanh",
+    "hard_tanh": "clip",
+    "softplus": "softplus",
+    "softsign": "softsign",
+    "linear": "identity",
+    "softmax": "softmax",
+    "log_softmax": "logsoftmax",
 }
-"""The activations of a spec and the ONNX operators that compute them."""
+"""The activations of a spec, and the functions that the ONNX operators for them are called by in the graph."""
+
+
+EPSILON = 1e-5
+"""What ONNX and PyTorch add to the variance."""
 
 
 def tensor_axis(draft: Draft, name: str, axis: int) -> int:
@@ -120,15 +125,15 @@ def activation(draft: Draft) -> Tensor:
 
 def dropout(draft: Draft) -> Tensor:
     """The identity at inference."""
-    return draft.apply(Elementwise("Dropout"), draft.input)
+    return draft.apply(Elementwise("dropout"), draft.input)
 
 
 def batch_norm(draft: Draft) -> Tensor:
-    """An affine function of each channel: its mean and variance are stored, and a scale and a shift if `affine`."""
+    """An affine function of each channel: by its running mean and variance, and by a scale and a shift if `affine`."""
     _affine(draft, draft.shape[1:2])
     for role in ("mean", "variance"):
-        draft.other(role, draft.shape[1:2])
-    return draft.apply(Elementwise("BatchNormalization"), draft.input)
+        draft.statistic(role, draft.shape[1:2])
+    return draft.apply(BatchNormalization(EPSILON), draft.input)
 
 
 def layer_norm(draft: Draft) -> Tensor:
@@ -138,7 +143,7 @@ def layer_norm(draft: Draft) -> Tensor:
     if len(axes) < len(named):
         raise Refusal("axes", "duplicate", "an axis stands there twice")
     _affine(draft, tuple(draft.shape[axis] for axis in axes))
-    return draft.apply(Mixing(axes, "LayerNormalization"), draft.input)
+    return draft.apply(Mixing(axes, "layernormalization"), draft.input)
 
 
 def group_norm(draft: Draft) -> Tensor:
@@ -148,7 +153,7 @@ def group_norm(draft: Draft) -> Tensor:
         raise Refusal("groups", "not-divisible", f"{groups} groups do not divide {shape[1]} channels")
     _affine(draft, shape[1:2])
     split = draft.apply(Reshaping((shape[0], groups, shape[1] // groups, *shape[2:])), draft.input)
-    mixed = draft.apply(Mixing(tuple(range(2, len(shape) + 1)), "GroupNormalization"), split)
+    mixed = draft.apply(Mixing(tuple(range(2, len(shape) + 1)), "groupnormalization"), split)
     return draft.apply(Reshaping(shape), mixed)
 
 
