@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,12 @@ from service.store.database import now
 from service.store.interfaces import StoredReport
 
 SCHEMA = "receptive.report/1"
+
+
+def make_report(analysis: str, path: str, question: Question, externals: Mapping[str, str]) -> StoredReport:
+    """The report that the function named `analysis` makes of the model at `path`. It is written as JSON here, in the job's process, because
+    a large one would keep the server's other threads waiting."""
+    return complete(pkgutil.resolve_name(analysis)(path, question.options, externals), question)
 
 
 def complete(core: Mapping[str, Any], question: Question) -> StoredReport:

@@ -9,5 +9,5 @@ from multiprocessing import spawn
 # it costs up to a second for each job, because that script is not loaded here before (python/cpython#126631).
 setattr(spawn, "_fixup_main_from_path", lambda path: None)  # noqa: B010 the name is not public
 
-for name in ("pebble", "service.jobs.limits", "service.jobs.work", "service.jobs.pictures"):
+for name in ("service.jobs.pool", "service.jobs.document", "service.jobs.work", "service.jobs.pictures"):
     importlib.import_module(name)

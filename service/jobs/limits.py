@@ -56,8 +56,9 @@ def _restrict(limits: Limits) -> None:
         resource.setrlimit(name, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
     # One second between the signal and the kill, in case something blocks the signal.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
-    # Default actions end native code too; a Python handler would wait for it to come back.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Ctrl-C in a terminal is for the server, which ends its jobs.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The default action ends native code too; a Python handler would wait for it to come back.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     # The pool stops a job that runs too long. This alarm is for a job whose pool died first.
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + 5)

@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.jobs.document import complete
 from service.jobs.limits import BrokenAnalysisError
 from service.jobs.pool import CancelledJobError, Pool, PoolClosedError, PoolFullError, Ticket
 from service.jobs.question import Question, options_document, read_options
@@ -25,6 +24,7 @@ from service.store.interfaces import Digest, Job, State, StoredReport
 
 log = structlog.get_logger(__name__)
 
+REPORT = "service.jobs.document:make_report"
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 20.0
 SWEEP_SECONDS = 600.0
@@ -136,11 +136,11 @@ class Runner:
         place = self._store.uploads.reopen(job.request["upload"])
         externals = {name: str(place / part["file"]) for name, part in job.request["externals"].items()}
         model = str(place / job.request["model"]["file"])
-        ticket = self._pool.submit(self._analysis, model, read_options(job.request["options"]), externals)
+        ticket = self._pool.submit(REPORT, self._analysis, model, _question(job), externals)
         self._tickets[job.id] = ticket
         ticket.future.add_done_callback(lambda future: self._complete(job, future))
 
-    def _complete(self, job: Job, future: Future[dict[str, Any]]) -> None:
+    def _complete(self, job: Job, future: Future[StoredReport]) -> None:
         """Keeps what came of a job. Runs in the pool's thread, where nobody would see an error: every one becomes the job's problem."""
         state: State = "failed"
         problem: dict[str, Any] | None = None
@@ -154,7 +154,7 @@ class Runner:
             state = "cancelled"
         except ReadError as error:
             problem = read_problem(error)
-        except (BrokenAnalysisError, ValueError, KeyError, TypeError) as error:
+        except BrokenAnalysisError as error:
             log.error("analysis-failed", job=job.id, digest=job.request["model"]["digest"], error=str(error))
             problem = {"fault": "invalid", "code": "analysis-failed", "detail": "The service could not analyse this model.", "errors": []}
         except (OSError, SQLAlchemyError) as error:
@@ -187,15 +187,13 @@ class Runner:
         if finished is not None:
             finished.set()
 
-    def _keep(self, job: Job, core: Mapping[str, Any]) -> None:
+    def _keep(self, job: Job, report: StoredReport) -> None:
         """Stores the files and the report of a job: both or neither."""
-        parts = {"": job.request["model"], **job.request["externals"]}
-        externals = {name: Digest(part["digest"]) for name, part in job.request["externals"].items()}
-        report = complete(core, Question(Digest(parts[""]["digest"]), externals, read_options(job.request["options"])))
+        parts = [job.request["model"], *job.request["externals"].values()]
         place = self._store.uploads.reopen(job.request["upload"])
         with self._store.blobs.exclusive():
             try:
-                for part in parts.values():
+                for part in parts:
                     # Two parts may have the same content.
                     if (place / part["file"]).exists():
                         self._store.blobs.put(place / part["file"], Digest(part["digest"]))
@@ -247,6 +245,12 @@ class Runner:
     def _sweep(self) -> None:
         self._store.jobs.remove_finished(self._keep_seconds)
         self._store.uploads.sweep({job.request["upload"] for job in self._store.jobs.active()}, UPLOAD_SECONDS)
+
+
+def _question(job: Job) -> Question:
+    """What a job is to answer."""
+    externals = {name: Digest(part["digest"]) for name, part in job.request["externals"].items()}
+    return Question(Digest(job.request["model"]["digest"]), externals, read_options(job.request["options"]))
 
 
 def read_problem(error: ReadError) -> dict[str, Any]:
