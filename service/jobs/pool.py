@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import multiprocessing
 import queue
 import signal
@@ -82,7 +81,8 @@ class ProcessPool:
         self.limits = limits
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
-        self._waiting: queue.Queue[Ticket] = queue.Queue(queue_size)
+        self._queue_size = queue_size
+        self._waiting: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._running: set[Ticket] = set()
         self._closed = threading.Event()
         # Daemon threads: a server that stops does not wait for its jobs.
@@ -96,11 +96,10 @@ class ProcessPool:
         """Queues a call of the function that `task` names. Raises PoolFullError where too many wait, PoolClosedError after `close`."""
         if self._closed.is_set():
             raise PoolClosedError
+        if self._waiting.qsize() >= self._queue_size:
+            raise PoolFullError
         ticket = Ticket(task, arguments)
-        try:
-            self._waiting.put_nowait(ticket)
-        except queue.Full:
-            raise PoolFullError from None
+        self._waiting.put(ticket)
         return ticket
 
     def wait(self, ticket: Ticket, seconds: float | None = None) -> Any:
@@ -127,18 +126,14 @@ class ProcessPool:
         for ticket in tuple(self._running):
             if ticket.process is not None:
                 ticket.process.kill()
+        for _ in self._threads:
+            self._waiting.put(None)
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._waiting.get_nowait().future.set_exception(PoolClosedError())
 
     def _serve(self) -> None:
-        while not self._closed.is_set():
-            try:
-                ticket = self._waiting.get(timeout=0.5)
-            except queue.Empty:
-                continue
+        """What a thread of the pool does: one job after the other, until the end of the queue."""
+        while (ticket := self._waiting.get()) is not None:
             self._running.add(ticket)
             try:
                 result = self._run(ticket)
@@ -153,6 +148,8 @@ class ProcessPool:
         """The result of one job, which runs in a new process, or what it raised there."""
         if ticket.cancelled.is_set():
             raise CancelledJobError
+        if self._closed.is_set():
+            raise PoolClosedError
         answer, their_end = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_answer, args=(their_end, ticket.task, ticket.arguments, self.limits), daemon=True)
         with answer:

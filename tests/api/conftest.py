@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -18,16 +17,29 @@ FAKE = Work("tests.jobs.fakes:analyze", "tests.jobs.fakes:picture")
 SMALL = Settings(max_upload_bytes=4096, max_upload_parts=10, job_memory_bytes=1 << 30, job_cpu_seconds=10, job_wall_seconds=5.0)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return replace(SMALL, data_dir=tmp_path / "data")
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return replace(SMALL, data_dir=tmp_path_factory.mktemp("service") / "data")
 
 
-@pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+@pytest.fixture(scope="module")
+def shared_app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings, FAKE)
     yield app
     app.extensions[EXTENSION].close()
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """An application without analyses; making one takes a while, so the tests of a file share it."""
+    yield shared_app
+    service = shared_app.extensions[EXTENSION]
+    for job in service.store.jobs.active():
+        service.runner.cancel(job.id)
+        service.runner.wait(job.id, 10)
+    for entry in service.store.reports.page(1000).items:
+        service.runner.remove(entry["id"])
+    assert left_over(service.settings) == []
 
 
 @pytest.fixture

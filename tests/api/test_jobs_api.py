@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,12 @@ from tests.api.conftest import FAKE, left_over
 
 URL = "/v1/analyses"
 ASYNC = {"Prefer": "respond-async"}
+
+
+@pytest.fixture
+def own(settings: Settings, tmp_path: Path) -> Settings:
+    """The settings of an application that no other test shares."""
+    return replace(settings, data_dir=tmp_path)
 
 
 def start(client: FlaskClient, body: bytes, prefer: str = "respond-async") -> str:
@@ -64,8 +71,8 @@ def test_client_chooses_how_long_to_wait(client: FlaskClient, prefer: str, statu
     assert response.status_code == status
 
 
-def test_request_waits_for_the_configured_time(settings: Settings) -> None:
-    app = create_app(replace(settings, wait_seconds=0.05), FAKE)
+def test_request_waits_for_the_configured_time(own: Settings) -> None:
+    app = create_app(replace(own, wait_seconds=0.05), FAKE)
     start(app.test_client(), b"slow 3", prefer="nonsense")
     app.extensions[EXTENSION].close()
 
@@ -97,8 +104,8 @@ def test_events_tell_each_change(client: FlaskClient) -> None:
     assert client.get(f"{job}/events").text.count("event: status") == 1
 
 
-def test_too_many_jobs_are_turned_away(settings: Settings) -> None:
-    app = create_app(replace(settings, pool_size=1, queue_size=1), FAKE)
+def test_too_many_jobs_are_turned_away(own: Settings) -> None:
+    app = create_app(replace(own, pool_size=1, queue_size=1), FAKE)
     client = app.test_client()
     first = start(client, b"sleep")
     deadline = time.monotonic() + 10
@@ -113,9 +120,9 @@ def test_too_many_jobs_are_turned_away(settings: Settings) -> None:
     app.extensions[EXTENSION].close()
 
 
-def test_other_process_sees_waits_for_and_cancels_a_job(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_process_sees_waits_for_and_cancels_a_job(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
-    other = create_app(settings, FAKE)
+    app, other = create_app(own, FAKE), create_app(own, FAKE)
     mine, theirs = app.test_client(), other.test_client()
     job = start(mine, b"slow 0.4")
     joined = theirs.post(URL, data=b"slow 0.4", content_type="application/onnx")
@@ -124,31 +131,30 @@ def test_other_process_sees_waits_for_and_cancels_a_job(app: Flask, settings: Se
     endless = start(mine, b"sleep")
     assert theirs.delete(endless).status_code == 204
     assert finish(theirs, endless)["status"] == "cancelled"
+    app.extensions[EXTENSION].close()
     other.extensions[EXTENSION].close()
 
 
-def test_job_of_a_dead_process_is_finished_by_another(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_of_a_dead_process_is_finished_by_another(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
-    client = app.test_client()
-    job = start(client, b"slow 1.5")
-    service = app.extensions[EXTENSION]
-    service.close()
-    other = create_app(settings, FAKE)
+    app = create_app(own, FAKE)
+    job = start(app.test_client(), b"slow 1.5")
+    app.extensions[EXTENSION].close()
+    other = create_app(own, FAKE)
     assert other.test_client().get("/readyz").status_code == 200
     assert finish(other.test_client(), job)["status"] == "done"
     other.extensions[EXTENSION].close()
 
 
-def test_job_that_takes_every_process_with_it_is_given_up(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_that_takes_every_process_with_it_is_given_up(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(runner, "MOST_ATTEMPTS", 1)
-    client = app.test_client()
-    job = start(client, b"slow 1.5")
-    service = app.extensions[EXTENSION]
-    service.close()
-    other = create_app(settings, FAKE)
+    app = create_app(own, FAKE)
+    job = start(app.test_client(), b"slow 1.5")
+    app.extensions[EXTENSION].close()
+    other = create_app(own, FAKE)
     other.test_client().get("/readyz")
     failed = finish(other.test_client(), job)
     assert (failed["status"], failed["problem"]["code"]) == ("failed", "worker-died")
-    assert left_over(settings) == []
+    assert left_over(own) == []
     other.extensions[EXTENSION].close()

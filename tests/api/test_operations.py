@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 
 import service.api
 from service import __version__
-from service.api import openapi
+from service.api import create_app, openapi
 from service.api.context import EXTENSION
 from service.api.problem_types import PROBLEM_TYPES, problems_table
 from service.settings import Settings, load_settings, settings_table
@@ -30,15 +30,18 @@ def test_service_is_well(client: FlaskClient, path: str) -> None:
     assert response.get_json()["status"] == "ok"
 
 
-def test_service_without_its_store_is_alive_but_not_ready(client: FlaskClient, app: Flask, settings: Settings) -> None:
+def test_service_without_its_store_is_alive_but_not_ready(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path / "data"))
+    client = app.test_client()
     app.extensions[EXTENSION].store.engine.dispose()
-    shutil.rmtree(settings.data_dir)
+    shutil.rmtree(tmp_path / "data")
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.get_json()["checks"]["database"] != "ok"
     assert client.get("/livez").status_code == 200
     problem = client.get("/v1/analyses")
     assert (problem.status_code, problem.get_json()["code"]) == (503, "storage-unavailable")
+    app.extensions[EXTENSION].close()
 
 
 def test_version_is_told(client: FlaskClient) -> None:
