@@ -54,7 +54,7 @@ def main() -> None:
 def models(folders: list[Path]) -> Iterator[Path]:
     """The model files of the folders, by name."""
     for folder in folders:
-        yield from sorted(path for path in folder.iterdir() if path.suffix in (".onnx", ".json"))
+        yield from sorted((path for path in folder.iterdir() if path.suffix in (".onnx", ".json")), key=lambda path: path.stem)
 
 
 def draw(path: Path, blue_first: bool) -> tuple[Grid, str]:

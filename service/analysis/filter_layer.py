@@ -53,7 +53,8 @@ def _first(graph: Graph) -> Layer:
     found = first_layers(graph)
     if not found:
         raise GraphError("no-filters", "No convolution reads an input of the model.")
-    return found[0]
+    # A convolution whose kernel is computed from the input has no filters to show.
+    return next((layer for layer in found if layer.kernel), found[0])
 
 
 def _wanted(graph: Graph, wanted: str) -> Layer:

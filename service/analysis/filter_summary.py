@@ -79,7 +79,8 @@ def summary(measured: LayerFilters) -> str:
     filters = measured.filters
     counts = Counter(item.label for item in filters)
     # Without a plane there is nothing to be oriented in.
-    names = NAMES if len(measured.kernel) == 2 else NAMES | {"edge": ("edge", "edges")}
+    oriented = any(item.orientation is not None for item in filters)
+    names = NAMES if oriented else NAMES | {"edge": ("edge", "edges")}
     kinds = [f"{counts[label]} {names[label][counts[label] > 1]} ({counts[label] / len(filters):.0%})" for label in LABELS if counts[label]]
     size = "×".join(str(length) for length in measured.kernel)
     what = f"{len(filters)} filter{'s' * (len(filters) > 1)} of {size} over {measured.channels} channel{'s' * (measured.channels > 1)}"

@@ -99,9 +99,9 @@ def test_colour_duplicates_one_channel_and_one_axis_are_worded() -> None:
         "2 filters of 3×3 over 3 channels: 2 colour blobs (100%). Most filters respond to colour. 2 filters repeat "
         "another up to sign and scale."
     )
-    assert summary(measure_filters(np.array([[[1.0, 0, -1]]]))) == (
-        "1 filter of 3 over 1 channel: 1 edge (100%). The layer answers to change first."
-    )
+    strip = np.array([[[1.0, 0, -1]]])
+    assert summary(measure_filters(strip)) == "1 filter of 3 over 1 channel: 1 edge (100%). The layer answers to change first."
+    assert summary(measure_filters(strip[None])) == "1 filter of 1×3 over 1 channel: 1 edge (100%). The layer answers to change first."
 
 
 def test_the_docs_define_every_measurement_label_and_threshold() -> None:
