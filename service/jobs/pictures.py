@@ -6,23 +6,19 @@ Every function takes the files and options of an analysis and what the client ch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.connectivity import weight_node
 from service.analysis.fields import TooLarge
+from service.analysis.filter_layer import LayerKernel, find_filters
 from service.analysis.filter_summary import describe_filters
 from service.analysis.filters import LayerFilters, measure_filters
 from service.analysis.hierarchy import Projection, Projector, convolutions, strongest_filters
 from service.analysis.kernels import kernel_statistics
-from service.analysis.structure import first_layers
 from service.analysis.unit import NoField, unit_field
-from service.graph import Graph, GraphError, Layer
-from service.graph import operators as core
 from service.graph.model import Model
 from service.options import Options
 from service.readers.errors import ReadError
@@ -34,13 +30,6 @@ MOST_FILTERS = 256
 """Filters of one layer that are projected at the most; of a wider layer, those of the largest norm."""
 
 Chosen = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Kernel:
-    layer: Layer
-    values: NDArray[np.float64]
-    groups: int
 
 
 def filters_png(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> tuple[bytes, dict[str, str]]:
@@ -56,8 +45,8 @@ def filters_map(path: str, options: Options, externals: Mapping[str, str], chose
 
 def filter_measurements(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> dict[str, Any]:
     """The measurements of every filter of a convolution, and what they add up to."""
-    kernel = _kernel(_model(path, options, externals), layer)
-    return describe_filters(_measured(kernel, options), kernel.layer.name)
+    kernel = _kernel(path, options, externals, layer)
+    return describe_filters(_measured(kernel, options), kernel.layer)
 
 
 def hierarchy_png(
@@ -115,16 +104,21 @@ def _model(path: str, options: Options, externals: Mapping[str, str]) -> Model:
     return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
 
 
+def _kernel(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> LayerKernel:
+    model = _model(path, options, externals)
+    return find_filters(model.graphs[0], model.weights, layer)
+
+
 def _grid(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> Grid:
     chosen = dict(chosen)
-    kernel = _kernel(_model(path, options, externals), chosen.pop("layer", None))
+    kernel = _kernel(path, options, externals, chosen.pop("layer", None))
     picked = GridOptions(**{"channel_order": options.channel_order, **chosen})
-    return _drawn(kernel.values, picked, kernel.groups, kernel.layer.name)
+    return _drawn(kernel.values, picked, kernel.groups, kernel.layer, _measured(kernel, options))
 
 
-def _drawn(values: NDArray[np.float64], options: GridOptions, groups: int, layer: str) -> Grid:
+def _drawn(values: NDArray[np.floating], options: GridOptions, groups: int, layer: str, measured: LayerFilters | None = None) -> Grid:
     try:
-        return draw_grid(values, options, groups=groups, layer=layer)
+        return draw_grid(values, options, groups=groups, layer=layer, measured=measured)
     except GridError as error:
         raise ReadError("invalid", error.code, error.detail) from error
 
@@ -138,35 +132,5 @@ def _headers(grid: Grid) -> dict[str, str]:
     }
 
 
-def _measured(kernel: _Kernel, options: Options) -> LayerFilters:
+def _measured(kernel: LayerKernel, options: Options) -> LayerFilters:
     return measure_filters(kernel.values, groups=kernel.groups, channel_order=options.channel_order, tolerance=options.zero_tolerance)
-
-
-def _kernel(model: Model, name: str | None) -> _Kernel:
-    """The kernel of a layer by its name or index, by default of the first convolution that reads an image."""
-    graph = model.graphs[0]
-    layer = _first(graph) if name is None else _named(graph, name)
-    node = weight_node(layer) if layer is not None else None
-    if layer is None or node is None or not isinstance(node.operator, core.Convolution) or not layer.kernel:
-        wanted = "no convolution that reads its input" if name is None else f"no convolution {name}"
-        raise ReadError("invalid", "no-filters", f"The model has {wanted}.")
-    weight = layer.kernel[0]
-    if not model.weights.readable(weight):
-        raise ReadError("invalid", "no-filters", f"The weights of {layer.name} are not in the upload or of no known type.")
-    if len(weight.shape) != len(node.operator.kernel) + 2:
-        raise ReadError("invalid", "no-filters", f"The weights of {layer.name} have no layout of filters.")
-    try:
-        return _Kernel(layer, np.asarray(model.weights.array(weight), dtype=np.float64), node.operator.groups)
-    except GraphError as error:
-        raise ReadError("invalid", "no-filters", error.detail) from error
-
-
-def _first(graph: Graph) -> Layer | None:
-    return next((layer for layer in first_layers(graph) if layer.kernel), None)
-
-
-def _named(graph: Graph, name: str) -> Layer | None:
-    by_name = next((layer for layer in graph.layers if layer.name == name), None)
-    if by_name is None and name.isdecimal() and int(name) < len(graph.layers):
-        return graph.layers[int(name)]
-    return by_name
