@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,22 +92,22 @@ def pooling(operator: core.Pooling | core.Subsampling, shapes: list[Shape], resu
 
 def transposed_convolution(operator: core.TransposedConvolution, shapes: list[Shape], result: Shape) -> Iterator[Tap]:
     """Every input unit is multiplied by the kernel and added into the result; so would be the units beyond the border."""
-    shape = shapes[0]
+    shape, spatial, long = shapes[0], shapes[0][2:], result[2:]
     read = _group(operator.filters, operator.groups, shape[1])
-    margins = [
-        max(pads) + k * d + 3 * s
-        for pads, k, d, s in zip(operator.pads, operator.kernel, operator.dilations, operator.strides, strict=True)
-    ]
+    along = []
+    for length, places_, k, s, d, (before, after) in zip(
+        spatial, long, operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True
+    ):
+        margin = max(before, after, 0) + k * d + s + 2
+        products = ((i, tap, i * s - before + tap * d) for i in range(-margin, length + margin + places_) for tap in range(k))
+        along.append([(i, tap, o) for i, tap, o in products if 0 <= i < length or 0 <= o < places_])
     for n, f in places((shape[0], operator.filters)):
         for c in read(f):
-            for place in itertools.product(*(range(-m, length + m) for m, length in zip(margins, shape[2:], strict=True))):
-                source = (n, c, *place)
-                there = inside(source, shape)
-                for tap in places(operator.kernel):
-                    geometry = zip(place, operator.strides, operator.pads, tap, operator.dilations, strict=True)
-                    at = (n, f, *(i * s - before + k * d for i, s, (before, _), k, d in geometry))
-                    if there or inside(at, result):
-                        yield Tap(at if inside(at, result) else None, source if there else None, weight=(c, f, tap), real=there)
+            for axes in itertools.product(*along):
+                place, tap, at = ((*numbers,) for numbers in zip(*axes, strict=True))
+                there, kept = inside(place, spatial), inside(at, long)
+                if there or kept:
+                    yield Tap((n, f, *at) if kept else None, (n, c, *place) if there else None, weight=(c, f, tap), real=there)
 
 
 def dense(operator: core.Dense, shapes: list[Shape], result: Shape) -> Iterator[Tap]:
@@ -238,6 +239,7 @@ def source_coordinate(operator: core.Resampling, length: int, unit: int) -> Frac
     raise ValueError(operator.transform)
 
 
+@cache
 def interpolated(operator: core.Resampling, length: int, unit: int) -> list[int]:
     """The input units with a weight other than zero: the kernel of the mode, evaluated at every distance."""
     x = source_coordinate(operator, length, unit)
@@ -355,7 +357,8 @@ def _number(unit: Unit, shape: Shape) -> int:
 class Wired:
     """A tensor of a network: how many paths lead from each unit of the input to each of its units.
 
-    `local[axis]` leaves out the paths that a step ended which sees the whole of that input axis; `ended` are the axes on which any was.
+    `local[axis]` leaves out the paths that a step ended which sees the whole of that input axis; `ended` are the axes on which any was,
+    `doubtful` those on which the matrix cannot tell.
     `single` are the matrices of the paths that take one operand wherever paths meet.
     """
 
@@ -364,6 +367,7 @@ class Wired:
     cut: NDArray[np.bool_]
     local: dict[int, Matrix]
     ended: frozenset[int] = frozenset()
+    doubtful: frozenset[int] = frozenset()
     single: tuple[Matrix, ...] = ()
 
 
@@ -395,35 +399,63 @@ def _meet(operator: Operator, step: Connected, operands: list[Wired | None], res
         cut |= (matrix[:, operand.cut] > 0).any(axis=1)
     total = sum(matrix @ operand.matrix for matrix, operand in present)
     ended = frozenset().union(*(operand.ended for _, operand in present))
+    doubtful = frozenset().union(*(operand.doubtful for _, operand in present))
     local: dict[int, Matrix] = {}
     for axis in present[0][1].local:
         parts = []
         for matrix, operand in present:
             moved = matrix @ operand.local[axis]
-            if sees_all(operator, moved, operand.local[axis], source, axis):
+            whole = sees_all(operator, matrix, operand.local[axis], operand.cut, source, axis)
+            if whole is None:
+                doubtful |= {axis}
+            elif whole:
                 ended |= {axis}
                 moved = np.zeros_like(moved)
             parts.append(moved)
         local[axis] = np.sum(parts, axis=0)
     single = [matrix @ one for matrix, operand in present for one in operand.single]
     full = all(operand.single for _, operand in present) and len(single) <= MOST_SINGLE
-    return Wired(result, np.asarray(total), cut, local, ended, tuple(single) if full else ())
+    return Wired(result, np.asarray(total), cut, local, ended, doubtful, tuple(single) if full else ())
 
 
-MIXTURES = core.Mixing | core.Reduction | core.Dense | core.Contraction | core.Cumulation | core.Convolution
+MIXTURES = core.Mixing | core.Reduction | core.Dense | core.Contraction | core.Cumulation
+CHANNEL_MIXTURES = core.Convolution | core.LocallyConnected | core.TransposedConvolution
 
 
-def sees_all(operator: Operator, after: Matrix, before: Matrix, source: Shape, axis: int) -> bool:
-    """Whether a step that mixes made every unit see an input axis from end to end, while units before it saw different parts of it."""
-    if not isinstance(operator, MIXTURES) or not before.any():
+def sees_all(
+    operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.bool_], source: Shape, axis: int
+) -> bool | None:
+    """Whether a step that mixes makes every unit see an input axis from end to end, though none of the units that it mixes does.
+
+    Strided layers may leave out a few positions at either end: fewer than lie between the starts of neighbouring units. A cumulation over
+    different parts of the axis always ends its local paths. None: the matrix cannot tell. One of the units that are mixed sees the whole
+    axis already, which may be the border's doing, or it is a window that sees it all, together with the channels that it mixes.
+    """
+    if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES) or not before.any():
         return False
-    seen = [read_positions(row, source, axis) for row in before]
-    read = set().union(*seen)
-    if all(one == read for one in seen):
-        return False
+    boxes = [box(row, source, axis) for row in before]
+    verdicts = {_sees_all(operator, np.flatnonzero(row), boxes, cut, source[axis] - 1) for row in step}
+    if verdicts == {True} or (isinstance(operator, core.Cumulation) and True in verdicts):
+        return None if isinstance(operator, CHANNEL_MIXTURES) else True
+    return False if False in verdicts else None
+
+
+def _sees_all(
+    operator: Operator, units: NDArray[np.int64], boxes: list[tuple[int, int] | None], cut: NDArray[np.bool_], last: int
+) -> bool | None:
+    """The same of one output unit, which mixes these units."""
+    seen = sorted({box for unit in units if (box := boxes[unit]) is not None})
+    unsure = None if cut[units].any() else False
+    if len(seen) < 2:
+        return unsure
     if isinstance(operator, core.Cumulation):
-        return len({frozenset(read_positions(row, source, axis)) for row in after}) > 1
-    return all(read_positions(row, source, axis) == read for row in after)
+        return True
+    starts = sorted({low for low, _ in seen})
+    gap = max([1, *(b - a for a, b in itertools.pairwise(starts))])
+    low, high = starts[0], max(high for _, high in seen)
+    if low >= gap or high <= last - gap:
+        return unsure
+    return None if (low, high) in seen else True
 
 
 # -- what is counted in a matrix ---------------------------------------------------------------------------------------

@@ -234,7 +234,8 @@ def _whole(part: Reached, axis: int, length: int) -> Reached:
     start, size = part.origin[axis] or 0, part.counts.shape[axis]
     if start == 0 and size == length:
         return part
-    low, high = max(start, 0), max(min(start + size, length), max(start, 0))
+    low = min(max(start, 0), length)
+    high = max(min(start + size, length), low)
     kept = np.take(part.counts, np.arange(low - start, high - start), axis)
     _check((kept.size // max(high - low, 1), length))
     widths = [(0, 0)] * kept.ndim

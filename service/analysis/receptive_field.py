@@ -246,18 +246,24 @@ def _with(shape: Shape, axis: int, length: int) -> Shape:
 def _covers(field: Field, mixed: Field, axis: int, units: int, length: int) -> bool:
     """Whether mixing a tensor axis made every unit see the whole input axis, while no single unit's place does so already.
 
-    Positions after the last place of strided layers without padding are read by nothing: up to two strides of them do not count as missing.
+    Layers with a stride and no padding read nothing after their last place, so at either end fewer positions than lie between
+    neighbouring units may be missing.
     """
     bounds = table(field, axis, extremes(field, axis, units))
     seen = bounds[0] < FAR // 2
     if not seen.any():
         return False
     gained = (bounds[:2] > mixed.bounds[:2]).any(axis=0) | ~seen
-    starts = np.unique(bounds[0][seen])
-    listed = field.steps[axis] in (0, None)
-    pace = np.ptp(starts) / max(len(starts) - 1, 1) if listed else abs(field.steps[axis] or 0) / field.extents[axis]
-    covered = (mixed.bounds[0] <= 2 * pace) & (-mixed.bounds[1] >= length - 1 - 2 * pace)
+    gap = _gap(field, axis, units)
+    covered = (mixed.bounds[0] < gap) & (-mixed.bounds[1] > length - 1 - gap)
     return bool(gained.all() and covered.all())
+
+
+def _gap(field: Field, axis: int, units: int) -> Integers:
+    """The largest distance, at least 1, between the starts of neighbouring intervals along a tensor axis, for each place on the others."""
+    starts = np.sort(table(field, axis, np.arange(min(units, field.extents[axis] + 1), dtype=np.int64))[0], axis)
+    distances = np.diff(starts, axis=axis)
+    return np.where(distances < FAR // 4, distances, 1).max(axis=axis, keepdims=True, initial=1)
 
 
 def _window_filled(fields: Sequence[Field], step: Slide) -> bool:
@@ -340,14 +346,13 @@ class _Counter:
         except TooLarge:
             return replace(view, density=None)
         known = [share for share in shares if share is not None]
-        whole = len(known) == len(units) and min(known, default=0.0) == 1.0
-        return replace(view, density=known[0] if known else None, filled=whole)
+        return replace(view, density=known[0] if known else None, filled=min(known, default=0.0) == 1.0)
 
     def _share(self, position: int, index: int, view: View, unit: Sequence[int | None]) -> float | None:
-        """Pixels read by a unit / pixels of its box."""
+        """Pixels read by a unit / pixels of its box; None where it reads none."""
         tensor = self._graph.inputs[index]
         part = influence(self._graph, position, unit, tensor.name, self._ended[index])
-        if part is None:
+        if part is None or not part.counts.any():
             return None
         spatial = self._axes[index]
         others = tuple(axis for axis in range(part.counts.ndim) if axis not in spatial)
