@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import vl_convert
 
+from service.render.text import shown
+
 Report = Mapping[str, Any]
 Specification = dict[str, Any]
 
@@ -23,6 +25,9 @@ _SERIES = {
 MOST_POINTS = 2000
 """Layers drawn at the most; of more, every n-th is."""
 
+MOST_MARKED = 150
+"""Up to so many layers each has a mark on its line and a label under its bar."""
+
 
 def growth(report: Report) -> Specification:
     """Receptive-field growth against depth: the size in pixels over all local paths, over the narrowest, and the effective width.
@@ -34,7 +39,8 @@ def growth(report: Report) -> Specification:
     sizes = [{"axis": axis, "size": size} for axis, size in zip(summary["axes"], summary["input_size"], strict=True) if size]
     depths = {layer["name"]: layer["index"] for layer in report["layers"]}
     first = summary["first_global_layer"]
-    layers: list[Specification] = [_unproductive(report), _lines(), _input_size(sizes)]
+    lines = _lines(len(report["layers"]) <= MOST_MARKED)
+    layers: list[Specification] = [_unproductive(report), lines, _input_size(sizes)]
     if first is not None:
         layers.append(_global_layer(first, depths[first]))
     same = len({tuple(p[k] for k in ("depth", "series", "pixels")) for p in points}) * max(len(summary["axes"]), 1) == len(points)
@@ -49,7 +55,7 @@ def growth(report: Report) -> Specification:
             "width": 640,
             "height": 220,
             "transform": [{"filter": {"field": "axis", "equal": axis}}],
-            "layer": [_unproductive(report), _lines(), _input_size([s for s in sizes if s["axis"] == axis]), *layers[3:]],
+            "layer": [_unproductive(report), lines, _input_size([s for s in sizes if s["axis"] == axis]), *layers[3:]],
         }
         for axis in axes
     ]
@@ -59,9 +65,12 @@ def growth(report: Report) -> Specification:
 _CONFIG = {"font": "DejaVu Sans, sans-serif", "view": {"stroke": None}, "axis": {"grid": True, "gridOpacity": 0.35}, "background": "white"}
 
 
+def _model(report: Report) -> str:
+    return shown(report["model"]["name"] or "model")
+
+
 def _subtitle(report: Report, same: bool) -> str:
-    name = report["model"]["name"] or "model"
-    return f"{name}, pixels of the input{' (the same along every axis)' if same else ''}"
+    return f"{_model(report)}, pixels of the input{' (the same along every axis)' if same else ''}"
 
 
 def _points(report: Report, axes: list[str]) -> list[Specification]:
@@ -81,13 +90,13 @@ def _points(report: Report, axes: list[str]) -> list[Specification]:
             for name, values in series.items():
                 if values is not None and i < len(values) and values[i] is not None:
                     pixels = round(values[i], 3)
-                    points.append({"depth": layer["index"], "layer": layer["name"], "axis": axis, "series": name, "pixels": pixels})
+                    points.append({"depth": layer["index"], "layer": shown(layer["name"]), "axis": axis, "series": name, "pixels": pixels})
     return points
 
 
-def _lines() -> Specification:
+def _lines(marked: bool) -> Specification:
     return {
-        "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18}},
+        "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18} if marked else False},
         "encoding": {
             "x": {"field": "depth", "type": "quantitative", "title": "layer (in topological order)", "axis": {"tickMinStep": 1}},
             "y": {"field": "pixels", "type": "quantitative", "title": "pixels"},
@@ -131,23 +140,22 @@ def _global_layer(name: str, depth: int) -> Specification:
                 "encoding": {
                     "x": {"field": "depth", "type": "quantitative"},
                     "y": {"value": 2},
-                    "text": {"value": f"first global layer: {_short(name)}"},
+                    "text": {"value": f"first global layer: {shown(name, 32)}"},
                 },
             },
         ],
     }
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 32 else f"…{name[-31:]}"
-
-
 def _unproductive(report: Report) -> Specification:
-    zones = [
-        {"from": layer["index"] - 0.5, "to": layer["index"] + 0.5}
-        for layer in report["layers"]
-        if layer["receptive_field"] and layer["receptive_field"]["unproductive"]
-    ]
+    zones: list[Specification] = []
+    for layer in report["layers"]:
+        if not layer["receptive_field"] or not layer["receptive_field"]["unproductive"]:
+            continue
+        if zones and zones[-1]["to"] == layer["index"] - 0.5:
+            zones[-1]["to"] += 1
+        else:
+            zones.append({"from": layer["index"] - 0.5, "to": layer["index"] + 0.5})
     return {
         "data": {"values": zones},
         "mark": {"type": "rect", "color": "#c0392b", "opacity": 0.13},
@@ -159,7 +167,7 @@ def sharing(report: Report) -> Specification:
     """What each layer with connections shares and skips: its sharing factor (uses per weight) and its connection sparsity."""
     rows = [
         {
-            "layer": layer["name"],
+            "layer": shown(layer["name"]),
             "depth": layer["index"],
             "sharing factor": layer["sharing"]["factor"],
             "sparsity": layer["sparsity"]["connection"],
@@ -169,21 +177,22 @@ def sharing(report: Report) -> Specification:
         for layer in report["layers"]
         if layer["connections"] is not None
     ][:MOST_POINTS]
+    labelled = len(rows) <= MOST_MARKED
     shared: Specification = {
         "x": {
             "field": "layer",
             "type": "nominal",
             "sort": {"field": "depth"},
-            "title": None,
-            "axis": {"labelAngle": -60, "labelLimit": 140},
+            "title": None if labelled else "layers with connections",
+            "axis": {"labelAngle": -60, "labelLimit": 140} if labelled else {"labels": False, "ticks": False},
         },
         "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
     }
-    width = {"step": max(6, min(28, 1400 // max(len(rows), 1)))}
+    width = {"step": max(1, min(28, 1400 // max(len(rows), 1)))}
     above = {
         "width": width,
         "height": 180,
-        "mark": "bar",
+        "mark": {"type": "bar", "aria": labelled},
         "encoding": {
             **shared,
             "y": {"field": "sharing factor", "type": "quantitative", "scale": {"type": "symlog"}, "title": "uses of each weight"},
@@ -193,14 +202,14 @@ def sharing(report: Report) -> Specification:
     below = {
         "width": width,
         "height": 180,
-        "mark": "bar",
+        "mark": {"type": "bar", "aria": labelled},
         "encoding": {
             **shared,
             "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
             "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
         },
     }
-    title = {"text": "Sharing and sparsity of every layer with connections", "subtitle": report["model"]["name"] or "model"}
+    title = {"text": "Sharing and sparsity of every layer with connections", "subtitle": _model(report)}
     return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, "vconcat": [above, below], "config": _CONFIG}
 
 
@@ -219,7 +228,7 @@ def colour(report: Report) -> Specification:
         "mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"},
         "encoding": {"y": {"field": "share", "type": "quantitative"}},
     }
-    title = {"text": "Colour against depth", "subtitle": report["model"]["name"] or "model"}
+    title = {"text": "Colour against depth", "subtitle": _model(report)}
     layers = {"width": 480, "height": 260, "layer": [line, chance]}
     return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": _CONFIG}
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.render.explain import number
+from service.render.text import shown
 
 Record = Mapping[str, Any]
 
@@ -18,10 +18,8 @@ _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[
 
 def safe(text: object) -> str:
     """Text from a model as Markdown text: markup escaped, line breaks, control and reordering characters made visible."""
-    visible = "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else c for c in str(text))
-    short = visible if len(visible) <= 120 else f"{visible[:60]}…{visible[-59:]}"
-    # A zero-width joiner would be invisible; an entity keeps @names and links from becoming mentions.
-    return short.translate(_SPECIAL).replace("@", "&#64;").replace("://", "&#58;//")
+    # An entity keeps @names and links from becoming mentions.
+    return shown(text).translate(_SPECIAL).replace("@", "&#64;").replace("://", "&#58;//")
 
 
 def percent(share: float | None) -> str:
