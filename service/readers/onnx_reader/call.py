@@ -31,6 +31,12 @@ class Host(Protocol):
     def stored(self, call: Call, tensor: TensorProto | SparseTensorProto) -> Value:
         """A tensor that an attribute of the call stores, as a constant."""
 
+    def prelude(self, call: Call, build: Callable[[Call], list[Value]]) -> list[Value]:
+        """A layer before the bodies of `call`: what `build` emits into a call of its own, and the values that it gives."""
+
+    def note(self, code: str, call: Call, message: str) -> None:
+        """Something about the call that the report has to say."""
+
     def inline(self, call: Call, graph: GraphProto, inputs: Sequence[Value], prefix: str) -> list[Value]:
         """Lower the nodes of a subgraph of `call` in place, on these inputs, and give its outputs."""
 
@@ -117,18 +123,6 @@ class Call:
         """The inputs that depend on inputs of the model."""
         return [v for v in self.inputs if v is not None and v.constant is None]
 
-    def sources(self) -> list[Value]:
-        """The tensors that all inputs consist of: those that depend on inputs of the model, or else the constants."""
-        flat: list[Value] = []
-        pending = [v for v in reversed(self.inputs) if v is not None]
-        while pending:
-            value = pending.pop()
-            if value.items is None:
-                flat.append(value)
-            else:
-                pending.extend(reversed(value.items))
-        return [v for v in flat if v.constant is None] or flat
-
     def known(self, index: int) -> NDArray[np.generic] | None:
         """The values of an input where it is there, constant and small; else None."""
         value = self.optional(index)
@@ -189,9 +183,10 @@ class Call:
                 self.constants[value.name] = value
         return tuple(results)
 
-    def unknown(self, results: Sequence[Value], reason: str) -> tuple[Value, ...]:
-        """Append a node without a rule that reads all inputs; `results` have the shapes that are known of them."""
-        return self._append(core.Unknown(tuple(v.shape for v in results), reason), self.sources(), results)
+    def unknown(self, results: Sequence[Value], reason: str, sources: Sequence[Value] | None = None) -> tuple[Value, ...]:
+        """Append a node without a rule that reads the sources (all inputs); `results` have the shapes that are known of them."""
+        read = flattened(self.inputs if sources is None else sources)
+        return self._append(core.Unknown(tuple(v.shape for v in results), reason), read, results)
 
     def elementwise(self, function: str, *operands: Value, dtype: str | None = None) -> Value:
         """A function of the units at the same place; constant operands only take part in broadcasting."""
@@ -236,6 +231,19 @@ class Call:
         """Count a constant input as a parameter outside the connections, if it is stored."""
         if value is not None and value.constant is not None and value.constant.origin.kept and value.shape is not None:
             self.other.append(self.weight(value))
+
+
+def flattened(values: Iterable[Value | None]) -> list[Value]:
+    """The tensors that values consist of: those that depend on inputs of the model, or else the constants."""
+    flat: list[Value] = []
+    pending = [v for v in values if v is not None][::-1]
+    while pending:
+        value = pending.pop()
+        if value.items is None:
+            flat.append(value)
+        else:
+            pending.extend(reversed(value.items))
+    return [v for v in flat if v.constant is None] or flat
 
 
 def derived(constant: Constant, op: str, **attributes: Any) -> Constant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.readers.onnx_reader import (
+    control,
     convolution,
     dense,
     elementwise,
@@ -17,11 +18,13 @@ from service.readers.onnx_reader import (
     recurrent,
     reductions,
     resize,
+    sequences,
 )
 from service.readers.onnx_reader.call import Rule
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
     "": {
+        **control.RULES,
         **convolution.RULES,
         **dense.RULES,
         **elementwise.RULES,
@@ -34,6 +37,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **recurrent.RULES,
         **reductions.RULES,
         **resize.RULES,
+        **sequences.RULES,
     },
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -13,7 +13,7 @@ from service.graph import operators as core
 from service.readers.errors import Detail, ReadError
 from service.readers.onnx_reader.attributes import Attributes
 from service.readers.onnx_reader.builder import Builder, checked
-from service.readers.onnx_reader.call import Call, Rule
+from service.readers.onnx_reader.call import Call, Rule, flattened
 from service.readers.onnx_reader.evaluation import FOLDS, SMALL, Evaluator, apply
 from service.readers.onnx_reader.folding import Array
 from service.readers.onnx_reader.functions import Key, domain_of, key_of
@@ -44,6 +44,18 @@ class Walk:
         """The values of a constant that is small enough to be looked at."""
         return self.evaluator.known(value)
 
+    def note(self, code: str, call: Call, message: str) -> None:
+        """Something about a call that the report has to say."""
+        self.builder.note(code, call.name, f"{call.op} {call.name!r}: {message}.")
+
+    def prelude(self, call: Call, build: Callable[[Call], list[Value]]) -> list[Value]:
+        """A layer before the bodies of `call`: what `build` emits into a call of its own, and the values that it gives."""
+        own = Call(self, call.op, call.version, call.attributes, (), (), self.builder.unique_layer(f"{call.name}/carried"), call.scope)
+        values = build(own)
+        if own.nodes:
+            self._append(own, {}, Rule(lambda call: ()), values)
+        return values
+
     def affords(self, call: Call, graph: GraphProto, times: int) -> bool:
         """Whether a subgraph may be lowered so many times."""
         return self.builder.affords(times * _size(graph.node))
@@ -55,7 +67,7 @@ class Walk:
         if len(inputs) < len(graph.input):
             call.refuse("subgraph-inputs", f"its body takes {len(graph.input)} inputs, {len(inputs)} are given")
         for info, value in zip(graph.input, inputs, strict=False):
-            scope.values[info.name] = value
+            self._bind(scope, info.name, value)
         self.graph(graph, scope)
         return [self.output(scope, info.name, call.name) for info in graph.output]
 
@@ -234,6 +246,7 @@ class Walk:
         if len(results) < sum(1 for name in call.outputs if name):
             call.refuse("too-many-outputs", f"it has {len(call.outputs)} outputs, its operator {len(results)}")
         final: dict[str, str] = {}
+        bound: list[Value] = []
         for output, value in zip(call.outputs, results, strict=False):
             if not output:
                 continue
@@ -244,10 +257,12 @@ class Walk:
                     value = value if value.name not in final else call.emit(core.Elementwise("identity"), value)
                     final[value.name] = self._tensor_name(call.scope, output)
             self._bind(call.scope, output, value)
+            bound.append(value)
         if call.nodes:
-            self._append(call, final, rule)
+            self._append(call, final, rule, bound)
 
-    def _append(self, call: Call, final: dict[str, str], rule: Rule) -> None:
+    def _append(self, call: Call, final: dict[str, str], rule: Rule, results: Sequence[Value]) -> None:
+        """Give the temporary tensors of a call their names, and add its layer. `final` are the names of those that are outputs."""
         for temporary, value in call.values.items():
             value.name = final.get(temporary) or self.builder.unique_tensor(temporary)
             final[temporary] = value.name
@@ -257,13 +272,9 @@ class Walk:
         nodes = tuple(
             Node(n.operator, tuple(final.get(i, i) for i in n.inputs), tuple(final.get(o, o) for o in n.outputs)) for n in call.nodes
         )
-        outputs = tuple(final.get(v.name, v.name) for v in self._bound(call))
+        made = {value.name for value in call.values.values()}
+        outputs = tuple(dict.fromkeys(v.name for v in flattened(results) if v.name in made))
         self.builder.append(call, call.kind or rule.kind, nodes, outputs)
-
-    def _bound(self, call: Call) -> Iterable[Value]:
-        """The values of a call's outputs that depend on inputs."""
-        values = (call.scope.values.get(name) for name in call.outputs if name)
-        return [value for value in values if value is not None and value.constant is None and value.items is None]
 
     def _bind(self, scope: Scope, output: str, value: Value) -> None:
         """Give a value its name in a scope. A constant that a rule made has no name of its own yet."""
