@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -46,6 +47,7 @@ MARKER = "\0stored/"
 _WINDOW_BYTES = 1 << 18
 _LOOK_AHEAD = 32  # more than a tag and a length
 _WIDTHS = {FIXED32_WIRE: 4, FIXED64_WIRE: 8}
+_WIRES = (VARINT_WIRE, FIXED64_WIRE, LENGTH_WIRE, FIXED32_WIRE)
 _EXTERNAL = onnx.TensorProto.EXTERNAL
 
 
@@ -92,6 +94,10 @@ def scan(path_or_source: Path | Source, limits: Limits | None = None) -> Scanned
         model = onnx.ModelProto.FromString(structure)
     except DecodeError as error:
         raise ReadError("malformed", "not-protobuf", f"The bytes are not an ONNX model: {error}") from error
+    if not model.HasField("graph"):
+        raise ReadError("malformed", "no-graph", "The model has no graph.")
+    if not model.graph.ListFields():
+        raise ReadError("malformed", "empty-graph", "The model's graph has nothing in it.")
     return Scanned(model, scanner.payloads, source, scanner.left_out)
 
 
@@ -114,15 +120,14 @@ def _entry(key: str, value: str) -> bytes:
 _EXTERNAL_FLAG = _varint(onnx.TensorProto.DATA_LOCATION_FIELD_NUMBER << 3 | VARINT_WIRE) + _varint(_EXTERNAL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One field as it lies in the file: its tag begins at `head`, its content at `body`; `count` numbers of a list may be one piece."""
+class _Piece(NamedTuple):
+    """One field as it lies in the file: its tag begins at `head`, its content at `body`; several `values` of a list may be one piece."""
 
     field: Field
     head: int
     body: int
     stop: int
-    count: int = 1
+    values: int = 1
 
 
 class _Scanner:
@@ -139,10 +144,13 @@ class _Scanner:
         self._counts = [0] * COUNTERS
         self._found: list[int] = []
         self._runs = self._walked = 0
-        most = limits
-        self._bounds = {NODE.index: ("nodes", most.nodes), TENSOR.index: ("tensors", most.tensors), GRAPH.index: ("graphs", most.graphs)}
-        self._bounds |= {ATTRIBUTE.index: ("attributes", most.attributes), FUNCTION.index: ("functions", most.functions)}
-        self._bounds |= {STRING: ("strings", most.strings), VALUE: ("values", most.values)}
+        self._bounds = {
+            NODE.index: ("nodes", limits.nodes),
+            TENSOR.index: ("tensors", limits.tensors),
+            GRAPH.index: ("graphs", limits.graphs),
+        }
+        self._bounds |= {ATTRIBUTE.index: ("attributes", limits.attributes), FUNCTION.index: ("functions", limits.functions)}
+        self._bounds |= {STRING: ("strings", limits.strings), VALUE: ("values", limits.values)}
 
     def run(self) -> bytes:
         """Walk the whole model; its structure, serialised."""
@@ -151,8 +159,6 @@ class _Scanner:
         self._fold()
         if not self._size and not self.left_out:
             raise ReadError("malformed", "not-protobuf", "None of the fields in these bytes belongs to an ONNX model.")
-        if not self._counts[GRAPH.index]:
-            raise ReadError("malformed", "no-graph", "The model has no graph.")
         return b"".join(self._pieces)
 
     # Reading.
@@ -187,30 +193,28 @@ class _Scanner:
         position = start
         while position < end:
             head = position
-            self._walked += 1
             tag, body = self._number(head, end)
-            wire, count = tag & 7, 1
+            wire, number, field = tag & 7, tag >> 3, message.fields.get(tag)
+            if field is None and (wire not in _WIRES or number in message.numbers or not 0 < number < 1 << 29):
+                raise ReadError("malformed", "not-protobuf", f"No {message.name} has a field like the one at byte {head}.")
             if wire == LENGTH_WIRE:
                 length, body = self._number(body, end)
                 stop = body + length
             elif wire == VARINT_WIRE:
                 stop = self._number(body, end)[1]
-            elif wire in _WIDTHS:
-                stop = body + _WIDTHS[wire]
             else:
-                raise ReadError("malformed", "not-protobuf", f"The field at byte {head} of {message.name} has wire type {wire}.")
+                stop = body + _WIDTHS[wire]
             if stop > end:
                 raise ReadError("malformed", "truncated-model", f"The field at byte {head} ends {stop - end} bytes behind {message.name}.")
-            field = message.fields.get(tag)
-            if field is not None:
-                if field.counted == VALUE and wire != LENGTH_WIRE and stop < end and tag < 128:
-                    more, count = self._like(tag, wire, stop, end)
-                    stop, count = stop + more, count + 1
-                yield _Piece(field, head, body, stop, count)
-            elif tag >> 3 in message.numbers or not 0 < tag >> 3 < 1 << 29:
-                raise ReadError("malformed", "not-protobuf", f"The field at byte {head} does not belong into a {message.name}.")
+            self._walked += 1
             if self._walked > self.limits.fields:
                 raise _exceeded("fields", self.limits.fields)
+            if field is not None:
+                length, values = 0, 0
+                if field.counted == VALUE and wire != LENGTH_WIRE and stop < end and tag < 128:
+                    length, values = self._like(tag, wire, stop, end)
+                stop += length
+                yield _Piece(field, head, body, stop, 1 + values)
             position = stop
 
     def _like(self, tag: int, wire: int, position: int, end: int) -> tuple[int, int]:
@@ -293,7 +297,7 @@ class _Scanner:
             self._child(piece, field.child, depth + 1)
             return
         if field.counted is not None:
-            self._count(field.counted, length if field.kind == Kind.PACKED else piece.count)
+            self._count(field.counted, length if field.kind == Kind.PACKED else piece.values)
         if field.opaque and length > self.limits.inline_bytes:
             self.left_out += length
             self._insert(_varint(field.tag) + b"\0")

@@ -220,7 +220,7 @@ def test_a_graph_of_100000_nodes_and_a_deep_chain_are_legal() -> None:
         ("values", Limits(values=999), field(1, field(5, field(8, b"\x01" * 2000)))),
         ("name-bytes", Limits(name_bytes=2000), field(2, b"n" * 2001)),
         ("structure-bytes", Limits(structure_bytes=9000), field(1, field(5, field(7, b"\0" * 9000)))),
-        ("fields", Limits(fields=90), field(999, b"") * 90),
+        ("fields", Limits(fields=90), field(2, b"g") + field(999, b"") * 90),
         ("runs", Limits(runs=3), field(5, b"\x10\x08" + field(6, b"s" * 400) * 4)),
         ("depth", Limits(depth=3), field(1, field(5, field(6, field(1, b""))))),
     ],
