@@ -171,10 +171,10 @@ def _back(part: Reached, step: Step, shape: Shape, weights: TapWeights | None) -
 def _slide_back(part: Reached, step: Slide, shape: Shape, weights: TapWeights | None) -> Reached | None:
     axis, whole = step.axis, part.origin[step.axis] is None
     part = part.explicit(axis, step.length)
+    if step.taps.step is None:
+        part = _real(part, axis, step.length)
     start = part.origin[axis] or 0
     read = step.taps.indices(start, start + part.counts.shape[axis])
-    if step.taps.step is None and start + part.counts.shape[axis] > step.length:
-        return None
     real = read != NOTHING
     if not real.any():
         return None
@@ -194,6 +194,7 @@ def _slide_back(part: Reached, step: Slide, shape: Shape, weights: TapWeights | 
 
 
 def _mix_back(part: Reached, axis: int, units: int, length: int, groups: int) -> Reached:
+    part = _real(part, axis, length)
     if groups == 1:
         return part.summed(axis, length)
     if part.origin[axis] is None:
@@ -228,19 +229,26 @@ def _reshape_back(part: Reached, shape: Shape, result: Shape) -> Reached:
     return Reached(part.counts.reshape(sizes), tuple(origin))
 
 
+def _real(part: Reached, axis: int, length: int) -> Reached:
+    """Without what lies beyond the `length` units of an axis that does not go on beyond its border, such as channels."""
+    origin = part.origin[axis]
+    if origin is None or (origin >= 0 and origin + part.counts.shape[axis] <= length):
+        return part
+    low = min(max(origin, 0), length)
+    high = max(min(origin + part.counts.shape[axis], length), low)
+    return part.replaced(axis, np.take(part.counts, np.arange(low - origin, high - origin), axis), low)
+
+
 def _whole(part: Reached, axis: int, length: int) -> Reached:
     """With one entry for each of the `length` real units of an axis."""
-    part = part.explicit(axis, length)
+    part = _real(part.explicit(axis, length), axis, length)
     start, size = part.origin[axis] or 0, part.counts.shape[axis]
-    if start == 0 and size == length:
+    if size == length:
         return part
-    low = min(max(start, 0), length)
-    high = max(min(start + size, length), low)
-    kept = np.take(part.counts, np.arange(low - start, high - start), axis)
-    _check((kept.size // max(high - low, 1), length))
-    widths = [(0, 0)] * kept.ndim
-    widths[axis] = (low, length - high)
-    return part.replaced(axis, np.pad(kept, widths), 0)
+    _check((part.counts.size // max(size, 1), length))
+    widths = [(0, 0)] * part.counts.ndim
+    widths[axis] = (start, length - start - size)
+    return part.replaced(axis, np.pad(part.counts, widths), 0)
 
 
 def _expand_back(part: Reached, shape: Shape, result: Shape) -> Reached:

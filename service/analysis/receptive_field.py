@@ -263,7 +263,7 @@ def _gap(field: Field, axis: int, units: int) -> Integers:
     """The largest distance, at least 1, between the starts of neighbouring intervals along a tensor axis, for each place on the others."""
     starts = np.sort(table(field, axis, np.arange(min(units, field.extents[axis] + 1), dtype=np.int64))[0], axis)
     distances = np.diff(starts, axis=axis)
-    return np.where(distances < FAR // 4, distances, 1).max(axis=axis, keepdims=True, initial=1)
+    return np.asarray(np.where(distances < FAR // 4, distances, 1).max(axis=axis, keepdims=True, initial=1))
 
 
 def _window_filled(fields: Sequence[Field], step: Slide) -> bool:

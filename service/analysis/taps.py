@@ -61,12 +61,15 @@ def sliding(kernel: int, stride: int, dilation: int, before: int) -> Taps:
 
 
 def transposed(kernel: int, stride: int, dilation: int, before: int) -> Taps:
-    """The taps of a transposed window: input i feeds the outputs i·stride + k·dilation - before; a phase may see nothing."""
+    """The taps of a transposed window: input i feeds the outputs i·stride + k·dilation - before; a phase may see nothing.
+
+    The taps of a phase are in the order of the kernel.
+    """
     rows: list[list[int]] = [[] for _ in range(stride)]
     for k in range(kernel):
         phase = (k * dilation - before) % stride
         rows[phase].append((phase + before - k * dilation) // stride)
-    return Taps(_table([sorted(row) for row in rows]), 1)
+    return Taps(_table(rows), 1)
 
 
 def shifted(start: int, step: int = 1) -> Taps:

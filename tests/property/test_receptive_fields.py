@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from hypothesis import given
 
 from service.analysis.fields import FAR, Field
 from service.analysis.receptive_field import View, walk
