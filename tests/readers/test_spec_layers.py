@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from service.options import Options
 from service.readers.spec import InlineWeights, read_spec
 from service.readers.spec.layers import SCHEMAS
 from service.readers.spec.rules import TYPES
+from tests.networks import EXAMPLES
 
 
 def read(shape: list[int | None], *layers: dict[str, Any], options: Options | None = None, **more: Any) -> tuple[Graph, InlineWeights]:
@@ -394,3 +396,11 @@ def test_names_that_the_reader_makes_up_take_no_name_away() -> None:
     assert len(set(names)) == len(names) and names[-2:] == ["a/query", "a/0"]
     made = [name for layer in graph.layers for node in layer.nodes for name in node.outputs]
     assert len(set(made)) == len(made) and set(made) | {"input"} == set(graph.tensors)
+
+
+def test_the_documentation_names_every_type_and_field() -> None:
+    text = (EXAMPLES.parent / "docs" / "layer-spec.md").read_text()
+    words = set(re.findall(r"`([a-z_]+)", text))
+    common = {"type", "name", "inputs"}
+    assert SCHEMAS.keys() <= words
+    assert {field for schema in SCHEMAS.values() for field in schema.fields} - common <= words
