@@ -56,7 +56,7 @@ class Run:
     """Consecutive bytes of the file that hold values of one tensor.
 
     `field` is the TensorProto field they belong to. Packed bytes are the bare values, one after the other; otherwise every value is
-    preceded by the field's one-byte tag.
+    preceded by the field's one-byte tag, and a string by its length as well.
     """
 
     offset: int
@@ -342,10 +342,11 @@ class _Scanner:
 
     def _tensor(self, message: Message, start: int, end: int, depth: int) -> None:
         """Copy a tensor without its values where they are many; note where these are."""
-        values, references, external = [], [], False
+        values: list[_Piece] = []
+        references, external = [], False
         for piece in self._fields(message, start, end):
             if piece.field.payload:
-                values.append(piece)
+                self._add_values(values, piece)
             elif piece.field.name == "external_data":
                 references.append(piece)
             elif piece.field.name == "data_location":
@@ -364,13 +365,19 @@ class _Scanner:
             return
         self._cut(values)
 
-    def _cut(self, values: list[_Piece]) -> None:
-        """Write the reference that takes the place of a tensor's values."""
-        self._runs += len(values)
+    def _add_values(self, values: list[_Piece], piece: _Piece) -> None:
+        """Note one more piece of a tensor's values. Strings, which nobody reads, are one piece where they lie side by side."""
+        if values and piece.field.name == "string_data" and values[-1].field is piece.field and values[-1].stop == piece.head:
+            values[-1] = values[-1]._replace(stop=piece.stop, values=values[-1].values + 1)
+            return
+        values.append(piece)
+        self._runs += 1
         if self._runs > self.limits.runs:
             raise _exceeded("runs", self.limits.runs)
-        # Only lists of bytes and numbers without a length before them begin at their first tag.
-        packed = [piece.field.kind in (Kind.BYTES, Kind.PACKED) for piece in values]
+
+    def _cut(self, values: list[_Piece]) -> None:
+        """Write the reference that takes the place of a tensor's values."""
+        packed = [piece.field.kind in (Kind.BYTES, Kind.PACKED) and piece.field.name != "string_data" for piece in values]
         runs = tuple(
             Run(begin, piece.stop - begin, piece.field.name, bare)
             for piece, bare in zip(values, packed, strict=True)

@@ -111,6 +111,15 @@ def test_one_by_one_values_that_end_at_the_edge_of_a_window() -> None:
         assert runs[0].offset + runs[0].length == len(data)
 
 
+def test_a_vocabulary_of_many_strings_is_one_run() -> None:
+    strings = b"".join(field(6, b"word%d" % n) for n in range(600_000))
+    scanned = scan_bytes(graph_model(field(5, b"\x08\xc0\xcf\x24\x10\x08" + strings)))
+    ((run,),) = scanned.payloads.values()
+    assert (run.length, run.field, run.packed) == (len(strings), "string_data", False)
+    few = graph_model(field(5, b"\x08\x02\x10\x08" + field(6, b"a") * 2 + field(13, b"")))
+    assert scan_bytes(few).model == onnx.ModelProto.FromString(few)
+
+
 def test_raw_data_of_a_tensor_that_says_it_is_external_is_ignored() -> None:
     tensor = TensorProto(name="t", dims=[2000], data_type=TensorProto.UINT8, raw_data=bytes(2000), data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="weights.bin")
@@ -221,7 +230,7 @@ def test_a_graph_of_100000_nodes_and_a_deep_chain_are_legal() -> None:
         ("name-bytes", Limits(name_bytes=2000), field(2, b"n" * 2001)),
         ("structure-bytes", Limits(structure_bytes=9000), field(1, field(5, field(7, b"\0" * 9000)))),
         ("fields", Limits(fields=90), field(2, b"g") + field(999, b"") * 90),
-        ("runs", Limits(runs=3), field(5, b"\x10\x08" + field(6, b"s" * 400) * 4)),
+        ("runs", Limits(runs=3), field(5, b"\x10\x01" + field(4, b"1234" * 400) * 4)),
         ("depth", Limits(depth=3), field(1, field(5, field(6, field(1, b""))))),
     ],
 )
