@@ -125,13 +125,6 @@ _TYPES = {
 ELEMENT_TYPES: dict[int, ElementType] = {number: _TYPES[name] for name, number in TensorProto.DataType.items() if name in _TYPES}
 
 
-def dtype_name(data_type: int) -> str:
-    """The name of a TensorProto.DataType as reports use it: float32, int4, string, …; "undefined" where it is none."""
-    if data_type == TensorProto.STRING:
-        return "string"
-    return ELEMENT_TYPES[data_type].name if data_type in ELEMENT_TYPES else "undefined"
-
-
 def as_float(values: Values) -> Values:
     """The values as float32 where that holds each of them exactly, else as float64; of complex numbers, the magnitude."""
     if values.dtype.kind == "c":

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from service.readers.element_types import ELEMENT_TYPES, as_float, dtype_name
+from service.readers.element_types import ELEMENT_TYPES, as_float
 from service.readers.errors import ReadError
 from service.readers.limits import Limits
 from service.readers.stored import InFile, Inline, Storage, StoredTensor
@@ -103,7 +103,6 @@ def comparable(values: np.ndarray) -> bytes:
 
 def test_every_type_of_the_installed_onnx_is_known() -> None:
     assert set(NUMBERS) == set(TensorProto.DataType.values()) - {TensorProto.UNDEFINED, TensorProto.STRING}
-    assert [dtype_name(n) for n in (0, 1, 8, 16, 22, 999)] == ["undefined", "float32", "string", "bfloat16", "int4", "undefined"]
 
 
 @pytest.mark.parametrize("limits", [IN_FILE, AS_STRUCTURE], ids=["file", "inline"])
