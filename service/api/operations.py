@@ -58,7 +58,7 @@ def _health() -> Any:
     service = current()
     checks = {"database": _database(service), "disk": _disk(service)}
     # A process that is asked for its health takes over what a dead one left behind.
-    _ = service.runner
+    service.start()
     healthy = all(check == "ok" for check in checks.values())
     return {"status": "ok" if healthy else "unavailable", "checks": checks}, 200 if healthy else 503
 

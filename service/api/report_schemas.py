@@ -29,13 +29,13 @@ def described(text: str) -> dict[str, Any]:
     return {"metadata": {"description": text}}
 
 
-def count(text: str | None = None, *, nullable: bool = False) -> fields.Integer:
-    """A field that is an exact count."""
+def count(text: str | None = None, *, nullable: bool = True) -> fields.Integer:
+    """A field that is an exact count; null where it depends on a length that the model leaves open, unless that cannot be."""
     return fields.Integer(required=True, allow_none=nullable, **(described(text) if text else {}))
 
 
-def number(text: str | None = None, *, nullable: bool = False) -> fields.Float:
-    """A field that is a number."""
+def number(text: str | None = None, *, nullable: bool = True) -> fields.Float:
+    """A field that is a number; null where it is not defined or not known, unless that cannot be."""
     return fields.Float(required=True, allow_none=nullable, **(described(text) if text else {}))
 
 
@@ -86,9 +86,9 @@ class ModelSchema(Schema):
     format = fields.String(required=True, validate=validate.OneOf(("onnx", "spec")))
     digest = text("`sha256:` and the digest of the model's bytes.")
     structure_digest = text("The same for models of one structure, whatever their names and weights.")
-    size_bytes = count()
+    size_bytes = count(nullable=False)
     producer = text(nullable=True)
-    ir_version = count(nullable=True)
+    ir_version = count()
     opsets = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     inputs = fields.List(fields.Nested(PortSchema), required=True)
     outputs = fields.List(fields.Nested(PortSchema), required=True)
@@ -122,15 +122,15 @@ class ConnectionsSchema(Schema):
     padded = count("Taps on padding counted too, as MAC counters do.")
     with_bias = count("Exact, and one per biased output unit.")
     dense = count("Input units times output units.")
-    effective = count("Exact, with a weight that is not zero; null where values were not read.", nullable=True)
+    effective = count("Exact, with a weight that is not zero; null where values were not read.")
 
 
 class SparsitySchema(Schema):
     """Shares of what is absent."""
 
     connection = number("1 − exact/dense.")
-    weight = number("Share of weights equal to zero; null where values were not read.", nullable=True)
-    effective = number("1 − effective/dense.", nullable=True)
+    weight = number("Share of weights equal to zero; null where values were not read.")
+    effective = number("1 − effective/dense.")
 
 
 class TotalSharingSchema(Schema):
@@ -178,15 +178,15 @@ class ModelFieldSchema(Schema):
     input_size = per_axis("Pixels of the input.")
     largest = part(LargestFieldSchema, nullable=True)
     first_global_layer = text(nullable=True)
-    unproductive_layers = count(nullable=True)
+    unproductive_layers = count()
     smallest_productive_input = per_axis("The smallest input at which every layer is productive.")
 
 
 class SummarySchema(Schema):
     """The model as a whole."""
 
-    nodes = count()
-    layers = count()
+    nodes = count(nullable=False)
+    layers = count(nullable=False)
     parameters = part(TotalParametersSchema)
     connections = part(ConnectionsSchema, nullable=True)
     sparsity = part(SparsitySchema, nullable=True)
@@ -199,7 +199,7 @@ class SummarySchema(Schema):
 class UnitsSchema(Schema):
     """Units per sample."""
 
-    in_ = fields.Integer(required=True, data_key="in")
+    in_ = fields.Integer(required=True, allow_none=True, data_key="in")
     out = count()
 
 
@@ -241,21 +241,31 @@ class LayerFieldSchema(Schema):
     stride = per_axis("Pixels per unit.")
     padding = per_axis("Pixels that the first unit sees before the input begins.")
     coverage = per_axis("Share of the input that the best-placed unit sees.")
-    density = number("Pixels really read per pixel of the box.", nullable=True)
+    density = number("Pixels really read per pixel of the box.")
     effective = part(EffectiveFieldSchema, nullable=True)
+    phases = fields.List(
+        fields.List(fields.Integer(), allow_none=True),
+        required=True,
+        allow_none=True,
+        **described("Sizes over an inner period of units, per axis: after upsampling, neighbouring units differ."),
+    )
     status = fields.String(required=True, validate=validate.OneOf(("exact", "global", "bound", "unknown")))
     because = text("The node that caused a status other than `exact`.", nullable=True)
-    unproductive = fields.Boolean(required=True, allow_none=True)
+    needed_input = per_axis("The smallest input at which the layer is productive.")
+    unproductive = fields.Boolean(
+        required=True, allow_none=True, **described("The smallest path to its input sees more than the input (Richter et al. 2021).")
+    )
 
 
 class LayerSchema(Schema):
     """One layer. The objects of connections are null for kinds without weights."""
 
-    index = count()
+    index = count(nullable=False)
     name = text()
     op = text("The operator as the model's author wrote it.")
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
-    inputs = texts()
+    inputs = texts("Tensors.")
+    outputs = texts("Tensors.")
     input_shape = shape("Of the first input, with the batch axis.")
     output_shape = shape("Of the first output, with the batch axis.")
     attributes = fields.Dict(keys=fields.String(), required=True, **described("Geometry such as kernel, strides, dilations, pads, groups."))
@@ -285,10 +295,37 @@ class FirstLayerSchema(Schema):
     """A convolution that reads an input, whose filters can be drawn."""
 
     layer = text()
-    filters = count()
+    filters = count(nullable=False)
     kernel = fields.List(fields.Integer(), required=True)
-    channels = count()
+    channels = count(nullable=False)
     reads = text("The input.")
+
+
+class DepthSchema(Schema):
+    """The filters of one convolution in pixels, as weighted sums of those below."""
+
+    depth = count("From 1.", nullable=False)
+    layer = text()
+    filters = count("How many were drawn: those of the largest norm.", nullable=False)
+    colour_share = number("Share of the energy that lies off the grey axis.")
+
+
+class UseSchema(Schema):
+    """A use of a stored tensor."""
+
+    layer = text()
+    role = fields.String(required=True, validate=validate.OneOf(("weight", "bias", "other")))
+    uses = number("The mean number of connections that one of its scalars serves in a sample.")
+
+
+class StoredTensorSchema(Schema):
+    """A stored tensor and its uses."""
+
+    tensor = text()
+    shape = shape("As it is stored.")
+    dtype = text()
+    count = count(nullable=False)
+    used_by = fields.List(fields.Nested(UseSchema), required=True)
 
 
 class ReportSchema(Schema):
@@ -304,4 +341,6 @@ class ReportSchema(Schema):
     layers = fields.List(fields.Nested(LayerSchema), required=True)
     findings = fields.List(fields.Nested(FindingSchema), required=True)
     first_layers = fields.List(fields.Nested(FirstLayerSchema), required=True)
+    hierarchy = fields.List(fields.Nested(DepthSchema), required=True, **described("Colour against depth."))
+    ledger = fields.List(fields.Nested(StoredTensorSchema), required=True, **described("Every stored tensor: who uses it, and how often."))
     links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.jobs.question import ANALYZER, Question, options_document
@@ -30,7 +30,12 @@ def complete(core: Mapping[str, Any], question: Question) -> StoredReport:
         "schema": SCHEMA,
         "created_at": created_at,
         "analyzer": ANALYZER,
-        "model": {**model, "name": question.options.name or model["name"], "digest": f"sha256:{question.model}"},
+        "model": {
+            **model,
+            "name": question.options.name or model["name"],
+            "digest": f"sha256:{question.model}",
+            "structure_digest": structure_digest(core["layers"]),
+        },
         "options": options_document(question.options),
         **{key: value for key, value in core.items() if key != "model"},
         "links": links(question.id),
@@ -47,6 +52,18 @@ def complete(core: Mapping[str, Any], question: Question) -> StoredReport:
         options=document["options"],
         blobs={"": question.model, **question.externals},
     )
+
+
+def structure_digest(layers: Sequence[Mapping[str, Any]]) -> str:
+    """The digest of the operators, their geometry, the shapes of their weights and how they are joined: equal for two models that differ in
+    names, values or the size of the input only."""
+    tensors: dict[str, int] = {}
+    structure = []
+    for layer in layers:
+        inputs = [tensors.setdefault(name, len(tensors)) for name in layer["inputs"]]
+        outputs = [tensors.setdefault(name, len(tensors)) for name in layer["outputs"]]
+        structure.append([layer["op"], layer["kind"], layer["attributes"], layer["parameters"]["shape"], inputs, outputs])
+    return "sha256:" + hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()
 
 
 def links(report_id: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import signal
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol
@@ -81,6 +82,8 @@ class ProcessPool:
         self.limits = limits
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
+        # Loading takes a second or two: better now than in the first job.
+        forkserver.ensure_running()
         self._queue_size = queue_size
         self._waiting: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._running: set[Ticket] = set()
