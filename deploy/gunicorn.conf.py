@@ -36,13 +36,14 @@ limit_request_line = 8190
 accesslog = None
 
 
-def post_worker_init(_: Any) -> None:
-    """Leaves Ctrl-C to the master, which answers it with SIGQUIT.
+def post_worker_init(worker: Any) -> None:
+    """Leaves Ctrl-C to the master, which answers it with SIGQUIT, and starts the job pool, which takes a second or two to load.
 
     The terminal sends SIGINT to the worker as well. gthread handles both signals by ThreadPoolExecutor.shutdown, and the second, arriving
     within the first, waits for ever for a lock that the first one holds (python/cpython#121649).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker.app.callable.extensions["receptive"].start()
 
 
 def worker_exit(_: Any, worker: Any) -> None:
