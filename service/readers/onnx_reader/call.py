@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Undecided(ShapeError):
+    """The data decide what an operator does, so that its result cannot be followed unit by unit, even if its shape is known."""
+
+
 class Host(Protocol):
     """What a node that is being lowered may ask of the walk over the model."""
 
@@ -39,6 +43,9 @@ class Host(Protocol):
 
     def inline(self, call: Call, graph: GraphProto, inputs: Sequence[Value], prefix: str) -> list[Value]:
         """Lower the nodes of a subgraph of `call` in place, on these inputs, and give its outputs."""
+
+    def declared(self, call: Call, output: int) -> Shape | None:
+        """The shape that the file declares for an output of the call, if all of it is known."""
 
     def affords(self, call: Call, graph: GraphProto, times: int) -> bool:
         """Whether a subgraph may be lowered so many times."""
@@ -134,10 +141,10 @@ class Call:
         return None if array is None or array.dtype.kind not in "iuf" else tuple(int(x) for x in array.ravel())
 
     def required_integers(self, index: int, what: str) -> tuple[int, ...]:
-        """The values of an input as integers; ShapeError where they depend on the data."""
+        """The values of an input as integers; Undecided where they depend on the data."""
         values = self.known_integers(index)
         if values is None:
-            raise ShapeError(f"{what} depends on the data")
+            raise Undecided(f"{what} depends on the data")
         return values
 
     def axis(self, rank: int, default: int = 0, name: str = "axis") -> int:

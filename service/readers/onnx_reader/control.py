@@ -53,10 +53,10 @@ def _joined(call: Call, left: Value, right: Value) -> Value:
         reason = f"its branches give results of the shapes {left.shape} and {right.shape}"
         return call.unknown([Value("", None, left.dtype)], reason, sources)[0]
     condition = call.input(0)
-    operands = [v for v in (left, right) if v.constant is None]
+    operands = [left, right]
     if condition.constant is None and condition.shape in ((), (1,)):
         operands.append(call.reshape(condition, ()))
-    return call.emit(core.Elementwise("join"), *(operands or [left]), dtype=left.dtype) if operands else left
+    return call.elementwise("join", *operands)
 
 
 @dataclass(slots=True)

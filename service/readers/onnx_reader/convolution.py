@@ -143,9 +143,11 @@ def deform_conv(call: Call) -> Sequence[Value]:
     window = geometry(call, shape[2:], data.dims[2:])
     if data.rank != len(shape):
         raise ShapeError(f"a kernel of shape {shape} does not fit an input of shape {data.dims}")
-    result = core.Convolution(*_fields(window), filters=shape[0], groups=groups).shapes(data.dims)
+    places = core.Window(*_fields(window)).places(data.dims[2:])
     return call.data_dependent(
-        result, "the taps of a deformable convolution fall where the offsets say", *[v for v in call.inputs if v is not None]
+        [(data.dims[0], shape[0], *places)],
+        "the taps of a deformable convolution fall where the offsets say",
+        *[v for v in call.inputs if v is not None],
     )
 
 

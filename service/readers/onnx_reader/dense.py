@@ -38,19 +38,19 @@ def matmul(call: Call, left: Value, right: Value) -> Value:
     shape = product_shape(left.dims, right.dims)
     if right.constant is not None:
         weight = call.weight(right)
-        result = _applied(call, left, weight if right.rank > 1 else reshaped_weight(weight, (*right.dims, 1)))
+        result = apply_matrices(call, left, weight if right.rank > 1 else reshaped_weight(weight, (*right.dims, 1)))
     elif left.constant is not None:
         weight = call.weight(left)
         weight = weight if left.rank > 1 else reshaped_weight(weight, (1, *left.dims))
         turned = call.transpose(right, swapped(right.rank)) if right.rank > 1 else right
-        result = _applied(call, turned, transposed_weight(weight, swapped(len(weight.shape))))
+        result = apply_matrices(call, turned, transposed_weight(weight, swapped(len(weight.shape))))
         result = call.transpose(result, swapped(result.rank)) if result.rank > 1 else result
     else:
         result = _contracted(call, left, right)
     return call.reshape(result, shape)
 
 
-def _applied(call: Call, data: Value, weight: ModelWeight) -> Value:
+def apply_matrices(call: Call, data: Value, weight: ModelWeight) -> Value:
     """A constant matrix, or one for each of several leading positions, applied to the last axis of `data`."""
     if math.prod(weight.shape[:-2]) == 1:
         return apply_matrix(call, data, reshaped_weight(weight, weight.shape[-2:]))

@@ -33,12 +33,25 @@ def joint(dtype: str | None = None) -> Lower:
             call.refuse("missing-input", "it has no inputs")
         if call.attributes.integer("broadcast") and len(operands) == 2:
             operands[1] = _legacy(call, operands[0], operands[1])
+        elif len(operands) == 2:
+            operands[1] = _per_channel(call, operands[0], operands[1])
         for value in operands:
             if value.constant is not None and value.constant.origin.count > 1:
                 call.add_other(value)
         return [call.elementwise(call.op.lower(), *operands, dtype=dtype)]
 
     return lower
+
+
+def _per_channel(call: Call, left: Value, right: Value) -> Value:
+    """A constant vector beside a feature map whose channels alone it fits: old converters left out that it belongs to them."""
+    if right.constant is None or right.shape is None or left.shape is None or len(right.shape) != 1 or len(left.shape) < 3:
+        return right
+    length = right.shape[0]
+    if length in (1, left.shape[-1]) or length != left.shape[1]:
+        return right
+    call.host.note("legacy-broadcast", call, "its vector fits no broadcasting of this opset and is taken to have one entry per channel")
+    return Value(right.name, (length, *[1] * (len(left.shape) - 2)), right.dtype, right.constant)
 
 
 def _legacy(call: Call, left: Value, right: Value) -> Value:

@@ -245,6 +245,30 @@ def fake_quantize(operation: Operation, values: Array, scale: Array, zero_point:
     return np.asarray((rounded - zero_point) * scale)
 
 
+def unpack_blocks(operation: Operation, packed: Array, scales: Array, zero_points: Array | None = None) -> Array:
+    """The matrix (K, N) of MatMulNBits: unsigned numbers of `bits` bits, low ones first, with a scale and a zero point per block of K."""
+    rows, inputs = operation.attributes.integer("N"), operation.attributes.integer("K")
+    bits, block = operation.attributes.integer("bits"), operation.attributes.integer("block_size")
+    if bits not in (2, 4, 8):
+        raise ValueError("only whole numbers to a byte are unpacked")
+    blocks = -(-inputs // block)
+    numbers = _low_first(packed, bits).reshape(rows, blocks, block).astype(np.float32)
+    points = np.full((rows, blocks), float(1 << (bits - 1)), dtype=np.float32)
+    if zero_points is not None and zero_points.dtype == np.uint8:
+        points = _low_first(zero_points.reshape(rows, -1), bits)[:, :blocks].astype(np.float32)
+    elif zero_points is not None:
+        points = zero_points.reshape(rows, blocks).astype(np.float32)
+    real = (numbers - points[:, :, None]) * scales.reshape(rows, blocks, 1).astype(np.float32)
+    return np.asarray(real.reshape(rows, blocks * block)[:, :inputs].T)
+
+
+def _low_first(octets: Array, bits: int) -> Array:
+    """The numbers in bytes, along the last axis, the lowest bits first."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    numbers = (octets[..., None] >> shifts) & np.uint8((1 << bits) - 1)
+    return np.asarray(numbers.reshape(*octets.shape[:-1], -1))
+
+
 _BINARY: dict[str, Fold] = {
     "Add": binary(np.add),
     "Sub": binary(np.subtract),
@@ -315,4 +339,5 @@ ARITHMETIC: dict[str, Fold] = {
     "DequantizeLinear": dequantize,
     "QuantizeLinear": quantize,
     "Quant": fake_quantize,
+    "MatMulNBits": unpack_blocks,
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from service.graph import ShapeError
 from service.graph import operators as core
-from service.readers.onnx_reader.call import Call, Rule
+from service.readers.onnx_reader.call import Call, Rule, Undecided
 from service.readers.onnx_reader.values import Value, dtype_name
 
 
@@ -46,7 +46,7 @@ def filled(call: Call, shape: Sequence[int], dtype: str) -> Value:
 
 def count_up(call: Call) -> Sequence[Value]:
     """Range: how long it is depends on the bounds."""
-    raise ShapeError("how long a range is depends on the data")
+    raise Undecided("how long a range is depends on the data")
 
 
 def random(call: Call) -> Sequence[Value]:
@@ -79,7 +79,18 @@ def mel_matrix(call: Call) -> Sequence[Value]:
     return [call.opaque((length // 2 + 1, bins), dtype_name(call.attributes.integer("output_datatype", 1)))]
 
 
+def legacy_fill(call: Call) -> Sequence[Value]:
+    """ConstantFill and GivenTensorFill, removed from the standard: the shape is an attribute or comes from an input."""
+    stated = call.attributes.integers("shape")
+    if stated is None:
+        source = call.input(0)
+        stated = call.required_integers(0, "the shape") if call.attributes.integer("input_as_shape") else source.dims
+    return [call.opaque((*stated, *(call.attributes.integers("extra_shape") or ())), "float32")]
+
+
 RULES = {
+    "ConstantFill": Rule(legacy_fill),
+    "GivenTensorFill": Rule(legacy_fill),
     "Constant": Rule(constant),
     "ConstantOfShape": Rule(constant_of_shape),
     "Range": Rule(count_up),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.graph import Shape, ShapeError
 from service.graph import operators as core
-from service.readers.onnx_reader.call import Call, Rule, transposed_weight
+from service.readers.onnx_reader.call import Call, Rule, Undecided, transposed_weight
 from service.readers.onnx_reader.movement import cut
 from service.readers.onnx_reader.values import Value
 
@@ -201,7 +201,7 @@ def compress(call: Call) -> Sequence[Value]:
     """Compress: the units of an axis (or of all axes together) for which a constant condition holds."""
     data, condition = call.input(0), call.known(1)
     if condition is None:
-        raise ShapeError("how many units are kept depends on the data")
+        raise Undecided("how many units are kept depends on the data")
     if "axis" not in call.attributes:
         data = call.reshape(data, (math.prod(data.dims),))
     axis = call.axis(data.rank)
@@ -222,7 +222,7 @@ def sized_by_data(reason: str) -> Callable[[Call], Sequence[Value]]:
     """An operator whose result has as many units as the data say."""
 
     def lower(call: Call) -> Sequence[Value]:
-        raise ShapeError(reason)
+        raise Undecided(reason)
 
     return lower
 

@@ -21,9 +21,17 @@ def attribute_or_input(call: Call, name: str, index: int, since: int) -> tuple[i
     return None if call.optional(index) is None else call.required_integers(index, name)
 
 
+def declared_target(call: Call, index: int, since: int = 0) -> tuple[int, ...] | None:
+    """The shape that the file declares for the result, where the input that should state it depends on the data."""
+    return call.host.declared(call, 0) if call.version >= since and call.known(index) is None else None
+
+
 def reshape(call: Call) -> Sequence[Value]:
     """Reshape."""
     data = call.input(0)
+    declared = declared_target(call, 1, since=5)
+    if declared is not None:
+        return [call.reshape(data, declared)]
     wanted = attribute_or_input(call, "shape", 1, 5)
     if wanted is None:
         call.refuse("shape-missing", "it has no shape")
@@ -42,12 +50,18 @@ def flatten(call: Call) -> Sequence[Value]:
 def squeeze(call: Call) -> Sequence[Value]:
     """Squeeze."""
     data = call.input(0)
+    declared = declared_target(call, 1, since=13)
+    if declared is not None and call.optional(1) is not None:
+        return [call.reshape(data, declared)]
     return [call.reshape(data, squeezed(data.dims, attribute_or_input(call, "axes", 1, 13)))]
 
 
 def unsqueeze(call: Call) -> Sequence[Value]:
     """Unsqueeze."""
     data = call.input(0)
+    declared = declared_target(call, 1, since=13)
+    if declared is not None:
+        return [call.reshape(data, declared)]
     return [call.reshape(data, unsqueezed(data.dims, attribute_or_input(call, "axes", 1, 13) or ()))]
 
 
@@ -100,6 +114,12 @@ def slices(call: Call) -> Sequence[Value]:
     return [data]
 
 
+def dynamic_slice(call: Call) -> Sequence[Value]:
+    """DynamicSlice, removed from the standard: what Slice became in opset 10."""
+    call.version = max(call.version, 10)
+    return slices(call)
+
+
 def cut(call: Call, data: Value, axis: int, start: int, end: int, step: int = 1) -> Value:
     """NumPy's data[start:end:step] along one axis; nothing where all of it is kept."""
     first, count = slice_range(data.dims[axis], start, end, step)
@@ -132,7 +152,7 @@ def pad(call: Call) -> Sequence[Value]:
 def expand(call: Call) -> Sequence[Value]:
     """Expand."""
     data = call.input(0)
-    shape = call.required_integers(1, "the shape")
+    shape = declared_target(call, 1) or call.required_integers(1, "the shape")
     return [call.emit(core.Expanding(core.broadcast(data.dims, shape)), data)]
 
 
@@ -186,8 +206,9 @@ def space_to_depth(call: Call) -> Sequence[Value]:
 def center_crop_pad(call: Call) -> Sequence[Value]:
     """CenterCropPad: each axis is cropped or padded at both ends; of an odd number one more at the end."""
     data = call.input(0)
-    wanted = call.required_integers(1, "the shape")
     axes = normal_axes(call.attributes.integers("axes") or range(data.rank), data.rank)
+    declared = declared_target(call, 1)
+    wanted = call.required_integers(1, "the shape") if declared is None else tuple(declared[axis] for axis in axes)
     pads = [(0, 0)] * data.rank
     for axis, length in zip(axes, wanted, strict=True):
         missing = length - data.dims[axis]
@@ -243,6 +264,7 @@ RULES = {
     "Concat": Rule(concatenate, "reshape"),
     "Split": Rule(split, "reshape"),
     "Slice": Rule(slices, "reshape"),
+    "DynamicSlice": Rule(dynamic_slice, "reshape"),
     "Pad": Rule(pad, "reshape"),
     "Expand": Rule(expand, "reshape"),
     "Tile": Rule(tile, "reshape"),

@@ -119,6 +119,7 @@ def mean_variance(call: Call) -> Sequence[Value]:
 RULES = {
     "BatchNormalization": Rule(batch_normalization, "normalization"),
     "LayerNormalization": Rule(layer_normalization, "normalization"),
+    "SimplifiedLayerNormalization": Rule(layer_normalization, "normalization"),
     "RMSNormalization": Rule(layer_normalization, "normalization"),
     "InstanceNormalization": Rule(instance_normalization, "normalization"),
     "GroupNormalization": Rule(group_normalization, "normalization"),

@@ -54,6 +54,9 @@ def requantize(call: Call) -> Sequence[Value]:
     return [call.emit(core.Elementwise(call.op.lower()), call.input(0))]
 
 
+FAKE = {name: Rule(requantize) for name in ("Quant", "BipolarQuant", "Trunc")}
+"""Quantised and back at once: onnx.brevitas, QONNX, FINN."""
+
 RULES = {
     "QuantizeLinear": Rule(quantize),
     "DequantizeLinear": Rule(dequantize),

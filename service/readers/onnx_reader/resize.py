@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from service.graph import Shape, ShapeError
+from service.graph import Shape
 from service.graph import operators as core
-from service.readers.onnx_reader.call import Call, Rule
+from service.readers.onnx_reader.call import Call, Rule, Undecided
 from service.readers.onnx_reader.geometry import normal_axes
 from service.readers.onnx_reader.values import Value
 
@@ -59,7 +59,7 @@ def upsample(call: Call) -> Sequence[Value]:
     else:
         scales = _known_reals(call, 1)
     if scales is None:
-        raise ShapeError("the scales depend on the data")
+        raise Undecided("the scales depend on the data")
     lengths = _scaled(call, data.dims, scales)
     return [_resample(call, data, lengths, scales, mode=_mode(call), transform="asymmetric", rounding="floor")]
 
@@ -102,6 +102,9 @@ def _target(call: Call, data: Value, axes: Sequence[int]) -> tuple[Shape, list[f
     scales = [1.0] * data.rank
     lengths = list(data.dims)
     sizes = call.optional(3)
+    declared = call.host.declared(call, 0)
+    if declared is not None and len(declared) == data.rank and call.known(3 if sizes is not None and sizes.shape != (0,) else 2) is None:
+        return declared, [n / own if own else 1.0 for n, own in zip(declared, data.dims, strict=True)]
     if sizes is not None and sizes.shape != (0,):
         wanted = call.required_integers(3, "the size")
         if len(wanted) != len(axes):
@@ -110,7 +113,7 @@ def _target(call: Call, data: Value, axes: Sequence[int]) -> tuple[Shape, list[f
         return tuple(lengths), scales
     stated = _known_reals(call, 2)
     if stated is None:
-        raise ShapeError("the scales depend on the data")
+        raise Undecided("the scales depend on the data")
     if len(stated) != len(axes):
         call.misfit("scales-rank", f"{len(stated)} scales do not fit {len(axes)} axes")
     for axis, scale in zip(axes, stated, strict=True):

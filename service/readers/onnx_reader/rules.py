@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.readers.onnx_reader import (
+    attention,
     control,
     convolution,
     dense,
+    einsum,
     elementwise,
     generators,
     indexing,
+    machine_learning,
+    microsoft,
+    microsoft_attention,
     movement,
     normalization,
     pooling,
@@ -19,6 +24,7 @@ from service.readers.onnx_reader import (
     reductions,
     resize,
     sequences,
+    signal,
 )
 from service.readers.onnx_reader.call import Rule
 
@@ -27,6 +33,9 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **control.RULES,
         **convolution.RULES,
         **dense.RULES,
+        **einsum.RULES,
+        **signal.RULES,
+        **attention.RULES,
         **elementwise.RULES,
         **generators.RULES,
         **indexing.RULES,
@@ -39,7 +48,20 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **resize.RULES,
         **sequences.RULES,
     },
+    "com.microsoft": {**microsoft.RULES, **microsoft_attention.RULES},
+    **dict.fromkeys(("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"), quantisation.FAKE),
+    "ai.onnx.ml": machine_learning.RULES,
+    "ai.onnx.preview": {"FlexAttention": attention.RULES["Attention"]},
+    "ai.onnx.preview.training": signal.TRAINING,
 }
+
+
+_MODERN = 22
+
+
+def version_for(domain: str, imported: int) -> int:
+    """The opset whose rules hold: outside the standard domains the operators that it also has follow a recent form of it."""
+    return imported if domain in ("", "ai.onnx.ml") else _MODERN
 
 
 def rule_for(domain: str, op: str) -> Rule | None:

@@ -13,14 +13,14 @@ from service.graph import operators as core
 from service.readers.errors import Detail, ReadError
 from service.readers.onnx_reader.attributes import Attributes
 from service.readers.onnx_reader.builder import Builder, checked
-from service.readers.onnx_reader.call import Call, Rule, flattened
+from service.readers.onnx_reader.call import Call, Rule, Undecided, flattened
 from service.readers.onnx_reader.evaluation import FOLDS, SMALL, Evaluator, apply
 from service.readers.onnx_reader.folding import Array
 from service.readers.onnx_reader.functions import Key, domain_of, key_of
 from service.readers.onnx_reader.inputs import Inputs, declared
 from service.readers.onnx_reader.inventory import AnyTensor, Inventory, constant_of, too_large
 from service.readers.onnx_reader.origins import origin_of
-from service.readers.onnx_reader.rules import rule_for
+from service.readers.onnx_reader.rules import rule_for, version_for
 from service.readers.onnx_reader.scope import Scope
 from service.readers.onnx_reader.topology import ordered, subgraphs
 from service.readers.onnx_reader.values import Constant, Operation, Value
@@ -55,6 +55,10 @@ class Walk:
         if own.nodes:
             self._append(own, {}, Rule(lambda call: ()), values)
         return values
+
+    def declared(self, call: Call, output: int) -> Shape | None:
+        """The shape that the file declares for an output of a call."""
+        return self._declared(call.scope, call.outputs[output]).shape if output < len(call.outputs) else None
 
     def affords(self, call: Call, graph: GraphProto, times: int) -> bool:
         """Whether a subgraph may be lowered so many times."""
@@ -122,7 +126,7 @@ class Walk:
         rule = rule_for(domain, op)
         constant = rule is not None and not rule.structural and all(v is None or v.constant is not None for v in inputs)
         name = label if constant else self.builder.unique_layer(label)
-        call = Call(self, op, scope.opsets.get(domain, 1), attributes, inputs, node.output, name, scope)
+        call = Call(self, op, version_for(domain, scope.opsets.get(domain, 1)), attributes, inputs, node.output, name, scope)
         if rule is None:
             reason = f"there is no rule for the operator {op!r}" + (f" of the domain {domain!r}" if domain else "")
             self.builder.note("unknown-operator", name, f"{op} {name!r}: {reason}.")
@@ -220,14 +224,18 @@ class Walk:
         except ShapeError as error:
             if all(value.shape is not None or value.items is not None for value in call.data()):
                 self.builder.note("shape-unknown", call.name, f"{call.op} {call.name!r}: {error}.")
-            results = self._unknown(call, str(error))
+            results = self._unknown(call, str(error), bound=isinstance(error, Undecided))
         self._finish(call, results, rule)
 
-    def _unknown(self, call: Call, reason: str) -> list[Value]:
-        """One unknown node for all outputs, with the shapes that the file declares for them."""
+    def _unknown(self, call: Call, reason: str, bound: bool = False) -> list[Value]:
+        """One unknown node for all outputs, with the shapes that the file declares; a bound where the data choose and these are known."""
         call.nodes.clear()
         call.values.clear()
         values = [self._declared(call.scope, name) for name in call.outputs]
+        shapes = [value.shape for value in values if value.shape is not None]
+        sources = flattened(call.inputs)
+        if bound and len(shapes) == len(values) and all(value.shape is not None for value in sources):
+            return list(call.data_dependent(shapes, reason, *sources))
         return list(call.unknown(values, reason))
 
     def _declared(self, scope: Scope, name: str) -> Value:
