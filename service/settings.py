@@ -28,6 +28,15 @@ class Settings:
     max_upload_bytes: int = field(default=4 * GIBIBYTE, metadata=about("The largest request body, in bytes.", 1))
     max_upload_parts: int = field(default=1000, metadata=about("The most parts of a `multipart/form-data` body.", 1))
     max_options_bytes: int = field(default=MEBIBYTE, metadata=about("The largest `options` part of a form, in bytes.", 1))
+    max_uploads: int = field(
+        default=16,
+        metadata=about("How many requests may send a body to a server process at the same time; one more is answered with 503.", 1),
+    )
+    max_waits: int = field(
+        default=12,
+        metadata=about("How many requests may wait for a job in a server process; one more is answered with 202, or 503 for a picture.", 1),
+    )
+    upload_idle_seconds: float = field(default=60.0, metadata=about("How long an upload may pause, in seconds.", 0.1))
     pool_size: int = field(default=2, metadata=about("How many jobs each server process runs at the same time.", 1))
     queue_size: int = field(default=64, metadata=about("How many jobs may wait in each server process; one more is answered with 503.", 1))
     wait_seconds: float = field(default=25.0, metadata=about("How long a request waits for its job before it is answered with 202.", 0))

@@ -11,7 +11,7 @@ from service.api.context import current
 from service.api.jobs import job_response
 from service.api.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.problems import Problem, kept_problem
-from service.api.receive import received
+from service.api.receive import received, upload_place
 from service.api.report_schemas import ReportSchema
 from service.api.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsQuerySchema, OptionsSchema, make_options
 from service.api.specification import Feature
@@ -54,7 +54,7 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 @blueprint.response(201, ReportSchema, description="The report.", headers=_LOCATION)
 @blueprint.alt_response(200, schema=ReportSchema, description="The report, which was known already.", headers=_LOCATION)
 @blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
-@blueprint.problems(400, 409, 413, 415, 503)
+@blueprint.problems(400, 408, 409, 413, 415, 503)
 @blueprint.doc(requestBody=_BODY)
 def create_analysis(chosen: dict[str, Any]) -> Response:
     """Analyse a model
@@ -62,7 +62,7 @@ def create_analysis(chosen: dict[str, Any]) -> Response:
     The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
     """
     service = current()
-    with received(request, service.store.uploads) as arrived:
+    with upload_place(request, service), received(request, service.store.uploads) as arrived:
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
         question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
         accepted = service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
@@ -74,7 +74,8 @@ def _answer(accepted: Accepted) -> Response:
     service = current()
     if accepted.job is not None:
         seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
-        job = service.runner.wait(accepted.job.id, seconds)
+        with service.waits.place() as free:
+            job = service.runner.wait(accepted.job.id, seconds if free else 0.0)
         if job is None or not job.finished:
             return job_response(job or accepted.job, 202)
         if job.problem is not None:

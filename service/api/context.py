@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flask import current_app
@@ -15,6 +17,23 @@ from service.settings import Settings
 from service.store import Store
 
 EXTENSION = "receptive"
+
+
+class Gate:
+    """Lets so many requests in at a time. Uploads and waits are slow; the rest of the server's threads stay free for what is quick."""
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[bool]:
+        """Takes a place until the block ends, and says whether there was one."""
+        taken = self._places.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._places.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +49,7 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, tasks: Work) -> None:
         self.settings, self.store, self.tasks = settings, store, tasks
+        self.uploads, self.waits = Gate(settings.max_uploads), Gate(settings.max_waits)
         self._lock = threading.Lock()
         self._runner: Runner | None = None
         self._process: int | None = None

@@ -34,9 +34,12 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
     answer = unchanged(etag, IMMUTABLE)
     if answer is not None:
         return answer
-    try:
-        picture, headers = service.runner.draw(service.tasks.filters, report, service.settings.wait_seconds, chosen)
-    except TimeoutError:
-        raise Problem("not-finished", "The picture takes too long; ask again later.") from None
+    with service.waits.place() as free:
+        if not free:
+            raise Problem("too-busy", "Too many requests are waiting.")
+        try:
+            picture, headers = service.runner.draw(service.tasks.filters, report, service.settings.wait_seconds, chosen)
+        except TimeoutError:
+            raise Problem("not-finished", "The picture takes too long; ask again later.") from None
     response = Response(picture, content_type="image/png", headers=headers)
     return tagged(response, etag, IMMUTABLE)

@@ -8,16 +8,16 @@ from typing import Any
 
 from flask import Response, stream_with_context
 
-from service.api.context import current
+from service.api.context import Service, current
 from service.api.problems import Problem, kept_problem
 from service.api.schemas import JobSchema
 from service.api.specification import Feature
-from service.jobs.runner import Runner
 from service.store.interfaces import Job
 
 blueprint = Feature("jobs", __name__, url_prefix="/v1/jobs", description="Analyses under way.")
 
 EVENT_SECONDS = 1.0
+RETRY_MILLISECONDS = 2000
 # A comment now and then keeps proxies from closing the stream.
 QUIET_TURNS = 15
 
@@ -79,25 +79,29 @@ def follow_job(job_id: str) -> Response:
     Each event `status` holds the job; the stream ends when it is finished.
     """
     job = _find(job_id)
-    events = stream_with_context(_events(current().runner, job))
+    events = stream_with_context(_events(current(), job))
     return Response(events, content_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
-def _events(runner: Runner, job: Job) -> Iterator[str]:
-    """One event for the job as it is, and one for each change."""
-    shown, quiet = None, 0
-    while True:
-        if job.state != shown:
-            shown, quiet = job.state, 0
-            yield f"event: status\ndata: {json.dumps(job_document(job))}\n\n"
-        if job.finished:
-            return
-        latest = runner.wait(job.id, EVENT_SECONDS)
-        if latest is None:
-            return
-        job, quiet = latest, quiet + 1
-        if quiet % QUIET_TURNS == 0:
-            yield ": still at it\n\n"
+def _events(service: Service, job: Job) -> Iterator[str]:
+    """One event for the job as it is, and one for each change. Where too many wait, the stream ends early, and browsers ask again."""
+    yield f"retry: {RETRY_MILLISECONDS}\n{_event(job)}"
+    shown, quiet = job.state, 0
+    with service.waits.place() as free:
+        while free and not job.finished:
+            latest = service.runner.wait(job.id, EVENT_SECONDS)
+            if latest is None:
+                return
+            job, quiet = latest, quiet + 1
+            if job.state != shown:
+                shown, quiet = job.state, 0
+                yield _event(job)
+            elif quiet % QUIET_TURNS == 0:
+                yield ": still at it\n\n"
+
+
+def _event(job: Job) -> str:
+    return f"event: status\ndata: {json.dumps(job_document(job))}\n\n"
 
 
 def _find(job_id: str) -> Job:

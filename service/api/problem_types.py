@@ -36,6 +36,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "no-filters": ProblemType(404, "The model has no filters to draw"),
     "method-not-allowed": ProblemType(405, "The method is not allowed here"),
     "not-acceptable": ProblemType(406, "The representation asked for does not exist"),
+    "upload-stalled": ProblemType(408, "The upload stopped"),
     "length-required": ProblemType(411, "The length of the body must be stated"),
     "body-too-large": ProblemType(413, "The body is too large"),
     "unsupported-media-type": ProblemType(415, "The media type is not supported"),

@@ -16,6 +16,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
+from service.api.context import Service
 from service.api.problems import Problem, argument_errors
 from service.api.schemas import OptionsSchema
 from service.store.blobs import Part, Upload, Uploads
@@ -51,8 +52,23 @@ class Body:
         """The next bytes, none at the end."""
         try:
             return self._stream.read(size)
-        except (OSError, ParseException, ClientDisconnected):
+        except (OSError, ParseException, ClientDisconnected) as error:
+            # Werkzeug raises ClientDisconnected while it handles what the socket raised.
+            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+                raise Problem("upload-stalled", "Nothing came for too long.") from None
             raise Problem("incomplete-body", "The body ended early, or its chunks are malformed.") from None
+
+
+@contextlib.contextmanager
+def upload_place(request: Request, service: Service) -> Iterator[None]:
+    """One of the places for uploads, which ends if the client sends nothing for too long."""
+    with service.uploads.place() as free:
+        if not free:
+            raise Problem("too-busy", "Too many uploads are under way.")
+        connection = request.environ.get("gunicorn.socket")
+        if connection is not None:
+            connection.settimeout(service.settings.upload_idle_seconds)
+        yield
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ def test_events_tell_each_change(client: FlaskClient) -> None:
     job = start(client, b"slow 0.2")
     stream = client.get(f"{job}/events")
     assert stream.mimetype == "text/event-stream"
-    events = [json.loads(event.split("data: ")[1]) for event in stream.text.split("\n\n") if event.startswith("event: status")]
+    events = [json.loads(event.split("data: ")[1]) for event in stream.text.split("\n\n") if "event: status" in event]
     assert [event["status"] for event in events][-1] == "done"
     assert len({event["status"] for event in events}) == len(events)
     assert client.get(f"{job}/events").text.count("event: status") == 1
@@ -118,6 +118,24 @@ def test_too_many_jobs_are_turned_away(own: Settings) -> None:
     client.delete(first)
     assert finish(client, first)["status"] == "cancelled"
     app.extensions[EXTENSION].close()
+
+
+def test_slow_requests_leave_places_for_quick_ones(own: Settings) -> None:
+    app = create_app(replace(own, max_uploads=1, max_waits=1), FAKE)
+    service = app.extensions[EXTENSION]
+    client = app.test_client()
+    place = client.post(URL, data=b"model", content_type="application/onnx").headers["Location"]
+    with service.uploads.place():
+        response = client.post(URL, data=b"model", content_type="application/onnx")
+        assert (response.status_code, response.get_json()["code"]) == (503, "too-busy")
+    with service.waits.place():
+        job = start(client, b"slow 0.1", prefer="wait=10")
+        assert client.get(f"{job}/events").text.count("event: status") == 1
+        response = client.get(f"{place}/filters.png")
+        assert (response.status_code, response.get_json()["code"]) == (503, "too-busy")
+    assert finish(client, job)["status"] == "done"
+    assert client.get(f"{place}/filters.png").status_code == 200
+    service.close()
 
 
 def test_other_process_sees_waits_for_and_cancels_a_job(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,27 @@ def test_client_that_goes_away_leaves_nothing_behind(client: FlaskClient, settin
     assert left_over(settings) == []
 
 
+class StalledSocket:
+    """A connection that gives up at once, where it was told to give up at all."""
+
+    timeout: float | None = None
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeout = seconds
+
+    def read(self, size: int = -1) -> bytes:
+        assert self.timeout is not None
+        raise TimeoutError
+
+
+def test_upload_that_stalls_is_ended(client: FlaskClient, settings: Settings) -> None:
+    connection = StalledSocket()
+    environment = {"wsgi.input": connection, "gunicorn.socket": connection, "CONTENT_LENGTH": "200"}
+    assert problem(client.post(URL, content_type="application/onnx", environ_overrides=environment)) == (408, "upload-stalled")
+    assert connection.timeout == settings.upload_idle_seconds
+    assert left_over(settings) == []
+
+
 def form(client: FlaskClient, *parts: tuple[str, str | tuple[io.BytesIO, str]], **query: str) -> TestResponse:
     data: dict[str, list[Any]] = {}
     for name, value in parts:
