@@ -98,7 +98,12 @@ def _lines(marked: bool) -> Specification:
     return {
         "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18} if marked else False},
         "encoding": {
-            "x": {"field": "depth", "type": "quantitative", "title": "layer (in topological order)", "axis": {"tickMinStep": 1}},
+            "x": {
+                "field": "depth",
+                "type": "quantitative",
+                "title": "layer (in topological order)",
+                "axis": {"tickMinStep": 1, "format": "d"},
+            },
             "y": {"field": "pixels", "type": "quantitative", "title": "pixels"},
             "color": {
                 "field": "series",
@@ -107,6 +112,8 @@ def _lines(marked: bool) -> Specification:
                 "scale": {"domain": list(_SERIES), "range": list(_SERIES.values())},
                 "legend": {"orient": "bottom", "labelLimit": 300},
             },
+            # The first line is broad, so that it shows under another that runs along it.
+            "strokeWidth": {"field": "series", "type": "nominal", "scale": {"domain": list(_SERIES), "range": [5, 2, 2]}, "legend": None},
             "tooltip": [{"field": "layer"}, {"field": "series"}, {"field": "pixels", "type": "quantitative"}],
         },
     }
@@ -188,7 +195,7 @@ def sharing(report: Report) -> Specification:
         },
         "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
     }
-    width = {"step": max(1, min(28, 1400 // max(len(rows), 1)))}
+    width = {"step": max(1, min(28, 1000 // max(len(rows), 1)))}
     above = {
         "width": width,
         "height": 180,

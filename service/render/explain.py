@@ -30,10 +30,12 @@ def explain(report: Record, layer: Record) -> Lines:
 
 
 def number(value: float | None) -> str:
-    """A number with thousands separated; a fraction to six significant digits."""
+    """A number with thousands separated; a fraction to six significant digits, from a million on without decimals."""
     if value is None:
         return "unknown"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def _times(factors: Sequence[int]) -> str:

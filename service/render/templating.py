@@ -1,0 +1,37 @@
+"""The templates of documents and pages: Jinja2 with everything escaped, and the filters that every text from a model goes through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from service.render.explain import number
+from service.render.markdown import percent, times
+from service.render.text import shown
+
+WEB = Path(__file__).parents[1] / "web"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(shown=shown, number=number, percent=percent, times=times)
+    environment.globals["static_text"] = static_text
+    return environment
+
+
+def static_text(name: str) -> Markup:
+    """One of our own style sheets or scripts, to be put into a document; they hold no text of a model."""
+    return Markup((WEB / "static" / name).read_text())
+
+
+_ENVIRONMENT = _environment()
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template. A value that a template needs and does not get is an error, never a blank."""
+    return _ENVIRONMENT.get_template(template).render(**values)
