@@ -263,7 +263,7 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
         return one.worse(worst.reach, worst.because)
     if one.empty:
         return two.worse(worst.reach, worst.because)
-    left, right, steps = _unified(one, two, shape)
+    left, right, steps = unified(one, two, shape)
     if left.shape == right.shape and (left == right).all():
         return replace(one, reach=worst.reach, because=worst.because)
     left, right = np.broadcast_arrays(left, right)
@@ -275,7 +275,7 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
     return Field(bounds, steps, worst.reach, worst.because)
 
 
-def _unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, tuple[int | None, ...]]:
+def unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, tuple[int | None, ...]]:
     """Both bounds over common periods: axis by axis the least common one where the paces agree, else listed in full."""
     steps: list[int | None] = []
     for axis, length in enumerate(shape):

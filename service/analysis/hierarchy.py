@@ -12,7 +12,7 @@ unit of the filter is a sum over input pixels whose coefficients are products of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +22,21 @@ from numpy.typing import NDArray
 from service.analysis.connectivity import weight_node
 from service.analysis.dependence import Slide, paths
 from service.analysis.fields import TooLarge
-from service.analysis.influence import Reached, back_along
+from service.analysis.influence import Reached, back_along, whole
 from service.analysis.layout import spatial_axes
 from service.graph import Graph, Layer, Node, Shape, Weight, WeightReader
 from service.graph import operators as core
 
 Pixels = NDArray[np.float64]
 
-MOST_COEFFICIENTS = 1 << 25
-"""Coefficients of one tensor that are held at the most, over all filters that are drawn together (256 MiB)."""
+MOST_COEFFICIENTS = 1 << 23
+"""Coefficients of one tensor that are held at the most, over the filters that are drawn together (64 MiB)."""
+
+TOGETHER = 16
+"""Filters that are drawn together."""
+
+MOST_WORK = 20_000_000_000
+"""Multiplications that a projector spends at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +61,37 @@ def convolutions(graph: Graph) -> list[Layer]:
     return found
 
 
-MOST_DEPTHS, MOST_DRAWN, WIDEST = 12, 32, 128
-"""What `colour_by_depth` looks at: so many convolutions from the image on, filters of each, and pixels of receptive field."""
+MOST_DEPTHS, MOST_DRAWN, SMALL_WORK = 12, 16, 1_000_000_000
+"""What `colour_by_depth` looks at: so many convolutions from the image on, filters of each, for so many multiplications."""
 
 
 def colour_by_depth(graph: Graph, weights: WeightReader) -> list[dict[str, Any]]:
     """For the first convolutions on a colour image, the share of their filters' energy in pixels that lies off the grey axis.
 
-    "First edges, then colour" as a curve: `colour_share` of the whole layer, over the `filters` of the largest norm. Empty where the image has
-    no three channels or weights cannot be read.
+    "First edges, then colour" as a curve: `colour_share` of the whole layer, over the `filters` of the largest norm. Empty where the image
+    has no three channels or weights cannot be read.
     """
-    projector, rows = Projector(graph, weights), []
+    projector, rows = Projector(graph, weights, strongest=8, most_work=SMALL_WORK), []
+    if not any(_coloured(graph, index, spatial) for index, spatial in spatial_axes(graph).items()):
+        return []
     for depth, layer in enumerate(convolutions(graph)[:MOST_DEPTHS], start=1):
         try:
             projection = projector.project(layer, strongest_filters(layer, weights, MOST_DRAWN))
         except TooLarge:
             break
-        if projection is None or projection.pixels.shape[1] != 3 or max(projection.pixels.shape[2:]) > WIDEST:
+        if projection is None or projection.pixels.shape[1] != 3:
             break
         energy = (projection.pixels**2).sum()
         grey = (projection.pixels.mean(axis=1) ** 2).sum() * 3
         share = float(1 - grey / energy) if energy > 0 else None
         rows.append({"depth": depth, "layer": layer.name, "filters": len(projection.filters), "colour_share": share})
     return rows
+
+
+def _coloured(graph: Graph, index: int, spatial: Sequence[int]) -> bool:
+    """Whether an input is an image of three channels."""
+    shape = graph.inputs[index].shape or ()
+    return len(spatial) == 2 and math.prod(n for axis, n in enumerate(shape) if axis not in (0, *spatial)) == 3
 
 
 def strongest_filters(layer: Layer, weights: WeightReader, most: int) -> list[int]:
@@ -94,19 +108,27 @@ def strongest_filters(layer: Layer, weights: WeightReader, most: int) -> list[in
 class Projector:
     """Projects filters of one graph into pixels; kernels are read once and kept."""
 
-    def __init__(self, graph: Graph, weights: WeightReader, strongest: int = 16) -> None:
-        self._graph, self._weights, self._strongest = graph, weights, strongest
+    def __init__(self, graph: Graph, weights: WeightReader, strongest: int = 16, most_work: int = MOST_WORK) -> None:
+        self._graph, self._weights, self._strongest, self._work = graph, weights, strongest, most_work
         self._arrays: dict[tuple[str, Shape], Pixels] = {}
         self._axes = spatial_axes(graph)
 
     def project(self, layer: Layer, filters: Sequence[int]) -> Projection | None:
         """The filters of a convolution in pixels of the first image that they read; None where a kernel on the way cannot be read.
 
-        TooLarge where the receptive field is too large to hold the coefficients.
+        TooLarge where the receptive field is too large for the bounds on memory and work.
         """
+        parts = [self._together(layer, filters[start : start + TOGETHER]) for start in range(0, len(filters), TOGETHER)]
+        known = [part for part in parts if part is not None]
+        if not known or len(known) < len(parts):
+            return None
+        return Projection(layer.name, tuple(filters), np.concatenate(known))
+
+    def _together(self, layer: Layer, filters: Sequence[int]) -> Pixels | None:
+        """A few filters in pixels, (filters, channels, *receptive field)."""
         position = next(i for i, other in enumerate(self._graph.layers) if other is layer)
         node = weight_node(layer)
-        if not filters or node is None or not isinstance(node.operator, core.Convolution):
+        if node is None or not isinstance(node.operator, core.Convolution):
             return None
         shape = self._graph.tensors[node.outputs[0]].shape or ()
         middle = [length // 2 for length in shape[2:]]
@@ -120,17 +142,16 @@ class Projector:
                     for name, part in self._through(earlier, step, index, target):
                         known = self._graph.tensors[name].shape or ()
                         reached[name] = reached[name].plus(part, known) if name in reached else part
-        return self._picture(layer, filters, reached)
+        return self._picture(reached)
 
-    def _picture(self, layer: Layer, filters: Sequence[int], reached: dict[str, Reached]) -> Projection | None:
+    def _picture(self, reached: dict[str, Reached]) -> Pixels | None:
         """The coefficients at the first image that is reached, channels before its spatial axes."""
         for index, spatial in self._axes.items():
             part = reached.get(self._graph.inputs[index].name)
             if part is not None:
                 channels = [axis for axis in range(1, part.counts.ndim) if axis not in spatial]
                 ordered = part.counts.transpose(0, *channels, *spatial)
-                box = ordered.shape[1 + len(channels) :]
-                return Projection(layer.name, tuple(filters), ordered.reshape(len(filters), -1, *box))
+                return ordered.reshape(len(ordered), -1, *ordered.shape[1 + len(channels) :])
         return None
 
     def _through(self, layer: Layer, node: Node, output: int, target: Reached) -> list[tuple[str, Reached]]:
@@ -159,8 +180,8 @@ class Projector:
         if isinstance(node.operator, core.BatchNormalization) and layer.other and layer.statistics:
             gain, variance = self._array(layer.other[0]), self._array(layer.statistics[1])
             if gain is not None and variance is not None:
-                scale = gain / np.sqrt(variance + node.operator.epsilon)
-        elif isinstance(node.operator, core.Elementwise) and node.operator.function == "Mul" and len(layer.other) == 1:
+                scale = gain / np.sqrt(np.maximum(variance, 0.0) + node.operator.epsilon)
+        elif isinstance(node.operator, core.Elementwise) and node.operator.function == "mul" and len(layer.other) == 1:
             factor = self._array(layer.other[0])
             scale = None if factor is None or factor.size != max(factor.shape, default=1) else factor.reshape(-1)
         if scale is None or target.counts.ndim < 2:
@@ -185,22 +206,23 @@ class Projector:
         kernel = self._array(layer.kernel[0]) if layer.kernel else None
         if kernel is None or kernel.shape[2:] != operator.kernel or any(o is None for o in target.origin[2:]):
             return None
-        target = target.explicit(1, operator.filters)
+        chosen, coefficients = _active(whole(target, 1, operator.filters).counts)
         spans, starts = [], []
         for axis, (k, s, d, (before, _)) in enumerate(_geometry(operator), start=2):
             spans.append((target.counts.shape[axis] - 1) * s + d * (k - 1) + 1)
             starts.append((target.origin[axis] or 0) * s - before)
-        sizes = (target.counts.shape[0], shape[1], *spans)
-        if math.prod(sizes) > MOST_COEFFICIENTS:
+        sizes = (len(chosen), shape[1], *spans)
+        self._work -= coefficients.size * shape[1] * math.prod(operator.kernel)
+        if math.prod(sizes) > MOST_COEFFICIENTS or self._work < 0:
             raise TooLarge(f"{math.prod(sizes)} coefficients")
-        result = np.zeros(sizes)
-        first = target.origin[1] or 0
-        for tap in np.ndindex(*operator.kernel):
+        result, rows = np.zeros(sizes), _rows(kernel, operator.groups, shape[1])
+        for number, tap in enumerate(np.ndindex(*operator.kernel)):
             places = tuple(
                 slice(d * t, d * t + (n - 1) * s + 1, s)
                 for t, n, (_, s, d, _) in zip(tap, target.counts.shape[2:], _geometry(operator), strict=True)
             )
-            result[(slice(None), slice(None), *places)] += _spread(target.counts, kernel[(..., *tap)], operator.groups, first, shape[1])
+            spread = np.matmul(rows(chosen, number).transpose(0, 2, 1), coefficients.reshape(*chosen.shape, -1))
+            result[(slice(None), slice(None), *places)] += spread.reshape(*spread.shape[:2], *coefficients.shape[2:])
         return self._kept(Reached(result, (0, 0, *starts)), layer)
 
     def _kept(self, part: Reached, layer: Layer) -> Reached:
@@ -218,14 +240,26 @@ def _geometry(operator: core.Window) -> list[tuple[int, int, int, tuple[int, int
     return list(zip(operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True))
 
 
-def _spread(counts: Pixels, tap: Pixels, groups: int, first: int, channels: int) -> Pixels:
-    """One tap of a kernel (filters, channels of a group), transposed, applied to the coefficients of its filters from `first` on."""
-    if groups == 1:
-        part = tap[first : first + counts.shape[1]]
-        return np.asarray(np.moveaxis(np.tensordot(counts, part, (1, 0)), -1, 1))
-    filters, per_group = tap.shape
-    full = np.zeros((counts.shape[0], filters, *counts.shape[2:]))
-    full[:, first : first + counts.shape[1]] = counts
-    split = full.reshape(counts.shape[0], groups, filters // groups, -1)
-    spread = np.einsum("bgfp,gfc->bgcp", split, tap.reshape(groups, filters // groups, per_group))
-    return np.asarray(spread).reshape(counts.shape[0], channels, *counts.shape[2:])
+def _active(counts: Pixels) -> tuple[NDArray[np.int64], Pixels]:
+    """The channels of each drawn filter that have any coefficient, (drawn, channels), and their coefficients; filled up with others."""
+    alive = (counts != 0).any(axis=tuple(range(2, counts.ndim)))
+    most = max(int(alive.sum(axis=1).max()), 1)
+    chosen = np.argsort(~alive, axis=1, kind="stable")[:, :most]
+    return chosen, counts[np.arange(len(counts))[:, None], chosen]
+
+
+def _rows(kernel: Pixels, groups: int, channels: int) -> Callable[[NDArray[np.int64], int], Pixels]:
+    """A function that gives, for filters (drawn, chosen) and the number of a tap, their weights (drawn, chosen, channels)."""
+    per_group, filters = channels // groups, kernel.shape[0]
+    flat = kernel.reshape(filters, per_group, -1)
+
+    def rows(chosen: NDArray[np.int64], tap: int) -> Pixels:
+        weights = flat[:, :, tap][chosen]
+        if groups == 1:
+            return np.asarray(weights)
+        full = np.zeros((*chosen.shape, channels))
+        first = chosen // (filters // groups) * per_group
+        np.put_along_axis(full, first[..., None] + np.arange(per_group), weights, axis=-1)
+        return full
+
+    return rows

@@ -169,26 +169,32 @@ def _back(part: Reached, step: Step, shape: Shape, weights: TapWeights | None) -
 
 
 def _slide_back(part: Reached, step: Slide, shape: Shape, weights: TapWeights | None) -> Reached | None:
-    axis, whole = step.axis, part.origin[step.axis] is None
+    axis, everywhere = step.axis, part.origin[step.axis] is None
     part = part.explicit(axis, step.length)
     if step.taps.step is None:
         part = _real(part, axis, step.length)
-    start = part.origin[axis] or 0
-    read = step.taps.indices(start, start + part.counts.shape[axis])
+    units, start = part.counts.shape[axis], part.origin[axis] or 0
+    read = step.taps.indices(start, start + units)
     real = read != NOTHING
     if not real.any():
         return None
     first, last = int(read[real].min()), int(read[real].max())
-    matrix = np.zeros((last - first + 1, read.shape[0]))
     shares = weights.shares[step.kernel] if weights and step.kernel is not None else np.ones(read.shape[1])
     if len(shares) != read.shape[1]:
         shares = np.ones(read.shape[1])
-    units, taps = np.nonzero(real)
-    np.add.at(matrix, (read[units, taps] - first, units), shares[taps])
-    others = part.counts.size // part.counts.shape[axis]
-    _check((others, matrix.shape[0]))
-    counts = np.moveaxis(np.tensordot(matrix, part.counts, (1, axis)), 0, axis)
-    if whole and first == 0 and matrix.shape[0] == shape[axis] and (counts == counts.take([0], axis)).all():
+    sizes = (*part.counts.shape[:axis], last - first + 1, *part.counts.shape[axis + 1 :])
+    _check(sizes)
+    counts, ahead = np.zeros(sizes), (slice(None),) * axis
+    pace = step.taps.step if step.taps.period == 1 else None
+    for tap, share in enumerate(shares):
+        if pace is not None and pace > 0:
+            # The taps of a window fall on a strided run of units, each on another.
+            begin = int(read[0, tap]) - first
+            counts[(*ahead, slice(begin, begin + pace * (units - 1) + 1, pace))] += share * part.counts
+        else:
+            falls = np.flatnonzero(real[:, tap])
+            np.add.at(counts, (*ahead, read[falls, tap] - first), share * part.counts.take(falls, axis))
+    if everywhere and first == 0 and counts.shape[axis] == shape[axis] and (counts == counts.take([0], axis)).all():
         return part.replaced(axis, counts.take([0], axis), None)
     return part.replaced(axis, counts, first)
 
@@ -222,7 +228,7 @@ def _reshape_back(part: Reached, shape: Shape, result: Shape) -> Reached:
             origin += [None] * len(old)
         else:
             for a, length in zip(span, new, strict=True):
-                part = _whole(part, a, length)
+                part = whole(part, a, length)
             sizes += old
             origin += [0] * len(old)
         axis += len(new)
@@ -239,8 +245,8 @@ def _real(part: Reached, axis: int, length: int) -> Reached:
     return part.replaced(axis, np.take(part.counts, np.arange(low - origin, high - origin), axis), low)
 
 
-def _whole(part: Reached, axis: int, length: int) -> Reached:
-    """With one entry for each of the `length` real units of an axis."""
+def whole(part: Reached, axis: int, length: int) -> Reached:
+    """What is reached with one entry for each of the `length` real units of an axis, those beyond its border left out."""
     part = _real(part.explicit(axis, length), axis, length)
     start, size = part.origin[axis] or 0, part.counts.shape[axis]
     if size == length:

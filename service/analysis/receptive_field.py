@@ -8,18 +8,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.analysis.density import PixelCounter, mixture_filled, union_filled, window_filled
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
 from service.analysis.effective import Spread, TapWeights, combine, follow
-from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, sizes, table
-from service.analysis.influence import Ended, influence
+from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, table
+from service.analysis.influence import Ended
 from service.analysis.layout import SpatialAxes
-from service.analysis.measures import inner_units
 from service.analysis.propagation import advance
 from service.analysis.taps import Integers
 from service.graph import Graph, Layer, Node, Shape, Tensor
@@ -29,8 +28,8 @@ from service.graph import Graph, Layer, Node, Shape, Tensor
 class View:
     """What the units of a tensor see of one input: one field for each spatial axis of that input, and the shape of the tensor.
 
-    `filled`: every pixel of every unit's box is read; where that is not known, `density` is the share that an inner unit reads (None: too
-    large to count). `spread`: the effective field by path counts, by weights where they are known.
+    `filled`: every unit reads something in each row and column of its box; where that is not known, `density` is the share that the inner
+    units read (None: too large to count). `spread`: the effective field by path counts, by weights where they are known.
     """
 
     shape: Shape
@@ -42,9 +41,6 @@ class View:
 
 Views = Mapping[int, View]
 """What a tensor sees of each input, by the input's index; an input that it does not depend on is missing."""
-
-_MOST_COMPARED = 1 << 12
-"""Boxes along one axis that are compared with each other; more are taken to leave holes only if the first ones do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +64,15 @@ def walk(
     last = _last_uses(graph)
     ended = {} if ended is None else ended
     ended.update({index: set() for index in axes})
-    counter = _Counter(graph, axes, ended)
+    counter = PixelCounter(graph, axes, ended)
     for position, layer in enumerate(graph.layers):
         weights = (tap_weights or {}).get(layer.name)
         for node in layer.nodes:
             views.update(_carry(node, layer, views, graph.tensors, lengths, weights, ended))
-        if layer.outputs and layer.outputs[0] in views:
-            views[layer.outputs[0]] = {index: counter.counted(position, index, view) for index, view in views[layer.outputs[0]].items()}
+        for index, view in views.get(layer.outputs[0], {}).items() if layer.outputs else ():
+            if not view.filled:
+                density, filled = counter.density(position, index, view.fields, view.shape)
+                views[layer.outputs[0]] = {**views[layer.outputs[0]], index: replace(view, density=density, filled=filled)}
         yield Seen(layer, tuple(views.get(name, {}) for name in layer.inputs), views.get(layer.outputs[0], {}) if layer.outputs else {})
         for name in last.get(position, ()):
             views.pop(name, None)
@@ -167,9 +165,8 @@ class _Trace:
     def _step(self, view: View, step: Step) -> View:
         match step:
             case Slide():
-                moved = step.taps.offsets.shape[1] > 1 and any(field.varies(step.axis) for field in view.fields)
                 fields, shape = advance(view.fields, view.shape, step)
-                filled = view.filled and (not moved or _window_filled(view.fields, step))
+                filled = view.filled and window_filled(view.fields, step)
                 return View(shape, fields, filled, follow(view.spread, view.fields, step, self.weights))
             case Mix():
                 return self._mix(view, step)
@@ -194,7 +191,7 @@ class _Trace:
             if step.groups == 1 and field.varies(axis) and _covers(field, mixed, axis, before, length):
                 mixed, whole = self._ended(mixed), True
             fields.append(mixed)
-        filled = view.filled and (whole or _mixture_filled(view.fields, axis, before))
+        filled = view.filled and (whole or mixture_filled(view.fields, axis, before))
         return View(shape, tuple(fields), filled, follow(view.spread, view.fields, step, self.weights, before))
 
     def _ended(self, field: Field) -> Field:
@@ -235,7 +232,9 @@ class _Trace:
             fields = tuple(join([part.fields[i] for part in present], output) for i in range(len(self.lengths)))
         except TooLarge:
             return self._bounded(present[0], Widen(output, known=True))
-        filled = all(p.filled for p in present) and _union_filled(present, fields, output)
+        filled = all(p.filled for p in present) and all(
+            union_filled([part.fields[i] for part in present], output) for i in range(len(self.lengths))
+        )
         return View(output, fields, filled, combine([p.spread for p in present], [1.0] * len(present)))
 
 
@@ -244,19 +243,21 @@ def _with(shape: Shape, axis: int, length: int) -> Shape:
 
 
 def _covers(field: Field, mixed: Field, axis: int, units: int, length: int) -> bool:
-    """Whether mixing a tensor axis made every unit see the whole input axis, while no single unit's place does so already.
+    """Whether mixing a tensor axis made every unit see the whole input axis, because the units along that axis lie at places all over it.
 
-    Layers with a stride and no padding read nothing after their last place, so at either end fewer positions than lie between
-    neighbouring units may be missing.
+    The second condition tells a sweep over the input from channels that each saw the whole of it at the same place: the centres of the
+    units that are mixed must spread over an eighth of the input at least. Layers with a stride and no padding read nothing after their last
+    place, so at either end fewer positions than lie between neighbouring units may be missing.
     """
     bounds = table(field, axis, extremes(field, axis, units))
     seen = bounds[0] < FAR // 2
     if not seen.any():
         return False
-    gained = (bounds[:2] > mixed.bounds[:2]).any(axis=0) | ~seen
+    doubled = bounds[0] - bounds[1]
+    spread = np.where(seen, doubled, -FAR).max(axis, keepdims=True) - np.where(seen, doubled, FAR).min(axis, keepdims=True)
     gap = _gap(field, axis, units)
     covered = (mixed.bounds[0] < gap) & (-mixed.bounds[1] > length - 1 - gap)
-    return bool(gained.all() and covered.all())
+    return bool(covered.all() and (4 * spread >= length).all())
 
 
 def _gap(field: Field, axis: int, units: int) -> Integers:
@@ -264,98 +265,3 @@ def _gap(field: Field, axis: int, units: int) -> Integers:
     starts = np.sort(table(field, axis, np.arange(min(units, field.extents[axis] + 1), dtype=np.int64))[0], axis)
     distances = np.diff(starts, axis=axis)
     return np.asarray(np.where(distances < FAR // 4, distances, 1).max(axis=axis, keepdims=True, initial=1))
-
-
-def _window_filled(fields: Sequence[Field], step: Slide) -> bool:
-    """Whether the intervals seen by the taps of one unit touch, so that their union has no holes."""
-    moving = [field for field in fields if field.varies(step.axis) and not field.empty]
-    if len(moving) > 1:
-        return False
-    for field in moving:
-        pace, extent = field.steps[step.axis], field.extents[step.axis]
-        if extent == 1 and pace is not None and step.taps.period == 1:
-            gap = int(np.diff(np.sort(step.taps.offsets[0])).max()) * abs(pace)
-            if gap > int(sizes(field.bounds)[0].min()):
-                return False
-            continue
-        read = step.taps.indices(0, min(step.taps.period * extent, step.length))
-        bounds = table(field, step.axis, read.reshape(-1))
-        bounds = bounds.reshape(*bounds.shape[: step.axis + 1], *read.shape, *bounds.shape[step.axis + 2 :])
-        if not _touching(np.moveaxis(bounds, step.axis + 2, -1)):
-            return False
-    return True
-
-
-def _touching(bounds: Integers) -> bool:
-    """Whether the intervals listed along the last axis together leave no gap."""
-    order = np.argsort(bounds[0], axis=-1, kind="stable")
-    low, high = (np.take_along_axis(ends, order, -1) for ends in (bounds[0], -bounds[1]))
-    reached = np.maximum.accumulate(high, axis=-1)
-    return bool(((low[..., 1:] >= FAR // 2) | (low[..., 1:] <= reached[..., :-1] + 1)).all())
-
-
-def _mixture_filled(fields: Sequence[Field], axis: int, units: int) -> bool:
-    """Whether the boxes of all units along an axis together leave no hole in their common box: they touch along the one input axis
-    in which they differ, or one of them holds all others."""
-    moving = [field for field in fields if field.varies(axis) and not field.empty]
-    every = [table(field, axis, np.arange(min(units, _MOST_COMPARED), dtype=np.int64)) for field in moving]
-    if len(moving) == 1:
-        return _touching(np.moveaxis(every[0], axis + 1, -1))
-    holds = np.ones(min(units, _MOST_COMPARED), dtype=bool)
-    for bounds in every:
-        equal = (bounds[:2] == bounds[:2].min(axis=axis + 1, keepdims=True)).all(axis=0)
-        holds &= equal.all(axis=tuple(other for other in range(equal.ndim) if other != axis))
-    return bool(holds.any())
-
-
-def _union_filled(parts: Sequence[View], fields: Sequence[Field], shape: Shape) -> bool:
-    """Whether where paths meet one of them sees the whole box of the union."""
-    full = [[f.empty or (not g.empty and _same(f, g, shape)) for f, g in zip(p.fields, fields, strict=True)] for p in parts]
-    return any(all(row) for row in full)
-
-
-def _same(one: Field, two: Field, shape: Shape) -> bool:
-    """Whether two fields of one tensor have the same outer bounds."""
-    if one.bounds is two.bounds:
-        return True
-    if one.extents == two.extents and one.steps == two.steps:
-        return bool((one.bounds[:2] == two.bounds[:2]).all())
-    return bool((join([one, two], shape).bounds[:2] == one.bounds[:2]).all()) if one.extents == two.extents else False
-
-
-_MOST_STEPS = 200_000
-"""Nodes that are walked backwards at the most to count pixels, over all layers."""
-
-
-class _Counter:
-    """Counts the pixels that an inner unit reads in layers whose boxes may have holes, within a bound on the work."""
-
-    def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, Ended]) -> None:
-        self._graph, self._axes, self._ended, self._left = graph, axes, ended, _MOST_STEPS
-
-    def counted(self, position: int, index: int, view: View) -> View:
-        """The view with its density; filled where every unit of a period turned out to read its whole box."""
-        if view.filled or all(field.empty for field in view.fields):
-            return view
-        units = inner_units(view.fields, view.shape)
-        if units is None or self._left < position * len(units):
-            return replace(view, density=None)
-        self._left -= position * len(units)
-        try:
-            shares = [self._share(position, index, view, unit) for unit in units]
-        except TooLarge:
-            return replace(view, density=None)
-        known = [share for share in shares if share is not None]
-        return replace(view, density=known[0] if known else None, filled=min(known, default=0.0) == 1.0)
-
-    def _share(self, position: int, index: int, view: View, unit: Sequence[int | None]) -> float | None:
-        """Pixels read by a unit / pixels of its box; None where it reads none."""
-        tensor = self._graph.inputs[index]
-        part = influence(self._graph, position, unit, tensor.name, self._ended[index])
-        if part is None or not part.counts.any():
-            return None
-        spatial = self._axes[index]
-        others = tuple(axis for axis in range(part.counts.ndim) if axis not in spatial)
-        read = part.counts.sum(axis=others) > 0
-        held = [np.flatnonzero(read.any(axis=tuple(a for a in range(read.ndim) if a != axis))) for axis in range(read.ndim)]
-        return float(read.sum()) / math.prod(int(np.ptp(ends)) + 1 for ends in held)
