@@ -1,0 +1,38 @@
+"""Every problem code that the source can give stands in the documentation."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import service
+from service.api.problem_types import FAULTS
+
+SOURCE = Path(service.__file__).parent
+DOCUMENTATION = SOURCE.parent / "docs"
+
+# Which argument of a call is a problem code.
+PLACES = {"ReadError": 1, "GraphError": 0, "GridError": 0, "Problem": 0}
+CODE = re.compile(r"[a-z]+(-[a-z]+)+")
+
+
+def codes(tree: ast.AST) -> Iterator[str]:
+    """The codes written out in the calls of a module; a function that refuses something takes one as any of its arguments."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if name in PLACES:
+            arguments = call.args[PLACES[name] : PLACES[name] + 1]
+        elif name.lstrip("_") == "refuse":
+            arguments = call.args
+        else:
+            continue
+        yield from (each.value for each in arguments if isinstance(each, ast.Constant) and CODE.fullmatch(str(each.value)))
+
+
+def test_every_code_in_the_source_is_documented() -> None:
+    text = "\n".join(path.read_text() for path in DOCUMENTATION.glob("*.md"))
+    used = {code for path in SOURCE.rglob("*.py") for code in codes(ast.parse(path.read_text()))}
+    assert used >= {"not-protobuf", "graph-cycle", "no-filters", "limit-memory", "job-not-found"}
+    assert sorted(code for code in used - FAULTS.keys() if f"`{code}`" not in text) == []
