@@ -113,7 +113,11 @@ class Runner:
         """
         externals = {name: str(self._store.blobs.path(digest)) for name, digest in report.blobs.items() if name}
         model = str(self._store.blobs.path(report.blobs[""]))
-        ticket = self._pool.submit(task, model, read_options(report.options), externals, *arguments)
+        return self.call(task, seconds, model, read_options(report.options), externals, *arguments)
+
+    def call(self, task: str, seconds: float, *arguments: Any) -> Any:
+        """What the function that `task` names gives in a job's process. Raises what the pool does, and TimeoutError after so many seconds."""
+        ticket = self._pool.submit(task, *arguments)
         try:
             return self._pool.wait(ticket, seconds)
         finally:

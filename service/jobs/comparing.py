@@ -1,0 +1,18 @@
+"""What a job's process does to compare two stored reports: the alignment takes quadratic time on reports that are made to be slow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from service.analysis.comparison import BudgetError, compare
+from service.readers.errors import ReadError
+
+
+def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparison of two reports, given as JSON text. ReadError where a budget makes no sense."""
+    try:
+        return compare(json.loads(base), json.loads(head), budgets)
+    except BudgetError as error:
+        raise ReadError("invalid", "invalid-budget", str(error)) from error
