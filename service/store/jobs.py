@@ -69,8 +69,8 @@ class SqlJobs:
         self._change(job_id, cancel_requested=True)
 
     def release(self, job_id: str) -> None:
-        """Lets another process take the job over at once."""
-        self._change(job_id, state="queued", heartbeat=0.0)
+        """Lets another process take the job over at once. That its own one stops is not the job's fault, so it is no attempt."""
+        self._change(job_id, state="queued", heartbeat=0.0, attempts=jobs.c.attempts - 1)
 
     def beat(self, owner: str) -> list[str]:
         """Notes that `owner` lives, and returns the ids of its jobs that are asked to stop."""

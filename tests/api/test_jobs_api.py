@@ -166,7 +166,7 @@ def test_job_of_a_dead_process_is_finished_by_another(own: Settings, monkeypatch
 
 def test_job_that_takes_every_process_with_it_is_given_up(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(runner, "MOST_ATTEMPTS", 1)
+    monkeypatch.setattr(runner, "MOST_ATTEMPTS", 0)
     app = create_app(own, FAKE)
     job = start(app.test_client(), b"slow 1.5")
     app.extensions[EXTENSION].close()

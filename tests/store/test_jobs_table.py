@@ -57,8 +57,9 @@ def test_job_of_a_silent_owner_is_adopted_once(store: Store) -> None:
     assert store.jobs.adopt("them", 60) == []
     store.jobs.release("a")
     adopted = store.jobs.adopt("them", 60)
-    assert [(each.id, each.attempts, each.request) for each in adopted] == [("a", 2, {"upload": "a"})]
+    assert [(each.id, each.attempts, each.request) for each in adopted] == [("a", 1, {"upload": "a"})]
     assert store.jobs.adopt("others", 60) == []
+    assert [each.attempts for each in store.jobs.adopt("others", -1)] == [2]
 
 
 def test_old_jobs_are_forgotten(store: Store) -> None:
