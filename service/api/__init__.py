@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from service.api import analyses, documentation, filters, jobs, layers, logs, operations, problems
+from service.api import analyses, connection, documentation, filters, jobs, layers, logs, operations, problems
 from service.api.context import EXTENSION, Service, Work
 from service.api.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.settings import Settings, load_settings
@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
     app.url_map.merge_slashes = False
     app.url_map.converters.update(report=ReportIdConverter, layer=LayerConverter)
     logs.register(app)
+    connection.register(app)
     api = ProblemApi(app, spec_kwargs=documentation.SPECIFICATION)
     api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{64}$"})
     problems.register(app)

@@ -62,7 +62,7 @@ def create_analysis(chosen: dict[str, Any]) -> Response:
     The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
     """
     service = current()
-    with upload_place(request, service), received(request, service.store.uploads) as arrived:
+    with upload_place(service), received(request, service.store.uploads) as arrived:
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
         question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
         accepted = service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)

@@ -16,6 +16,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
+from service.api.connection import limit_pauses, mark_read
 from service.api.context import Service
 from service.api.problems import Problem, argument_errors
 from service.api.schemas import OptionsSchema
@@ -60,14 +61,12 @@ class Body:
 
 
 @contextlib.contextmanager
-def upload_place(request: Request, service: Service) -> Iterator[None]:
+def upload_place(service: Service) -> Iterator[None]:
     """One of the places for uploads, which ends if the client sends nothing for too long."""
     with service.uploads.place() as free:
         if not free:
             raise Problem("too-busy", "Too many uploads are under way.")
-        connection = request.environ.get("gunicorn.socket")
-        if connection is not None:
-            connection.settimeout(service.settings.upload_idle_seconds)
+        limit_pauses(service.settings.upload_idle_seconds)
         yield
 
 
@@ -104,6 +103,7 @@ def _raw(kind: str, body: Body, upload: Upload) -> Received:
     while piece:
         part.write(piece)
         piece = body.read(PIECE_BYTES)
+    mark_read()
     part.close()
     if not part.size:
         raise Problem("empty-body", "The request has no body.")
@@ -147,6 +147,7 @@ def _form(request: Request, body: Body, upload: Upload) -> Received:
         _, form, files = parser.parse(body, request.mimetype, request.content_length, request.mimetype_params)  # type: ignore[arg-type]
     except ValueError as error:
         raise Problem("malformed-form", f"The form cannot be read: {error}.") from None
+    mark_read()
     upload.close()
     _check_names(form, files)
     model = _part(files["model"])

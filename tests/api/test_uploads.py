@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,10 @@ class StalledSocket:
     """A connection that gives up at once, where it was told to give up at all."""
 
     timeout: float | None = None
+    closed: int | None = None
+
+    def shutdown(self, how: int) -> None:
+        self.closed = how
 
     def settimeout(self, seconds: float) -> None:
         self.timeout = seconds
@@ -181,7 +186,15 @@ def test_upload_that_stalls_is_ended(client: FlaskClient, settings: Settings) ->
     environment = {"wsgi.input": connection, "gunicorn.socket": connection, "CONTENT_LENGTH": "200"}
     assert problem(client.post(URL, content_type="application/onnx", environ_overrides=environment)) == (408, "upload-stalled")
     assert connection.timeout == settings.upload_idle_seconds
+    assert connection.closed == socket.SHUT_RD
     assert left_over(settings) == []
+
+
+@pytest.mark.parametrize(("method", "path", "listens"), [("PUT", URL, False), ("POST", "/nothing", False), ("POST", URL, True)])
+def test_body_that_is_not_wanted_is_not_waited_for(client: FlaskClient, method: str, path: str, listens: bool) -> None:
+    connection = StalledSocket()
+    client.open(path, method=method, data=b"model", content_type="application/onnx", environ_overrides={"gunicorn.socket": connection})
+    assert (connection.closed is None) == listens
 
 
 def form(client: FlaskClient, *parts: tuple[str, str | tuple[io.BytesIO, str]], **query: str) -> TestResponse:
