@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from service.api import analyses, connection, documentation, filters, jobs, layers, logs, operations, problems
+from service.api import analyses, connection, documentation, filters, jobs, layers, logs, operations, pages, problems
 from service.api.context import EXTENSION, Service, Work
 from service.api.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.settings import Settings, load_settings
@@ -40,4 +40,6 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
     problems.register(app)
     for feature in FEATURES:
         api.register_blueprint(feature.blueprint)
+    for blueprint in pages.BLUEPRINTS:
+        app.register_blueprint(blueprint)
     return app

@@ -25,7 +25,7 @@ def lesson(chosen: Mapping[str, int]) -> Record:
     names = [f"layer {number + 1}" for number in range(chosen["depth"])]
     stack = _report(chosen, [{"name": name, "type": "conv", **geometry} for name in names])
     units = math.prod(stack["layers"][0]["output_shape"])
-    beside = [
+    beside: list[Record] = [
         {"name": "locally connected", "type": "local", **geometry},
         {"name": "flat", "type": "flatten", "inputs": ["image"]},
         {"name": "fully connected", "type": "dense", "units": units, "bias": False},

@@ -116,7 +116,10 @@ class Runner:
         return self.call(task, seconds, model, read_options(report.options), externals, *arguments)
 
     def call(self, task: str, seconds: float, *arguments: Any) -> Any:
-        """What the function that `task` names gives in a job's process. Raises what the pool does, and TimeoutError after so many seconds."""
+        """What the function that `task` names gives in a job's process.
+
+        Raises what the pool does, and TimeoutError after so many seconds.
+        """
         ticket = self._pool.submit(task, *arguments)
         try:
             return self._pool.wait(ticket, seconds)

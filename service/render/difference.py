@@ -43,6 +43,32 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetField:
+    """A budget as a form asks for it: its name in the comparison, what it limits, and the unit of the limit ("yes": it is set or not)."""
+
+    name: str
+    label: str
+    unit: str
+
+
+BUDGET_FIELDS = (
+    BudgetField("max_parameters", "at most so many parameters", "parameters"),
+    BudgetField("max_parameters_change", "parameters grow at most by", "%"),
+    BudgetField("max_connections", "at most so many connections", "connections"),
+    BudgetField("max_connections_change", "connections grow at most by", "%"),
+    BudgetField("max_effective_connections", "at most so many connections by weights other than zero", "connections"),
+    BudgetField("max_layers", "at most so many layers", "layers"),
+    BudgetField("max_unproductive_layers", "at most so many unproductive layers", "layers"),
+    BudgetField("min_receptive_field", "largest receptive field at least", "pixels"),
+    BudgetField("min_sharing_factor", "each weight used at least", "times"),
+    BudgetField("min_connection_sparsity", "connections left out at least", "%"),
+    BudgetField("min_weight_sparsity", "weights equal to zero at least", "%"),
+    BudgetField("no_new_findings", "no new findings", "yes"),
+)
+"""Every budget of service.analysis.comparison."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A number before and after, and the change as a share of the number before."""
 

@@ -30,7 +30,7 @@ DERIVATIONS = {
     "reduction.total": ("", "times fewer weights"),
 }
 
-_GEOMETRY = (("kernel", "kernel"), ("strides", "stride"), ("dilations", "dilation"))
+GEOMETRY = (("kernel", "kernel"), ("strides", "stride"), ("dilations", "dilation"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _count(value: float | None) -> str:
 def facts(layer: Record) -> list[str]:
     """What is known of a layer besides the columns of the table: geometry, shapes, and how it sees."""
     attributes = layer["attributes"] or {}
-    said = [f"{word} {times(attributes[key])}" for key, word in _GEOMETRY if isinstance(attributes.get(key), list)]
+    said = [f"{word} {times(attributes[key])}" for key, word in GEOMETRY if isinstance(attributes.get(key), list)]
     if isinstance(attributes.get("pads"), list):
         said.append(f"padding {padding(attributes['pads'])}")
     if (attributes.get("groups") or 1) > 1:

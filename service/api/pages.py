@@ -1,0 +1,145 @@
+"""The pages where an analysis begins: upload, pasted spec, examples, the list of what was analysed, and the wait for a job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, redirect, request
+
+from service.api import analysis_pages, compare_page, learn_pages, web
+from service.api.context import current
+from service.api.problems import Problem, kept_problem
+from service.api.receive import received, upload_place
+from service.api.schemas import make_options
+from service.api.web import page, problem_page
+from service.jobs.question import Question
+from service.jobs.runner import Accepted
+from service.render.json_lines import line_of
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RECENT = 20
+PAGE_WAIT_SECONDS = 2.0
+"""A page shows the wait instead of waiting longer than this."""
+
+blueprint = Blueprint("pages", __name__)
+BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint)
+for each in BLUEPRINTS:
+    each.register_error_handler(Problem, problem_page)
+
+
+@blueprint.route("/")
+def home() -> Response:
+    """Analyse a model, or go on reading a report."""
+    return _home()
+
+
+def _home(status: int = 200, spec: str = "", problem: Problem | None = None) -> Response:
+    recent = current().store.reports.page(RECENT).items
+    return page("home.html", status, recent=recent, examples=examples(), spec=spec, problem=problem, listing=_listing(spec, problem))
+
+
+def examples() -> list[tuple[str, str, str]]:
+    """The models that can be tried: file, name, and what each shows."""
+    found = []
+    for path in sorted(EXAMPLES.glob("*")):
+        if path.suffix == ".json":
+            document = json.loads(path.read_bytes())
+            found.append((path.name, document["name"], document.get("description", "")))
+        elif path.suffix == ".onnx":
+            found.append((path.name, path.stem, "An ONNX model with its learned weights."))
+    return found
+
+
+@blueprint.route("/analyses", methods=["POST"])
+def upload() -> Response:
+    """Analyse the model of a form that was sent without a script."""
+    service = current()
+    with upload_place(service), received(request, service.store.uploads) as arrived:
+        options = make_options(arrived.options, arrived.size_bytes, service.settings.auto_read_bytes)
+        question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
+        accepted = service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
+    return _onward(accepted)
+
+
+@blueprint.route("/specs", methods=["POST"])
+def paste() -> Response:
+    """Analyse a pasted layer spec; what is wrong with it is said at its lines."""
+    spec = request.form.get("spec", "")
+    try:
+        return _onward(_submitted(spec.encode()))
+    except Problem as problem:
+        return _home(problem.status, spec, problem)
+
+
+@blueprint.route("/examples/<name>", methods=["POST"])
+def example(name: str) -> Response:
+    """Analyse one of the examples."""
+    known = [file for file, _, _ in examples()]
+    if name not in known:
+        raise Problem("not-found", "There is no such example.")
+    path = EXAMPLES / name
+    label = {"name": path.stem} if path.suffix == ".onnx" else {}
+    return _onward(_submitted(path.read_bytes(), **label))
+
+
+@blueprint.route("/jobs/<job_id>")
+def job(job_id: str) -> Response:
+    """Wait for an analysis."""
+    found = current().runner.job(job_id)
+    if found is None:
+        raise Problem("job-not-found", f"There is no job {job_id[:64]}.")
+    if found.state == "done":
+        return _see_other(f"/analyses/{found.report_id}")
+    problem = kept_problem(found.problem) if found.problem is not None else None
+    return page("job.html", problem.status if problem else 200, job=found, problem=problem)
+
+
+def _submitted(content: bytes, **chosen: str) -> Accepted:
+    """Starts the analysis of a model that is at hand."""
+    service = current()
+    if not content.strip():
+        raise Problem("empty-body", "There is nothing to analyse.")
+    upload = service.store.uploads.new()
+    try:
+        part = upload.part()
+        part.write(content)
+        part.close()
+        options = make_options(chosen, part.size, service.settings.auto_read_bytes)
+        return service.runner.submit(upload, part, {}, Question(part.digest, {}, options))
+    except BaseException:
+        upload.discard()
+        raise
+
+
+def _onward(accepted: Accepted) -> Response:
+    """To the report, or to the page that waits for it. Raises the problem of a model that was refused."""
+    service = current()
+    if accepted.job is None:
+        return _see_other(f"/analyses/{accepted.report_id}")
+    with service.waits.place() as free:
+        job = service.runner.wait(accepted.job.id, PAGE_WAIT_SECONDS if free else 0.0)
+    if job is not None and job.problem is not None:
+        raise kept_problem(job.problem)
+    if job is not None and job.state == "done":
+        return _see_other(f"/analyses/{accepted.report_id}")
+    return _see_other(f"/jobs/{accepted.job.id}")
+
+
+def _see_other(address: str) -> Response:
+    response = redirect(address, 303)
+    assert isinstance(response, Response)
+    return response
+
+
+def _listing(spec: str, problem: Problem | None) -> list[dict[str, Any]]:
+    """The lines of a spec with the messages that belong to each; of a long one only those around messages."""
+    if problem is None or not spec.strip():
+        return []
+    messages: dict[int, list[str]] = {}
+    for error in problem.errors:
+        messages.setdefault(line_of(spec, error["pointer"]), []).append(f"{error['detail']} ({error['pointer'] or 'the document'})")
+    lines = spec.splitlines()
+    shown = range(1, len(lines) + 1) if len(lines) <= 40 else sorted({n for line in messages for n in range(line - 2, line + 3)})
+    return [{"number": n, "text": lines[n - 1], "messages": messages.get(n, [])} for n in shown if 1 <= n <= len(lines)]
