@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -51,12 +52,14 @@ def docs() -> Response:
 
 
 def description() -> dict[str, Any]:
-    """The OpenAPI document, with answers in the order of their status."""
-    document: dict[str, Any] = current_api.spec.to_dict()
-    for item in document["paths"].values():
-        for operation in item.values():
-            if isinstance(operation, dict):
-                operation["responses"] = dict(sorted(operation["responses"].items()))
+    """The OpenAPI document: answers in the order of their status, and objects in a query string as the JSON text that they are."""
+    document: dict[str, Any] = copy.deepcopy(current_api.spec.to_dict())
+    operations = (entry for item in document["paths"].values() for entry in item.values() if isinstance(entry, dict))
+    for operation in operations:
+        operation["responses"] = dict(sorted(operation["responses"].items()))
+        for parameter in operation.get("parameters", ()):
+            if parameter["schema"].get("type") == "object":
+                parameter["content"] = {"application/json": {"schema": parameter.pop("schema")}}
     first = ("openapi", "info", "servers", "tags", "paths", "components")
     return {key: document[key] for key in first}
 
