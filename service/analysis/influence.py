@@ -99,7 +99,8 @@ def influence(
                 reached[name] = reached[name].plus(part, graph.tensors[name].shape or ()) if name in reached else part
         if any(part.counts.max(initial=0.0) > _LARGE for part in reached.values()):
             reached = {name: Reached(part.counts / _LARGE, part.origin) for name, part in reached.items()}
-    return reached.get(source)
+    found = reached.get(source)
+    return found if found is not None and found.counts.any() else None
 
 
 _LARGE = 1e100
