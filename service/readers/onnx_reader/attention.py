@@ -1,7 +1,7 @@
 """Attention: which positions of keys and values a query reads, and what of the heads.
 
 1. Without a restriction every query reads all keys and values of its head.
-2. A causal one reads those up to its own position, a local one the last so many of these: exactly, as a cumulation or a neighbourhood.
+2. A causal one reads those up to its own position, a local one those in a window around it: exactly, as a cumulation or a neighbourhood.
 3. A mask that is data takes part with the row of its query; a constant mask is taken to let everything through.
 """
 
@@ -21,10 +21,14 @@ from service.readers.onnx_reader.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a query may read: everything, only what came before (`causal`), or only the last `window` positions of that."""
+    """Which keys query number i reads: those from i + offset - left to i + offset + right, without a bound on a side that is None."""
 
-    causal: bool = False
-    window: int = 0
+    left: int | None = None
+    right: int | None = None
+    offset: int = 0
+
+
+EVERYTHING = Scope()
 
 
 def split_heads(call: Call, value: Value, heads: int) -> Value:
@@ -71,15 +75,18 @@ def _repeated(call: Call, value: Value, heads: int) -> Value:
 def _read(call: Call, value: Value, queries: int, scope: Scope) -> Value:
     """What each query reads of keys or values along their length."""
     length = value.dims[2]
-    if not scope.causal:
+    left, right = scope.left, scope.right
+    if (left is None and right is None) or not length:
         return call.emit(core.Reduction((2,)), value)
-    if scope.window > 0:
-        seen = call.emit(core.Neighbourhood(2, min(scope.window, length) - 1, 0), value)
+    places = np.arange(queries) + scope.offset
+    if left is None:
+        seen, places = call.emit(core.Cumulation(2), value), places + (right or 0)
+    elif right is None:
+        seen, places = call.emit(core.Cumulation(2, reverse=True), value), places - left
     else:
-        seen = call.emit(core.Cumulation(2), value)
-    if queries == length:
-        return seen
-    return take(call, seen, 2, np.clip(np.arange(queries) + max(length - queries, 0), 0, max(length - 1, 0)))
+        seen = call.emit(core.Neighbourhood(2, min(left, length - 1), min(right, length - 1)), value)
+    places = np.clip(places, 0, length - 1)
+    return seen if np.array_equal(places, np.arange(length)) else take(call, seen, 2, places)
 
 
 def _cached(call: Call, past: Value | None, new: Value) -> Value:
@@ -89,11 +96,29 @@ def _cached(call: Call, past: Value | None, new: Value) -> Value:
     return call.emit(core.Concatenation(2), past, new)
 
 
-def _scores(call: Call, query: Value, key: Value) -> Value:
-    """Query times key for every pair of positions."""
+def _scores(call: Call, query: Value, key: Value, mask: Value | None) -> Value:
+    """Query times key for every pair of positions, from mode 2 on with the mask, in mode 3 after the softmax."""
+    mode = call.attributes.integer("qk_matmul_output_mode")
     repeated = _repeated(call, key, query.dims[1])
     operands = (("b", "h", "q", "d"), ("b", "h", "k", "d"))
-    return call.emit(core.Contraction(operands, ("b", "h", "q", "k")), query, repeated)
+    scores = call.emit(core.Contraction(operands, ("b", "h", "q", "k")), query, repeated)
+    if mode and mask is not None and mask.constant is None and core.broadcast(mask.dims, scores.dims) == scores.dims:
+        scores = call.elementwise("mask", scores, mask)
+    return call.emit(core.Mixing((3,), "softmax"), scores) if mode == 3 or (call.version < 24 and mode == 2) else scores
+
+
+def _scope(call: Call, queries: int, past: int) -> Scope:
+    """The positions that a query reads by is_causal and by the windows of opset 25, after `past` keys from earlier calls."""
+    windows = [call.attributes.integer(f"{side}_window_size", -1) for side in ("left", "right")]
+    left, right = (None if n < 0 else n for n in windows)
+    right = 0 if call.attributes.integer("is_causal") else right
+    offset = past
+    if call.optional(6) is not None:
+        valid = call.known_integers(6)
+        if valid is None or len(set(valid)) != 1:
+            return EVERYTHING
+        offset = valid[0] - queries
+    return Scope(left, right, offset)
 
 
 def attention(call: Call) -> Sequence[Value]:
@@ -103,12 +128,14 @@ def attention(call: Call) -> Sequence[Value]:
     heads, own = call.attributes.integer("q_num_heads"), call.attributes.integer("kv_num_heads")
     mask, past_key, past_value = (call.optional(i) for i in (3, 4, 5)) if call.op == "Attention" else (None, None, None)
     query, key, value = split_heads(call, query, heads), split_heads(call, key, own), split_heads(call, value, own)
+    new = key.dims[2]
     key, value = _cached(call, past_key, key), _cached(call, past_value, value)
-    result = attend(call, query, key, value, Scope(bool(call.attributes.integer("is_causal"))), mask)
+    scope = _scope(call, query.dims[2], key.dims[2] - new)
+    result = attend(call, query, key, value, scope, mask)
     result = join_heads(call, result) if packed else result
     if len(call.outputs) < 2:
         return [result]
-    return [result, key, value, _scores(call, query, key)] if len(call.outputs) > 3 else [result, key, value]
+    return [result, key, value, _scores(call, query, key, mask)] if len(call.outputs) > 3 else [result, key, value]
 
 
 def linear_attention(call: Call) -> Sequence[Value]:
@@ -139,10 +166,18 @@ def _gate(call: Call, gate: Value, heads: int) -> Value:
 
 def rotary(call: Call) -> Sequence[Value]:
     """RotaryEmbedding: within each head, pairs of units are turned by an angle that depends on the position."""
-    return [rotate(call, call.input(0), call.attributes.integer("num_heads"), call.optional(3))]
+    return [rotate(call, call.input(0), call.attributes.integer("num_heads"), call.optional(3), call.optional(1), call.optional(2))]
 
 
-def rotate(call: Call, data: Value, heads: int, positions: Value | None) -> Value:
+def _angles(call: Call, value: Value, data: Value, half: int) -> Value:
+    """Positions or angles that are data, placed beside the pairs that they turn; a table of angles by position belongs to all of them."""
+    batch, length = data.dims[0], data.dims[2]
+    if value.dims in ((batch, length), (batch, length, half)):
+        return call.reshape(value, (batch, 1, length, half if value.rank == 3 else 1))
+    return call.emit(core.Reduction(tuple(range(value.rank)), keepdims=False), value)
+
+
+def rotate(call: Call, data: Value, heads: int, positions: Value | None, *caches: Value | None) -> Value:
     """Pairs of units of each head turned. `data` is (batch, heads, length, size) or (batch, length, heads·size)."""
     split_up = split_heads(call, data, heads or 1)
     size = split_up.dims[3]
@@ -152,8 +187,9 @@ def rotate(call: Call, data: Value, heads: int, positions: Value | None) -> Valu
     half = turned // 2
     step, second = (2, 1) if call.attributes.integer("interleaved") else (1, half)
     pair = [call.emit(core.Slicing(3, start, step, half), split_up) for start in (0, second)]
-    if positions is not None and positions.constant is None and positions.rank == 2:
-        pair.append(call.reshape(positions, (positions.dims[0], 1, positions.dims[1], 1)))
+    for angles in (positions, *caches):
+        if angles is not None and angles.constant is None and angles.rank >= 2:
+            pair.append(_angles(call, angles, split_up, half))
     joined = call.elementwise("rotate", *pair, dtype=data.dtype)
     if step == 2:
         single = call.reshape(joined, (*joined.dims, 1))

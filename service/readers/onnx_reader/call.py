@@ -203,6 +203,14 @@ class Call:
             data[0] = self.emit(core.Expanding(shape), data[0])
         return self.emit(core.Elementwise(function), *data, dtype=dtype or operands[0].dtype)
 
+    def influenced(self, result: Value, *causes: Value | None) -> Value:
+        """The result, every unit of which also depends on every unit of the causes that are data (a scale, a kernel that is no constant)."""
+        for cause in causes:
+            if cause is not None and cause.constant is None:
+                single = self.emit(core.Reduction(tuple(range(cause.rank)), keepdims=False), cause) if cause.rank else cause
+                result = self.elementwise("influence", result, single, dtype=result.dtype)
+        return result
+
     def reshape(self, value: Value, shape: Iterable[int]) -> Value:
         """The same units under another shape; nothing where it is the same."""
         wanted = tuple(shape)

@@ -87,7 +87,8 @@ def conv_integer(call: Call) -> Sequence[Value]:
 
 def qlinear_conv(call: Call) -> Sequence[Value]:
     """QLinearConv: x, scale, zero point, kernel, scale, zero point, the result's scale and zero point, bias."""
-    return [convolve(call, call.input(0), dequantised(call.input(3), call.optional(4), call.optional(5)), call.optional(8))]
+    result = convolve(call, call.input(0), dequantised(call.input(3), call.optional(4), call.optional(5)), call.optional(8))
+    return [call.influenced(result, *(call.optional(i) for i in (1, 2, 4, 5, 6, 7)))]
 
 
 def transposed_window(call: Call, kernel: tuple[int, ...], spatial: Shape) -> tuple[Geometry, tuple[int, ...]]:

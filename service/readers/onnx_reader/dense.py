@@ -116,7 +116,7 @@ def qlinear_matmul(call: Call) -> Sequence[Value]:
         right = dequantised(right, call.optional(4), call.optional(5), axis=-1)
     elif left.constant is not None:
         left = dequantised(left, call.optional(1), call.optional(2), axis=-2)
-    return [matmul(call, left, right)]
+    return [call.influenced(matmul(call, left, right), *(call.optional(i) for i in (1, 2, 4, 5, 6, 7)))]
 
 
 def gemm(call: Call) -> Sequence[Value]:

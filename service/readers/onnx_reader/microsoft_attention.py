@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from service.graph import ShapeError
 from service.graph import operators as core
-from service.readers.onnx_reader.attention import Scope, attend, join_heads, rotate, split_heads
+from service.readers.onnx_reader.attention import EVERYTHING, Scope, attend, join_heads, rotate, split_heads
 from service.readers.onnx_reader.call import Call, Rule
 from service.readers.onnx_reader.dense import apply_matrix
 from service.readers.onnx_reader.indexing import look_up
@@ -38,6 +38,11 @@ def _present(call: Call, key: Value, value: Value) -> list[Value]:
     return [call.emit(core.Concatenation(0), *single)]
 
 
+def _causal(query: Value, key: Value, left: int | None = None) -> Scope:
+    """Every query reads the keys up to its own position, the last query being at the last key."""
+    return Scope(left, 0, max(key.dims[2] - query.dims[2], 0))
+
+
 def self_attention(call: Call) -> Sequence[Value]:
     """Attention and QAttention: one matrix makes queries, keys and values of the input."""
     quantised = call.op == "QAttention"
@@ -55,7 +60,7 @@ def self_attention(call: Call) -> Sequence[Value]:
     starts = (0, sizes[0], sizes[0] + sizes[1])
     query, key, value = (split_heads(call, _part(call, projected, 2, s, n), heads) for s, n in zip(starts, sizes, strict=True))
     key, value = _past(call, past, key, 0), _past(call, past, value, 1)
-    scope = Scope(bool(call.attributes.integer("unidirectional")))
+    scope = _causal(query, key) if call.attributes.integer("unidirectional") else EVERYTHING
     result = attend(call, query, key, value, scope, *(m for m in masks if m is not None and m.rank >= 3))
     return [join_heads(call, result), *_present(call, key, value)]
 
@@ -70,7 +75,8 @@ def multi_head(call: Call) -> Sequence[Value]:
             joined = call.emit(core.Concatenation(2), old, (key, value)[index])
             key, value = (joined, value) if index == 0 else (key, joined)
     mask = call.optional(5)
-    result = attend(call, query, key, value, Scope(bool(call.attributes.integer("unidirectional"))), mask)
+    scope = _causal(query, key) if call.attributes.integer("unidirectional") else EVERYTHING
+    result = attend(call, query, key, value, scope, mask)
     return [join_heads(call, result), key, value][: max(len(call.outputs), 1)]
 
 
@@ -106,7 +112,8 @@ def grouped(call: Call) -> Sequence[Value]:
         if old is not None and old.constant is None and old.dims[2]:
             joined = call.emit(core.Concatenation(2), old, (key, value)[index])
             key, value = (joined, value) if index == 0 else (key, joined)
-    scope = Scope(True, max(call.attributes.integer("local_window_size", -1), 0))
+    window = call.attributes.integer("local_window_size", -1)
+    scope = _causal(query, key, window - 1 if window > 0 else None)
     return [join_heads(call, attend(call, query, key, value, scope)), key, value][: max(len(call.outputs), 1)]
 
 

@@ -14,16 +14,16 @@ from service.readers.onnx_reader.values import Value
 def batch_normalization(call: Call) -> Sequence[Value]:
     """BatchNormalization at inference. In training mode the statistics are those of the batch."""
     data, scale, bias, mean, variance = (call.input(i) for i in range(5))
-    parameters = [v for v in (scale, bias) if v.constant is not None]
-    call.other.extend(call.weight(v) for v in parameters)
     call.statistics.extend(call.weight(v) for v in (mean, variance) if v.constant is not None)
-    if data.rank < 2 and data.rank:
-        data_dims = data.dims
-        return [call.emit(core.Elementwise("batchnormalization"), data), *_statistics(call, data_dims[:1])]
     if call.version >= 14 and call.attributes.integer("training_mode") and len(call.outputs) > 1:
         axes = tuple(axis for axis in range(data.rank) if axis != 1)
         summary = call.emit(core.Reduction(axes, keepdims=False), data)
-        return [call.emit(core.Mixing(axes, "batchnormalization"), data), summary, summary]
+        mixed = call.emit(core.Mixing(axes, "batchnormalization"), data)
+        result = _scaled(call, mixed, _per_channel(call, scale, data), _per_channel(call, bias, data))
+        return [result, call.elementwise("mean", summary, mean), call.elementwise("variance", summary, variance)]
+    call.other.extend(call.weight(v) for v in (scale, bias) if v.constant is not None)
+    if data.rank < 2:
+        return [call.emit(core.Elementwise("batchnormalization"), data), *_statistics(call, data.dims[:1])]
     shape = (1, data.dims[1], *[1] * (data.rank - 2))
     dynamic = [call.reshape(v, shape) for v in (scale, bias, mean, variance) if v.constant is None and math.prod(v.dims) == data.dims[1]]
     result = call.emit(core.BatchNormalization(call.attributes.real("epsilon", 1e-5)), data)

@@ -32,13 +32,28 @@ def quantize(call: Call) -> Sequence[Value]:
     """QuantizeLinear: unit by unit."""
     zero_point, stated = call.optional(2), call.attributes.integer("output_dtype")
     dtype = zero_point.dtype if zero_point is not None else dtype_name(stated) if stated else "uint8"
-    return [call.emit(core.Elementwise("quantize"), call.input(0), dtype=dtype)]
+    return [_by_unit(call, dtype)]
 
 
 def dequantize(call: Call) -> Sequence[Value]:
     """DequantizeLinear: unit by unit."""
     scale = call.optional(1)
-    return [call.emit(core.Elementwise("dequantize"), call.input(0), dtype=scale.dtype if scale is not None else "float32")]
+    return [_by_unit(call, scale.dtype if scale is not None else "float32")]
+
+
+def _by_unit(call: Call, dtype: str) -> Value:
+    """Every unit by itself, with the scale and the zero point of its tensor, channel or block where these are data."""
+    data = call.input(0)
+    operands = [data]
+    for value in (call.optional(1), call.optional(2)):
+        if value is None or value.constant is not None:
+            continue
+        if value.rank == 1 and data.rank and value.dims[0] == data.dims[call.axis(data.rank, 1)]:
+            axis = call.axis(data.rank, 1)
+            operands.append(call.reshape(value, tuple(value.dims[0] if a == axis else 1 for a in range(data.rank))))
+        else:
+            operands.append(call.emit(core.Reduction(tuple(range(value.rank)), keepdims=False), value) if value.rank else value)
+    return call.elementwise(call.op.lower(), *operands, dtype=dtype)
 
 
 def dynamic_quantize(call: Call) -> Sequence[Value]:

@@ -17,15 +17,6 @@ _DIRECTIONS: dict[str, Literal["forward", "reverse", "bidirectional"]] = {
 }
 
 
-def influenced(call: Call, result: Value, *causes: Value | None) -> Value:
-    """The result, every unit of which also depends on every unit of the causes that are data (kernels that are not constant)."""
-    for cause in causes:
-        if cause is not None and cause.constant is None:
-            single = call.emit(core.Reduction(tuple(range(cause.rank)), keepdims=False), cause)
-            result = call.elementwise("influence", result, single)
-    return result
-
-
 def recurrent(cell: Cell) -> Callable[[Call], Sequence[Value]]:
     """A recurrent layer over time: W is (directions, gates·hidden, input), R (directions, gates·hidden, hidden), B both biases."""
 
@@ -47,7 +38,7 @@ def recurrent(cell: Cell) -> Callable[[Call], Sequence[Value]]:
         initial = [call.transpose(v, (1, 0, 2)) if batch_first else v for v in initial]
         results = call.emit_all(operator, turned, *initial)
         parameters = (kernel, memory, bias, peepholes)
-        results = tuple(_with_lengths(call, influenced(call, r, *parameters), lengths) for r in results[: max(len(call.outputs), 1)])
+        results = tuple(_with_lengths(call, call.influenced(r, *parameters), lengths) for r in results[: max(len(call.outputs), 1)])
         if not batch_first:
             return results
         return [call.transpose(results[0], (2, 0, 1, 3)), *(call.transpose(r, (1, 0, 2)) for r in results[1:])]

@@ -67,7 +67,7 @@ def loss(call: Call) -> Sequence[Value]:
     """NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss: over the classes, then over everything unless `reduction` is none."""
     scores, labels = call.input(0), call.input(1)
     per_label = call.emit(core.Reduction((1,), keepdims=False), scores)
-    result = call.elementwise("loss", per_label, labels, dtype=scores.dtype)
+    result = call.influenced(call.elementwise("loss", per_label, labels, dtype=scores.dtype), call.optional(2))
     if call.attributes.text("reduction", "mean") != "none":
         result = call.emit(core.Reduction(tuple(range(result.rank)), keepdims=False), result)
     if len(call.outputs) < 2:

@@ -60,6 +60,8 @@ def upsample(call: Call) -> Sequence[Value]:
         scales = _known_reals(call, 1)
     if scales is None:
         raise Undecided("the scales depend on the data")
+    if len(scales) == data.rank - 2:
+        scales = (1.0, 1.0, *scales)  # some old converters state the spatial axes only
     lengths = _scaled(call, data.dims, scales)
     return [_resample(call, data, lengths, scales, mode=_mode(call), transform="asymmetric", rounding="floor")]
 

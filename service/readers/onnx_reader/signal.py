@@ -54,7 +54,8 @@ def short_time_fourier(call: Call) -> Sequence[Value]:
     frames = call.emit(core.Reduction((1,)), frames)
     bins = length // 2 + 1 if call.attributes.integer("onesided", 1) else length
     count = frames.dims[2]
-    return [call.emit(core.Expanding((batch, count, bins, 2)), call.reshape(frames, (batch, count, 1, 1)))]
+    spectrum = call.emit(core.Expanding((batch, count, bins, 2)), call.reshape(frames, (batch, count, 1, 1)))
+    return [call.influenced(spectrum, window)]
 
 
 def affine_grid(call: Call) -> Sequence[Value]:
@@ -100,7 +101,8 @@ def optimise(call: Call) -> Sequence[Value]:
     for group in range(groups):
         if group != 1:
             for number in range(count):
-                results.append(call.elementwise(call.op.lower(), *(tensors[number + count * g] for g in range(groups))))
+                result = call.elementwise(call.op.lower(), *(tensors[number + count * g] for g in range(groups)))
+                results.append(call.influenced(result, call.input(0), call.input(1)))
     return results
 
 
