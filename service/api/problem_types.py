@@ -42,6 +42,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "unsupported-media-type": ProblemType(415, "The media type is not supported"),
     "unsupported-content-encoding": ProblemType(415, "The content encoding is not supported"),
     "invalid-arguments": ProblemType(422, "The arguments are not valid"),
+    "invalid-budget": ProblemType(422, "A budget is not valid"),
     "source-unsupported": ProblemType(422, "The source is not supported"),
     "analysis-failed": ProblemType(422, "The model could not be analysed"),
     "limit-memory": ProblemType(422, "The analysis needs too much memory"),
