@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,7 @@ Unit = tuple[int, ...]
 Matrix = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Tap:
+class Tap(NamedTuple):
     """One product of a layer: output unit, operand, input unit, weight. A unit is None where the tap falls on padding or is cropped away.
 
     `real` is False for a unit that is not there, but would be if the input went on beyond its border.
@@ -61,11 +61,12 @@ Key = Callable[..., Hashable]
 
 def _window(operator: core.Window, shape: Shape, result: Shape, channels: Channels, key: Key) -> Iterator[Tap]:
     for n, f, *place in places(result):
+        geometry = zip(place, operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True)
+        along = [[(tap, o * s - before + tap * d) for tap in range(k)] for o, k, s, d, (before, _) in geometry]
         for c in channels(f):
-            for tap in places(operator.kernel):
-                geometry = zip(place, operator.strides, operator.pads, tap, operator.dilations, strict=True)
-                at = (n, c, *(o * s - before + k * d for o, s, (before, _), k, d in geometry))
-                yield Tap((n, f, *place), at if inside(at, shape) else None, weight=key(f, c, tap, tuple(place)))
+            for taps in itertools.product(*along):
+                tap, at = zip(*taps, strict=True)
+                yield Tap((n, f, *place), (n, c, *at) if inside(at, shape[2:]) else None, weight=key(f, c, tap, tuple(place)))
 
 
 def _group(filters: int, groups: int, channels: int) -> Callable[[int], list[int]]:
@@ -422,14 +423,13 @@ MIXTURES = core.Mixing | core.Reduction | core.Dense | core.Contraction | core.C
 CHANNEL_MIXTURES = core.Convolution | core.LocallyConnected | core.TransposedConvolution
 
 
-def sees_all(
-    operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.bool_], source: Shape, axis: int
-) -> bool | None:
-    """Whether a step that mixes makes every unit see an input axis from end to end, though none of the units that it mixes does.
+def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.bool_], source: Shape, axis: int) -> bool | None:
+    """Whether a step that mixes makes every unit see an input axis from end to end, because it mixes units from all over it.
 
-    Strided layers may leave out a few positions at either end: fewer than lie between the starts of neighbouring units. A cumulation over
-    different parts of the axis always ends its local paths. None: the matrix cannot tell. One of the units that are mixed sees the whole
-    axis already, which may be the border's doing, or it is a window that sees it all, together with the channels that it mixes.
+    Strided layers may leave out a few positions at either end: fewer than lie between the starts of neighbouring units. The centres of the
+    units must spread over an eighth of the axis, else they are channels that see it all at one place. A cumulation over different parts of
+    the axis always ends its local paths. None: the matrix cannot tell, because a border cuts what the units see; or a window sees it
+    all, together with the channels that it mixes.
     """
     if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES) or not before.any():
         return False
@@ -455,7 +455,9 @@ def _sees_all(
     low, high = starts[0], max(high for _, high in seen)
     if low >= gap or high <= last - gap:
         return unsure
-    return None if (low, high) in seen else True
+    sums = [low + high for low, high in seen]
+    swept = 4 * (max(sums) - min(sums)) >= last + 1
+    return swept if not cut[units].any() else None
 
 
 # -- what is counted in a matrix ---------------------------------------------------------------------------------------
@@ -486,6 +488,11 @@ def moments(paths: NDArray[np.float64], source: Shape, axis: int) -> tuple[float
     at = np.arange(len(weights))
     mean = float((weights * at).sum() / weights.sum())
     return mean, float((weights * (at - mean) ** 2).sum() / weights.sum())
+
+
+def blind(wired: dict[str, Wired]) -> bool:
+    """Whether a unit that no border cuts reads nothing: a place between the strides of a transposed convolution."""
+    return any(bool((~tensor.cut & ~tensor.matrix.any(axis=1)).any()) for tensor in wired.values())
 
 
 def never_read(matrix: Matrix) -> NDArray[np.bool_]:

@@ -143,7 +143,7 @@ def _per_sample(counts: Connectivity, batch: int) -> Connectivity:
     if batch <= 1 or any(total % batch for total in totals):
         return counts
     units_in, units_out, exact, padded, positions = (total // batch for total in totals)
-    least, mean, most = counts.uses
+    least, _, most = counts.uses
     return replace(
         counts,
         units_in=units_in,
@@ -151,7 +151,7 @@ def _per_sample(counts: Connectivity, batch: int) -> Connectivity:
         exact=exact,
         padded=padded,
         positions=positions,
-        uses=(least // batch, mean / batch, most // batch),
+        uses=(least // batch, exact / counts.weights if counts.weights else 0.0, most // batch),
         tap_uses=counts.tap_uses // batch,
     )
 

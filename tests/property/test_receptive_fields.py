@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, event, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from service.analysis.fields import FAR, Field
+from service.analysis.influence import Ended, Reached, influence
+from service.analysis.measures import inner_units, measure
 from service.analysis.receptive_field import View, walk
-from service.graph import Graph
+from service.graph import Graph, Shape
 from tests import oracle
 from tests.analysis.networks import spatial
-from tests.property.recipes import Recipe, all_moves, recipes
+from tests.property.recipes import CUTS, PADS, Move, Recipe, all_moves, convolutions, poolings, recipes, sliding_moves
 
 pytestmark = pytest.mark.property
 
@@ -30,11 +38,17 @@ def engine(graph: Graph, index: int = 0) -> dict[str, View]:
     return {seen.layer.name: seen.output[index] for seen in walk(graph, spatial(graph)) if index in seen.output}
 
 
+def known_apart(wired: dict[str, oracle.Wired], axes: tuple[int, ...]) -> bool:
+    """Whether the axes can be judged one by one. Where a unit reads nothing on one axis, the fields of the others do not know."""
+    return len(axes) == 1 or not oracle.blind(wired)
+
+
 @given(recipes(all_moves))
 def test_every_unit_sees_the_box_of_its_row(recipe: Recipe) -> None:
     graph = recipe.graph()
     source, axes = graph.inputs[0].shape or (), spatial(graph)[0]
     wired = oracle.wire(graph, 0, axes)
+    exact = known_apart(wired, axes)
     for name, view in engine(graph).items():
         tensor = wired[name]
         if tensor.doubtful:
@@ -48,7 +62,208 @@ def test_every_unit_sees_the_box_of_its_row(recipe: Recipe) -> None:
                 assert tensor.cut[number] or not all(seen), (name, unit)
                 continue
             for one, other, axis in zip(seen, read, axes, strict=True):
-                if not tensor.cut[number]:
+                if exact and not tensor.cut[number]:
                     assert (one and one[:2]) == other, (name, unit, axis)
                 elif other:
                     assert one and one[0] <= other[0] and other[1] <= one[1], (name, unit, axis)
+
+
+def regular(shape: Shape) -> st.SearchStrategy[Move]:
+    """Windows, slices and padding: every unit sees what its neighbour sees, moved on by the stride."""
+    return st.one_of(convolutions(shape), poolings(shape), PADS, CUTS)
+
+
+GROWN = {1: 48, 2: 13, 3: 7}
+"""Length of every spatial axis of the larger input on which inner units are looked for, by their number."""
+
+
+def larger(recipe: Recipe) -> Graph:
+    """The network on an input whose inner units do not touch the border."""
+    lengths = (GROWN[len(recipe.shape) - 2],) * (len(recipe.shape) - 2)
+    graph = recipe.graph((1, recipe.shape[1], *lengths))
+    assume(graph.layers and all(math.prod(tensor.shape or ()) <= 800 for tensor in graph.tensors.values()))
+    return graph
+
+
+def uncut(tensor: oracle.Wired) -> list[tuple[int, ...]]:
+    """Places, by their spatial coordinates, of which no channel is cut by a border."""
+    grid = tensor.cut.reshape(tensor.shape).any(axis=(0, 1))
+    return [tuple(int(i) for i in place) for place in np.argwhere(~grid)]
+
+
+def boxes(tensor: oracle.Wired, source: Shape, axis: int, place: tuple[int, ...]) -> list[tuple[int, int] | None]:
+    """What the channels at a place see of an input axis."""
+    rows = tensor.matrix.reshape((*tensor.shape, -1))[(0, slice(None), *place)]
+    return [oracle.box(row, source, axis) for row in rows]
+
+
+@given(recipes(sliding_moves, joins=("add", "concat")))
+def test_inner_units_obey_one_law(recipe: Recipe) -> None:
+    """Size of every phase, stride and padding: counted on a larger input, and the same whatever the size of the input."""
+    small, large = recipe.graph(), larger(recipe)
+    source = large.inputs[0].shape or ()
+    wired = oracle.wire(large)
+    assume(known_apart(wired, spatial(large)[0]))
+    tensor = wired[large.outputs[0]]
+    view, grown = engine(small)[small.outputs[0]], engine(large)[large.outputs[0]]
+    for position, axis in enumerate(spatial(large)[0]):
+        field = grown.fields[position]
+        found = measure(field, grown.shape, source[axis])
+        if field.steps[axis] is None or found.stride is None:
+            event("branches of different paces")
+            continue
+        period = len(found.phases)
+        pace = found.stride * period
+        for place in uncut(tensor):
+            i = place[position]
+            seen = [one for one in boxes(tensor, source, axis, place) if one is not None]
+            if seen:
+                event("an inner unit")
+                assert max(high - low + 1 for low, high in seen) == found.phases[i % period]
+                if i % period == 0:
+                    assert found.padding is not None
+                    assert min(low for low, _ in seen) == -found.padding + i // period * pace
+        own = measure(view.fields[position], view.shape, recipe.shape[axis])
+        if own.stride is not None:
+            assert (own.size, own.min_size, own.stride, own.padding) == (found.size, found.min_size, found.stride, found.padding)
+
+
+@given(recipes(sliding_moves, joins=("add", "concat")))
+def test_coverage_is_the_best_unit_clipped_at_the_border(recipe: Recipe) -> None:
+    """The boxes of inner units on a larger input, moved to every place of the smaller tensor by the law that they obey."""
+    small, large = recipe.graph(), larger(recipe)
+    source = large.inputs[0].shape or ()
+    wired = oracle.wire(large)
+    assume(known_apart(wired, spatial(large)[0]))
+    tensor, view = wired[large.outputs[0]], engine(small)[small.outputs[0]]
+    for position, axis in enumerate(spatial(large)[0]):
+        field = view.fields[position]
+        found = measure(field, view.shape, recipe.shape[axis])
+        if field.steps[axis] is None or found.stride is None:
+            continue
+        period = len(found.phases)
+        by_phase: dict[int, tuple[int, list[tuple[int, int]]]] = {}
+        for place in uncut(tensor):
+            seen = [one for one in boxes(tensor, source, axis, place) if one is not None]
+            if len(seen) > len(by_phase.get(place[position] % period, (0, []))[1]):
+                by_phase[place[position] % period] = place[position], seen
+        if any(i % period not in by_phase and found.phases[i % period] for i in range(view.shape[axis])):
+            event("too few inner units")
+            continue
+        best = 0
+        for i in range(view.shape[axis]):
+            at, seen = by_phase.get(i % period, (0, []))
+            moved = (i - at) // period * int(found.stride * period)
+            for low, high in seen:
+                best = max(best, min(high + moved, recipe.shape[axis] - 1) - max(low + moved, 0) + 1)
+        event("covered")
+        assert found.coverage == pytest.approx(best / recipe.shape[axis])
+
+
+@given(recipes(all_moves, two_inputs=True), st.data())
+def test_density_counts_the_pixels_that_are_read(recipe: Recipe, data: st.DataObject) -> None:
+    graph = recipe.graph()
+    index = data.draw(st.integers(0, recipe.inputs - 1))
+    source, axes = recipe.shape, spatial(graph)[index]
+    wired = oracle.wire(graph, index, axes)
+    assume(known_apart(wired, axes))
+    for name, view in engine(graph, index).items():
+        tensor = wired[name]
+        if tensor.ended or tensor.doubtful:
+            continue
+        inner = [number for number in range(len(tensor.cut)) if not tensor.cut[number] and tensor.matrix[number].any()]
+        if view.filled:
+            assert view.density == 1.0
+            assert all(oracle.density(tensor.matrix[number], source, axes) == 1.0 for number in inner), name
+            continue
+        event("holes")
+        judged = judged_units(view, tensor)
+        if judged and view.density is not None:
+            assert view.density == pytest.approx(oracle.density(tensor.matrix[judged].sum(axis=0), source, axes)), name
+
+
+def judged_units(view: View, tensor: oracle.Wired) -> list[int]:
+    """The units whose density is reported: the first of the inner units that reads anything; none where a border cuts one of them."""
+    for unit in inner_units(view.fields, view.shape) or []:
+        every = [range(length) if i is None else (i,) for i, length in zip(unit, view.shape, strict=True)]
+        numbers = [int(np.ravel_multi_index(one, view.shape)) for one in itertools.product(*every)]
+        if tensor.cut[numbers].any():
+            return []
+        if tensor.matrix[numbers].any():
+            return numbers
+    return []
+
+
+@given(recipes(all_moves, two_inputs=True), st.data())
+def test_influence_is_a_row_of_the_matrix(recipe: Recipe, data: st.DataObject) -> None:
+    graph = recipe.graph()
+    assume(graph.layers)
+    index = data.draw(st.integers(0, recipe.inputs - 1))
+    axes = spatial(graph)
+    wired = oracle.wire(graph, index, axes[index])
+    ended: dict[int, Ended] = {}
+    for _ in walk(graph, axes, ended=ended):
+        pass
+    position = data.draw(st.integers(0, len(graph.layers) - 1))
+    tensor = wired.get(graph.layers[position].outputs[0])
+    assume(tensor is not None and not tensor.ended and not tensor.doubtful)
+    assert tensor is not None
+    number = data.draw(st.integers(0, len(tensor.cut) - 1))
+    assume(not tensor.cut[number])
+    unit = tuple(int(i) for i in np.unravel_index(number, tensor.shape))
+    reached = influence(graph, position, unit, graph.inputs[index].name, ended[index])
+    counts = np.zeros(recipe.shape) if reached is None else on_the_input(reached, recipe.shape)
+    assert (counts.reshape(-1) == tensor.matrix[number]).all()
+
+
+def on_the_input(reached: Reached, shape: Shape) -> NDArray[np.float64]:
+    """Path counts for every unit of the input. None may lie beyond its border."""
+    counts = np.zeros(shape)
+    for entry in np.argwhere(reached.counts):
+        at = tuple(slice(None) if start is None else start + int(i) for start, i in zip(reached.origin, entry, strict=True))
+        assert all(isinstance(i, slice) or 0 <= i < n for i, n in zip(at, shape, strict=True))
+        counts[at] += reached.counts[tuple(entry)]
+    return counts
+
+
+@given(recipes(regular, joins=("add",)))
+def test_spread_is_the_distribution_of_the_paths(recipe: Recipe) -> None:
+    """Mean and variance of the paths to an inner unit; in a join, of the mixture of its branches."""
+    large = larger(recipe)
+    source, axes = large.inputs[0].shape or (), spatial(large)[0]
+    wired = oracle.wire(large)
+    seen = engine(large)
+    if any(view.fields[p].extents[a] > 1 or view.fields[p].steps[a] is None for view in seen.values() for p, a in enumerate(axes)):
+        event("branches of different paces")
+        return
+    name = large.outputs[0]
+    tensor, view = wired[name], seen[name]
+    for place in uncut(tensor)[:3]:
+        paths = tensor.matrix.reshape((*tensor.shape, -1))[(0, slice(None), *place)].sum(axis=0)
+        for position, axis in enumerate(axes):
+            mean, variance = oracle.moments(paths, source, axis)
+            event("an inner unit")
+            assert view.spread[position].variance == pytest.approx(variance, abs=1e-9)
+            assert view.spread[position].mean + place[position] * (view.fields[position].steps[axis] or 0) == pytest.approx(mean)
+
+
+@given(recipes(sliding_moves, joins=("add", "concat")))
+def test_the_narrowest_path_is_one_path(recipe: Recipe) -> None:
+    """No single path through the joins is narrower, and the widest bounds it from above."""
+    graph = recipe.graph()
+    source, axes = recipe.shape, spatial(graph)[0]
+    wired = oracle.wire(graph)
+    for name, view in engine(graph).items():
+        tensor = wired[name]
+        for number, unit in enumerate(oracle.places(tensor.shape)):
+            if tensor.cut[number] or not tensor.single or not tensor.matrix[number].any():
+                continue
+            for field, axis in zip(view.fields, axes, strict=True):
+                ends = [end for one in tensor.single if (end := oracle.box(one[number], source, axis)) is not None]
+                one = bounds(field, unit)
+                assert one is not None
+                narrowest = min(high - low + 1 for low, high in ends)
+                assert narrowest <= one[3] - one[2] + 1 <= one[1] - one[0] + 1
+                if len(tensor.single) == 1:
+                    assert one[2:] == one[:2]
+                event(f"narrowest {one[3] - one[2] + 1 == narrowest}")
