@@ -52,7 +52,11 @@ SUMMARY_METRICS = (
 
 
 class BudgetError(ValueError):
-    """A budget is not one of `BUDGETS`, or its limit is of the wrong type."""
+    """A budget is not one of `BUDGETS`, or its limit is of the wrong type; `budget` is its name."""
+
+    def __init__(self, budget: str, detail: str) -> None:
+        super().__init__(f"{budget} {detail}")
+        self.budget = budget
 
 
 def dig(record: Any, path: str) -> Any:
@@ -222,15 +226,15 @@ BUDGETS: dict[str, tuple[str, Measure]] = {
 
 def _judged(name: str, limit: Any, base: Report, head: Report, record: Report) -> Record:
     if name not in BUDGETS:
-        raise BudgetError(f"{name} is no budget; there are {', '.join(BUDGETS)}")
+        raise BudgetError(name, f"is no budget; there are {', '.join(BUDGETS)}")
     sense, measure = BUDGETS[name]
     value = measure(base, head, record)
     if sense == "none of":
         if not isinstance(limit, bool) and not (isinstance(limit, list) and all(isinstance(code, str) for code in limit)):
-            raise BudgetError(f"{name} takes true, false or a list of finding codes")
+            raise BudgetError(name, "takes true, false or a list of finding codes")
         value = value if limit is True else [code for code in value if limit and code in limit]
         return {"budget": name, "limit": limit, "value": value, "passed": not value}
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise BudgetError(f"{name} takes a number")
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit or abs(limit) == float("inf"):
+        raise BudgetError(name, "takes a number")
     held = value is not None and (value <= limit if sense == "at most" else value >= limit)
     return {"budget": name, "limit": limit, "value": value, "passed": held}

@@ -16,32 +16,37 @@ PRODUCTIVE_KINDS = {"convolution", "transposed-convolution", "locally-connected"
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A layer, what its tensors see, its counts and its kernel's statistics. `input` is the index of the graph input it is reported for."""
+    """A layer, what its tensors see, its counts and its kernel's statistics.
+
+    `input` is the index of the graph input it is reported for, `lengths` are that input's spatial axes. `needed` is the smallest input at
+    which the layer is productive: the narrowest path's receptive field of its own input; None where that is not judged.
+    """
 
     layer: Layer
     seen: Seen
     counts: Connectivity | None
     statistics: KernelStatistics | None
-    measures: tuple[Measure, ...]
     input: int | None
+    lengths: Shape
+    measures: tuple[Measure, ...]
+    needed: tuple[int, ...] | None
 
     @property
     def view(self) -> View | None:
         """What the layer's output sees of the input it is reported for."""
         return None if self.input is None else self.seen.output[self.input]
 
+    @property
+    def unproductive(self) -> bool:
+        """Whether the narrowest path sees more than the whole input already before this layer, on every axis (Richter et al. 2021)."""
+        return self.needed is not None and all(size > length for size, length in zip(self.needed, self.lengths, strict=True))
 
-def needed_input(one: Examined) -> tuple[int, ...] | None:
-    """The smallest input at which a layer is productive: the narrowest path's receptive field of its own input; None where not judged."""
-    if one.input is None or one.layer.kind not in PRODUCTIVE_KINDS:
+
+def needed_input(seen: Seen, index: int | None, lengths: Shape) -> tuple[int, ...] | None:
+    """The narrowest path's receptive field of a layer's own input, by which it is judged (Richter et al. 2021); None where it is not."""
+    if index is None or seen.layer.kind not in PRODUCTIVE_KINDS:
         return None
-    view = next((views[one.input] for views in one.seen.inputs if one.input in views), None)
+    view = next((views[index] for views in seen.inputs if index in views), None)
     if view is None or any(field.empty for field in view.fields):
         return None
-    return tuple(measure(field, view.shape, 1).min_size or 1 for field in view.fields)
-
-
-def unproductive(one: Examined, lengths: Shape) -> bool:
-    """Whether the narrowest path's receptive field of the layer's input exceeds the input already on every axis (Richter et al. 2021)."""
-    needed = needed_input(one)
-    return needed is not None and all(size > length for size, length in zip(needed, lengths, strict=True))
+    return tuple(measure(field, view.shape, n).min_size or 1 for field, n in zip(view.fields, lengths, strict=True))

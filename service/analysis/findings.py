@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from service.analysis.connectivity import weight_node
-from service.analysis.examined import Examined, needed_input, unproductive
+from service.analysis.examined import Examined
 from service.analysis.layout import SpatialAxes, axis_names
 from service.analysis.measures import placement
 from service.graph import Graph
@@ -42,7 +42,6 @@ def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], t
             found += check(one)
         if one.input is not None:
             found += misaligned_join(one, axis_names(len(axes[one.input])))
-            found += unproductive_layer(one, [(graph.inputs[one.input].shape or ())[axis] for axis in axes[one.input]])
     return found
 
 
@@ -90,12 +89,12 @@ def misaligned_join(one: Examined, axes: Sequence[str]) -> Iterator[Finding]:
                 yield Finding("misaligned-join", "warning", one.layer.name, message, data | {"shift": shift})
 
 
-def unproductive_layer(one: Examined, lengths: Sequence[int]) -> Iterator[Finding]:
+def unproductive_layer(one: Examined) -> Iterator[Finding]:
     """The narrowest path already sees more than the whole input before this layer (Richter et al. 2021)."""
-    if unproductive(one, tuple(lengths)):
-        needed = list(needed_input(one) or ())
-        message = f"its input already has a receptive field of {needed} pixels on every path, more than the input of {list(lengths)}"
-        yield Finding("unproductive-layer", "info", one.layer.name, message, {"needed": needed, "input": list(lengths)})
+    if one.unproductive:
+        needed, lengths = list(one.needed or ()), list(one.lengths)
+        message = f"its input already has a receptive field of {needed} pixels on every path, more than the input of {lengths}"
+        yield Finding("unproductive-layer", "info", one.layer.name, message, {"needed": needed, "input": lengths})
 
 
 def gridding(one: Examined) -> Iterator[Finding]:
@@ -149,4 +148,4 @@ def dead_filters(one: Examined) -> Iterator[Finding]:
         yield Finding("dead-filters", "warning", one.layer.name, message, {"filters": list(known.dead_filters[:256])})
 
 
-LAYER_CHECKS = (gridding, pixels_never_read, checkerboard, mostly_padding, dead_filters)
+LAYER_CHECKS = (unproductive_layer, gridding, pixels_never_read, checkerboard, mostly_padding, dead_filters)

@@ -132,7 +132,9 @@ def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> floa
         phase = np.arange(extent).reshape([-1 if a == axis else 1 for a in range(low.ndim)])
         last = (shape[axis] - 1 - phase) // extent
         balanced = np.floor_divide(length - 1 - low - high, 2 * step)
-        best = max(_clipped(low, high, seen, step * np.clip(balanced + more, 0, np.maximum(last, 0)), length) for more in (0, 1))
+        best = max(
+            _clipped(low, high, seen, step * np.minimum(np.maximum(balanced + more, 0), np.maximum(last, 0)), length) for more in (0, 1)
+        )
     else:
         best = _clipped(low, high, seen, np.int64(0), length)
     return best / length
@@ -140,7 +142,7 @@ def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> floa
 
 def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Integers | np.int64, length: int) -> int:
     inside = np.minimum(high + moved, length - 1) - np.maximum(low + moved, 0) + 1
-    return int(np.where(seen, inside, 0).clip(0).max())
+    return max(int(inside.max(initial=0, where=seen)), 0)
 
 
 _MOST_UNITS = 16

@@ -8,12 +8,12 @@ from typing import Any
 
 from service.analysis.connectivity import weight_node
 from service.analysis.effective import WIDTH95
-from service.analysis.examined import Examined, needed_input, unproductive
+from service.analysis.examined import Examined
 from service.analysis.fields import SEVERITY
 from service.analysis.kernels import effective_connections
 from service.analysis.layout import axis_names
 from service.analysis.receptive_field import View
-from service.graph import Layer, Shape
+from service.graph import Layer
 from service.graph import operators as core
 
 Record = dict[str, Any]
@@ -47,14 +47,14 @@ def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
-def receptive_field(one: Examined, source: str, lengths: Shape) -> Record | None:
-    """What the layer's output sees of the input `source`, whose spatial axes have `lengths`; null where it sees none."""
+def receptive_field(one: Examined, source: str) -> Record | None:
+    """What the layer's output sees of the input `source`; null where it sees none."""
     view = one.view
     if view is None:
         return None
     worst = max(view.fields, key=lambda field: SEVERITY[field.reach])
     sizes = [m.size for m in one.measures]
-    local, needed = any(size is not None for size in sizes), needed_input(one)
+    local = any(size is not None for size in sizes)
     return {
         "input": source,
         "axes": list(axis_names(len(sizes))),
@@ -68,8 +68,8 @@ def receptive_field(one: Examined, source: str, lengths: Shape) -> Record | None
         "phases": [list(m.phases) if len(m.phases) <= 64 else None for m in one.measures] if local else None,
         "status": worst.reach,
         "because": worst.because,
-        "needed_input": None if needed is None else list(needed),
-        "unproductive": unproductive(one, lengths),
+        "needed_input": None if one.needed is None else list(one.needed),
+        "unproductive": one.unproductive,
     }
 
 

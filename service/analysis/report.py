@@ -75,6 +75,12 @@ def _model(facts: ModelFacts, name: str) -> Record:
     }
 
 
+MOST_PARTNERS = 64
+"""Layers that `tied_to` names at the most for each stored tensor; the ledger names all, and the report's size stays proportional to the
+model's.
+"""
+
+
 class _GraphReport:
     """The report of one graph."""
 
@@ -128,11 +134,13 @@ class _GraphReport:
     def _examined(self, seen: Seen, statistics: Mapping[str, KernelStatistics]) -> Examined:
         index = min(seen.output, default=None)
         measures: tuple[Measure, ...] = ()
+        lengths: Shape = ()
         if index is not None:
             view, lengths = seen.output[index], self._lengths(index)
             measures = tuple(measure(f, view.shape, n) for f, n in zip(view.fields, lengths, strict=True))
         counts = connectivity(seen.layer, self.shape, self.batch)
-        return Examined(seen.layer, seen, counts, statistics.get(seen.layer.name), measures, index)
+        known = statistics.get(seen.layer.name)
+        return Examined(seen.layer, seen, counts, known, index, lengths, measures, needed_input(seen, index, lengths))
 
     def _lengths(self, index: int) -> Shape:
         shape = self.graph.inputs[index].shape or ()
@@ -182,16 +190,14 @@ class _GraphReport:
             "units": {"in": units[0], "out": units[1]},
             "parameters": self._parameters(layer),
             **connections(one),
-            "receptive_field": None
-            if one.input is None
-            else receptive_field(one, self.graph.inputs[one.input].name, self._lengths(one.input)),
+            "receptive_field": None if one.input is None else receptive_field(one, self.graph.inputs[one.input].name),
             "findings": codes,
         }
 
     def _parameters(self, layer: Layer) -> Record:
         weights, biases, other = (sum(w.count for w in group) for group in (layer.kernel, layer.bias, layer.other))
         stored = (*layer.kernel, *layer.bias, *layer.other)
-        partners = sorted({name for weight in stored for name in self.ties.get(weight.stored, ())} - {layer.name})
+        partners = sorted({name for weight in stored for name in self.ties.get(weight.stored, ())[:MOST_PARTNERS]} - {layer.name})
         return {
             "weights": weights,
             "biases": biases,
@@ -249,9 +255,8 @@ class _GraphReport:
         fields = [layer["receptive_field"] for layer in layers if layer["receptive_field"]]
         smallest = [1] * len(lengths)
         for one in examined:
-            needed = needed_input(one)
-            if one.input == index and needed is not None:
-                smallest = [max(a, b) for a, b in zip(smallest, needed, strict=True)]
+            if one.input == index and one.needed is not None:
+                smallest = [max(a, b) for a, b in zip(smallest, one.needed, strict=True)]
         return {
             "input": self.graph.inputs[index].name,
             "axes": list(axis_names(len(lengths))),

@@ -32,12 +32,11 @@ def first_layers(graph: Graph) -> list[Layer]:
 
 def tied(graph: Graph) -> dict[str, list[str]]:
     """For every stored tensor that several layers use, their names."""
-    users: dict[str, list[str]] = {}
+    users: dict[str, dict[str, None]] = {}
     for layer in graph.layers:
         for weight in (*layer.kernel, *layer.bias, *layer.other):
-            if layer.name not in users.setdefault(weight.stored, []):
-                users[weight.stored].append(layer.name)
-    return {stored: names for stored, names in users.items() if len(names) > 1}
+            users.setdefault(weight.stored, {})[layer.name] = None
+    return {stored: list(names) for stored, names in users.items() if len(names) > 1}
 
 
 def ledger(graph: Graph, counts: Mapping[str, Connectivity | None]) -> list[dict[str, Any]]:
