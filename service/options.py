@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 
@@ -21,3 +21,10 @@ class Options:
     zero_tolerance: float = 0.0
     channel_order: Literal["rgb", "bgr"] = "rgb"
     external_missing: Literal["error", "ignore"] = "error"
+
+
+def settled(options: Options, size_bytes: int, auto_read_bytes: int) -> Options:
+    """The options with `auto` settled by the size of the files, so that an answer does not change with the configuration."""
+    if options.read_weights != "auto":
+        return options
+    return replace(options, read_weights="all" if size_bytes <= auto_read_bytes else "first")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from service.options import Options
+from service.options import Options, settled
+from service.render.badge import METRICS
+from service.render.colormaps import COLORMAPS
+from service.render.grid_options import GridError, GridOptions, Normalize, Sort
 
 LARGEST_AXIS = 2**31 - 1
 MOST_AXES = 16
 MOST_INPUTS = 64
+MOST_SIZES = 64
+REPORT_ID = r"sha256-[0-9a-f]{64}\Z"
 
 AXIS = fields.Integer(strict=True, validate=validate.Range(1, LARGEST_AXIS))
 
@@ -111,12 +116,9 @@ class OptionsQuerySchema(OptionsSchema):
 
 
 def make_options(chosen: Mapping[str, Any], size_bytes: int, auto_read_bytes: int) -> Options:
-    """The options of an analysis; `auto` is settled here, so that an answer does not change with the configuration."""
+    """The options of an analysis of files of that size."""
     options = Options(**{**chosen, "input_shapes": {name: tuple(shape) for name, shape in chosen.get("input_shapes", {}).items()}})
-    if options.read_weights != "auto":
-        return options
-    settled: Any = "all" if size_bytes <= auto_read_bytes else "first"
-    return Options(**{**chosen, "input_shapes": options.input_shapes, "read_weights": settled})
+    return settled(options, size_bytes, auto_read_bytes)
 
 
 class ListQuerySchema(Schema):
@@ -172,22 +174,179 @@ class LayersQuerySchema(Schema):
     cursor = fields.Integer(load_default=0, validate=validate.Range(0), metadata={"description": "The index of the first layer to show."})
 
 
-class GridQuerySchema(Schema):
-    """How to draw the weight grid."""
+class FilterLayerQuerySchema(Schema):
+    """Which convolution's filters are meant."""
 
     layer = fields.String(
         validate=validate.Length(1, 1000), metadata={"description": "Index or name. Default: the first convolution that reads the image."}
     )
+
+
+class GridSchema(Schema):
+    """How to draw a grid of filters."""
+
     columns = fields.Integer(validate=validate.Range(1, 4096), metadata={"description": "Default: near square."})
     scale = fields.Integer(
         validate=validate.Range(1, 256), metadata={"description": "Integer enlargement. Default: a tile is at least 32 pixels."}
     )
     gap = fields.Integer(validate=validate.Range(0, 64), metadata={"description": "Pixels between tiles."})
-    normalize = fields.String(validate=validate.OneOf(("filter", "layer", "symmetric")), metadata={"description": "Default `filter`."})
+    normalize = fields.String(validate=validate.OneOf(get_args(Normalize)), metadata={"description": "Default `filter`."})
     channels = fields.String(
         validate=validate.Regexp(r"(rgb|mean|each|\d{1,6},\d{1,6},\d{1,6})\Z"),
         metadata={"description": "`rgb`, `mean`, `each`, or three channels such as `0,2,1`."},
     )
+    colormap = fields.String(
+        validate=validate.OneOf(tuple(COLORMAPS)), metadata={"description": "Of tiles that show a single channel. Default `grey`."}
+    )
+    sort = fields.String(validate=validate.OneOf(get_args(Sort)), metadata={"description": "Default `index`."})
+    labels = fields.Boolean(metadata={"description": "Writes each filter's index below its tile."})
+    background = fields.String(validate=validate.Length(1, 100), metadata={"description": "A CSS colour. Default `#ffffff`."})
+
+    @post_load
+    def _checked(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        try:
+            GridOptions(**{key: data[key] for key in GridSchema._declared_fields if key in data})
+        except GridError as error:
+            raise ValidationError(error.detail, error.option) from None
+        return data
+
+
+class GridQuerySchema(GridSchema, FilterLayerQuerySchema):
+    """How to draw the weight grid of a convolution."""
+
+
+class HierarchyQuerySchema(GridSchema):
+    """How to draw the filters of a deeper convolution."""
+
+    strongest = fields.Integer(
+        load_default=16, validate=validate.Range(1, 256), metadata={"description": "How many channels are followed back at every layer."}
+    )
+
+
+class ConnectivityQuerySchema(Schema):
+    """How to draw the connections of a layer."""
+
+    view = fields.String(load_default="graph", validate=validate.OneOf(("graph", "matrix")))
+    animate = fields.Boolean(load_default=False, metadata={"description": "The filter slides, and its connections light up."})
+
+
+class UnitOf(fields.String):
+    """A place along the axes of the image: 3,4 is row 3 and column 4."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        text = str(super()._deserialize(value, *arguments, **options))
+        places = text.split(",")
+        if len(places) > MOST_AXES or not all(place.isascii() and place.isdigit() and len(place) <= 10 for place in places):
+            raise ValidationError("Not a place such as 3,4.")
+        return [int(place) for place in places]
+
+
+class OverlayQuerySchema(Schema):
+    """Whose receptive field to draw."""
+
+    layer = fields.String(
+        validate=validate.Length(1, 1000),
+        metadata={"description": "Index or name. Default: the layer with the largest receptive field of local paths."},
+    )
+    unit = UnitOf(metadata={"description": "The unit's row and column. Default: the middle.", "example": "3,4"})
+
+
+class BadgeQuerySchema(Schema):
+    """Which number a badge shows."""
+
+    metric = fields.String(load_default="receptive-field", validate=validate.OneOf(tuple(METRICS)))
+
+
+class Sizes(fields.String):
+    """Sizes of a square input in pixels: 96,128,224."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        text = str(super()._deserialize(value, *arguments, **options))
+        sizes = text.split(",")
+        if len(sizes) > MOST_SIZES:
+            raise ValidationError(f"More than {MOST_SIZES} sizes.")
+        if not all(size.isascii() and size.isdigit() and len(size) <= 6 and int(size) > 0 for size in sizes):
+            raise ValidationError("Not sizes from 1 to 999999 such as 96,128,224.")
+        return sorted({int(size) for size in sizes})
+
+
+class SweepQuerySchema(Schema):
+    """Which sizes of the input to judge."""
+
+    sizes = Sizes(
+        load_default=lambda: [32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024],
+        metadata={"description": f"Pixels along every axis, up to {MOST_SIZES} of them. Default: usual ones.", "example": "96,128,224"},
+    )
+
+
+class SizeVerdictSchema(Schema):
+    """What one size of the input means for the model."""
+
+    size = fields.Integer(required=True, metadata={"description": "Pixels along every axis."})
+    unproductive = fields.Integer(required=True, metadata={"description": "Layers whose narrowest path sees the whole input before them."})
+    unproductive_layers = fields.List(
+        fields.String(), required=True, metadata={"description": "Their names, in topological order; the first 200."}
+    )
+    productive_share = fields.Float(
+        required=True, allow_none=True, metadata={"description": "Share of the convolution layers; null if there are none."}
+    )
+    coverage = fields.List(
+        fields.Float(allow_none=True),
+        required=True,
+        allow_none=True,
+        metadata={"description": "Share of the input that the largest receptive field of local paths spans, per axis."},
+    )
+    verdict = fields.String(required=True)
+
+
+class SweepSchema(Schema):
+    """Receptive fields against the size of the input."""
+
+    input = fields.String(required=True)
+    axes = fields.List(fields.String(), required=True)
+    input_size = fields.List(fields.Integer(allow_none=True), required=True, metadata={"description": "Of the analysed model."})
+    layers = fields.Integer(required=True, metadata={"description": "Convolution layers that are judged."})
+    smallest_productive = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "The smallest size at which every layer is productive."}
+    )
+    sizes = fields.List(fields.Nested(SizeVerdictSchema), required=True)
+
+
+class ComparisonRequestSchema(Schema):
+    """Which analyses to compare, and what must hold."""
+
+    base = fields.String(required=True, validate=validate.Regexp(REPORT_ID))
+    head = fields.String(required=True, validate=validate.Regexp(REPORT_ID))
+    budgets = fields.Dict(
+        keys=fields.String(validate=validate.Length(max=100)),
+        values=fields.Raw(),
+        load_default=dict,
+        validate=validate.Length(max=100),
+        metadata={"description": "Limits by the name of the budget.", "example": {"max_parameters": 1000000, "no_new_findings": True}},
+    )
+
+
+class BudgetSchema(Schema):
+    """A budget and whether it holds."""
+
+    budget = fields.String(required=True)
+    limit = fields.Raw(required=True)
+    value = fields.Raw(required=True, allow_none=True)
+    passed = fields.Boolean(required=True)
+
+
+class ComparisonSchema(Schema):
+    """The difference of two reports, and the verdict of the budgets."""
+
+    base = fields.Dict(keys=fields.String(), required=True)
+    head = fields.Dict(keys=fields.String(), required=True)
+    summary = fields.Dict(keys=fields.String(), required=True, metadata={"description": "Numbers that changed: `base`, `head`, `change`."})
+    layers = fields.List(fields.Dict(keys=fields.String()), required=True, metadata={"description": "Aligned by structure."})
+    counts = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    output = fields.Dict(keys=fields.String(), required=True)
+    findings = fields.Dict(keys=fields.String(), required=True, metadata={"description": "`new` and `gone`."})
+    budgets = fields.List(fields.Nested(BudgetSchema), required=True)
+    verdict = fields.String(required=True, validate=validate.OneOf(("pass", "fail", "none")))
 
 
 class HealthSchema(Schema):
