@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "store": {"settings"},
     "jobs": {"readers", "analysis", "render", "graph", "store", "options"},
     "api": {"jobs", "render", "store", "options", "settings", "readers.errors"},
+    "cli": {"jobs", "render", "options", "settings", "readers.errors"},
 }
 # Packages that only the named rooms may import.
 CONFINED = {"onnx": {"readers"}, "google": {"readers"}, "flask": {"api"}, "flask_smorest": {"api"}}

@@ -1,0 +1,140 @@
+"""Models and reports that a command is given, and the processes with limits where they are worked on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from service.cli.failures import Failure, failure_of
+from service.cli.progress import TURN_SECONDS, stage
+from service.jobs.limits import BrokenAnalysisError, Limits
+from service.jobs.pool import ProcessPool
+from service.options import Options, settled
+from service.readers.errors import ReadError
+from service.settings import Settings
+
+Report = dict[str, Any]
+Chosen = Mapping[str, Any]
+
+SCHEMA = "receptive.report/1"
+
+
+class Model(Protocol):
+    """A model that can be analysed and drawn, here or by a service. All raise Failure."""
+
+    def report(self) -> Report:
+        """The report, as the service stores it."""
+
+    def filters(self, chosen: Chosen) -> bytes:
+        """The weight grid of a convolution as a PNG, by the grid options `chosen`."""
+
+    def hierarchy(self, depth: int, strongest: int, chosen: Chosen) -> bytes:
+        """The filters of the depth-th convolution in pixels as a PNG."""
+
+
+class Engine:
+    """Runs functions in processes of their own, one at a time, held to the limits of the service's settings. Close it when done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pool: ProcessPool | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    def run(self, task: str, name: str, file: Path | None, *arguments: Any) -> Any:
+        """What the function that `task` names (package.module:function) gives; `name` is the stage that a terminal shows.
+
+        Failure where the input is at fault, in `file`, or our own code is.
+        """
+        if self._pool is None:
+            settings = self.settings
+            limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
+            self._pool = ProcessPool(1, 1, limits)
+        ticket = self._pool.submit(task, *arguments)
+        try:
+            with stage(name) as tick:
+                while True:
+                    try:
+                        return self._pool.wait(ticket, TURN_SECONDS)
+                    except TimeoutError:
+                        tick()
+        except ReadError as error:
+            raise failure_of(error, file) from None
+        except BrokenAnalysisError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise Failure("analysis-failed", f"A fault of Receptive's own: {reason}", file) from None
+
+    def compare(self, base: Report, head: Report, budgets: Mapping[str, Any]) -> Report:
+        """The comparison of two reports (service.analysis.comparison.compare)."""
+        documents = (json.dumps(report).encode() for report in (base, head))
+        task = "service.jobs.comparing:compare_documents"
+        comparison: Report = self.run(task, "Comparing", None, *documents, dict(budgets))
+        return comparison
+
+    def companions(self, path: Path, given: Sequence[Path]) -> dict[str, Path]:
+        """The files of external data that go with the model at `path`, by bare name: those `given`, and those it names beside it.
+
+        A file beside it is taken where the model gives its bare name; hidden files and symbolic links never are, because the model's
+        author may not be the owner of the folder.
+        """
+        files = {file.name: file for file in given}
+        for name in self.run("service.readers.externals:named_externals", f"Opening {path.name}", path, str(path)):
+            beside = path.parent / name
+            usable = name == beside.name and not name.startswith(".") and os.path.isfile(beside) and not beside.is_symlink()
+            if name not in files and usable:
+                files[name] = beside
+        return files
+
+
+class LocalModel:
+    """A model that is analysed on this machine."""
+
+    def __init__(self, engine: Engine, path: Path, options: Options, externals: Mapping[str, Path]) -> None:
+        self._engine, self._path = engine, path
+        self._externals = {name: str(file.resolve()) for name, file in externals.items()}
+        size = sum(file.stat().st_size for file in (path, *externals.values()))
+        self._options = settled(options, size, engine.settings.auto_read_bytes)
+
+    def report(self) -> Report:
+        """The report, with the address that the service would give it."""
+        report: Report = json.loads(self._run("service.jobs.local:report_document", "Analysing"))
+        return report
+
+    def filters(self, chosen: Chosen) -> bytes:
+        """The weight grid of a convolution as a PNG."""
+        picture, _ = self._run("service.jobs.pictures:filters_png", "Drawing filters of", dict(chosen))
+        return bytes(picture)
+
+    def hierarchy(self, depth: int, strongest: int, chosen: Chosen) -> bytes:
+        """The filters of the depth-th convolution in pixels as a PNG."""
+        picture, _ = self._run("service.jobs.pictures:hierarchy_png", "Drawing deeper filters of", depth, strongest, dict(chosen))
+        return bytes(picture)
+
+    def _run(self, task: str, verb: str, *arguments: Any) -> Any:
+        name = f"{verb} {self._path.name}"
+        return self._engine.run(task, name, self._path, str(self._path.resolve()), self._options, self._externals, *arguments)
+
+
+def stored_report(path: Path) -> Report | None:
+    """The report that a .json file holds; None where it holds something else, such as a layer spec. Failure for an unknown schema."""
+    if path.suffix != ".json":
+        return None
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or not schema.startswith("receptive."):
+        return None
+    if schema != SCHEMA:
+        raise Failure("unknown-schema", f"This has the schema {schema}; only reports ({SCHEMA}) can be read.", path)
+    report: Report = document
+    return report

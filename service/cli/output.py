@@ -1,0 +1,63 @@
+"""Where a result goes, and in which format."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service.cli.failures import Failure
+
+STANDARD = Path("-")
+"""Standard output."""
+
+
+class Destination(click.Path):
+    """A file to write, `-` for standard output. Its folder must be there before the work begins, not after it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"The folder {str(path.parent)!r} does not exist.", param, ctx)
+        return path
+
+
+def output_option(example: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `-o FILE`."""
+    return click.option(
+        "-o", "--output", type=Destination(), default="-", metavar="FILE", help=f"Write to FILE, such as {example}; - is standard output."
+    )
+
+
+def format_of(chosen: str | None, output: Path, suffixes: Mapping[str, str], default: str) -> str:
+    """The format that was chosen, else that of the output's suffix, `default` for standard output. UsageError where neither says."""
+    if chosen is not None:
+        return chosen
+    if output == STANDARD:
+        return default
+    name = output.name.lower()
+    for suffix, form in suffixes.items():
+        if name.endswith(suffix):
+            return form
+    raise click.UsageError(f"The name {output.name!r} does not say the format: end it in {', '.join(suffixes)}, or give --format.")
+
+
+def write(content: bytes, output: Path, *, text: bool = True) -> None:
+    """Writes a result. UsageError where a picture would go to a terminal, Failure where the file cannot be written."""
+    if output == STANDARD:
+        if not text and sys.stdout.isatty():
+            raise click.UsageError("A picture on a terminal is no use: give -o FILE.")
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise Failure("not-written", f"The file cannot be written: {error.strerror}.", output) from None

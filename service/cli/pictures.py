@@ -1,0 +1,149 @@
+"""The subcommands that draw: filters, hierarchy, chart and badge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine
+from service.cli.failures import Failure
+from service.cli.output import format_of, output_option, write
+from service.render import charts
+from service.render.badge import METRICS, badge_svg, endpoint
+from service.render.colormaps import COLORMAPS
+from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE
+
+CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
+BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}
+CHARTS = {"growth": charts.growth, "sharing": charts.sharing, "colour": charts.colour}
+
+_GRID = (
+    click.option("--columns", type=click.IntRange(1, MAX_COLUMNS), metavar="N", help="Tiles in a row. Default: near square."),
+    click.option("--scale", type=click.IntRange(1, MAX_SCALE), metavar="N", help="Pixels for each value. Default: a tile has at least 32."),
+    click.option("--gap", type=click.IntRange(0, MAX_GAP), metavar="N", help="Pixels between tiles."),
+    click.option(
+        "--normalize", type=click.Choice(["filter", "layer", "symmetric"]), help="What white and black stand for. Default: filter."
+    ),
+    click.option("--channels", metavar="WHICH", help="rgb, mean, each, or three channels such as 0,2,1."),
+    click.option("--colormap", type=click.Choice(list(COLORMAPS)), help="For single channels. Default: grey."),
+    click.option("--labels", is_flag=True, default=None, help="Write each filter's index under its tile."),
+    click.option("--background", metavar="COLOUR", help="A CSS colour. Default: #ffffff."),
+)
+
+
+def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of a weight grid."""
+    for option in reversed(_GRID):
+        command = option(command)
+    return command
+
+
+@click.command(no_args_is_help=True)
+@click.argument("model", type=FILE)
+@output_option("grid.png")
+@click.option("--layer", metavar="LAYER", help="Name or index of a convolution. Default: the first that reads the image.")
+@click.option(
+    "--sort", type=click.Choice(["index", "norm", "orientation", "frequency", "colour"]), help="The order of the filters. Default: index."
+)
+@grid_options
+@model_options
+def filters(model: Path, output: Path, asked: Asked, **chosen: Any) -> None:
+    """Draw the filters of MODEL's first layer as a grid (PNG).
+
+    \b
+    receptive filters model.onnx -o grid.png
+    receptive filters model.onnx --sort orientation --labels -o grid.png
+    """
+    with start_engine() as engine:
+        picture = open_model(engine, model, asked).filters(_given(chosen))
+    write(picture, output, text=False)
+
+
+@click.command(no_args_is_help=True)
+@click.argument("model", type=FILE)
+@click.argument("depth", type=click.IntRange(min=1))
+@output_option("sheet.png")
+@click.option("--strongest", type=click.IntRange(1, 256), default=16, show_default=True, help="Channels that are followed at each layer.")
+@grid_options
+@model_options
+def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Asked, **chosen: Any) -> None:
+    """Draw the filters of MODEL's convolution number DEPTH in pixels (PNG).
+
+    Each is the weighted sum of the filters below it, activations taken as the identity. Convolutions are counted from 1, which is the
+    first one on the image.
+
+    \b
+    receptive hierarchy model.onnx 2 -o sheet.png
+    """
+    with start_engine() as engine:
+        picture = open_model(engine, model, asked).hierarchy(depth, strongest, _given(chosen))
+    write(picture, output, text=False)
+
+
+@click.command(no_args_is_help=True)
+@click.argument("model", type=FILE)
+@output_option("growth.svg")
+@click.option(
+    "--kind",
+    type=click.Choice(list(CHARTS)),
+    default="growth",
+    show_default=True,
+    help="The receptive field against depth; sharing and sparsity of every layer; or colour against depth.",
+)
+@click.option("--format", "form", type=click.Choice(list(CHART_SUFFIXES.values())), help="Default: by the suffix of the output, else svg.")
+@model_options
+def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) -> None:
+    """Draw a chart of MODEL, or of a report (JSON) on it.
+
+    \b
+    receptive chart model.onnx -o growth.svg
+    receptive chart report.json --kind sharing -o sharing.png
+    receptive chart report.json -o growth.vl.json
+    """
+    form = format_of(form, output, CHART_SUFFIXES, "svg")
+    with start_engine() as engine:
+        report, _ = open_report(engine, model, asked)
+    drawable = {
+        "growth": report["summary"]["receptive_field"],
+        "sharing": report["summary"]["connections"]["dense"],
+        "colour": report["hierarchy"],
+    }
+    if not drawable[kind]:
+        raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
+    specification = CHARTS[kind](report)
+    if form == "vl.json":
+        write(json.dumps(specification).encode() + b"\n", output)
+    elif form == "svg":
+        write(charts.picture(specification, "svg"), output)
+    else:
+        write(charts.picture(specification, "png"), output, text=False)
+
+
+@click.command(no_args_is_help=True)
+@click.argument("model", type=FILE)
+@output_option("badge.svg")
+@click.option("--metric", type=click.Choice(list(METRICS)), default="receptive-field", show_default=True, help="The number that it shows.")
+@click.option("--format", "form", type=click.Choice(list(BADGE_SUFFIXES.values())), help="Default: by the suffix of the output, else svg.")
+@model_options
+def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked) -> None:
+    """Write one number of MODEL, or of a report (JSON) on it, as a badge.
+
+    It is an SVG picture, or JSON for an endpoint badge of shields.io.
+
+    \b
+    receptive badge model.onnx --metric parameters -o parameters.svg
+    """
+    form = format_of(form, output, BADGE_SUFFIXES, "svg")
+    with start_engine() as engine:
+        report, _ = open_report(engine, model, asked)
+    shown = endpoint(report, metric)
+    write(badge_svg(shown) if form == "svg" else json.dumps(shown).encode() + b"\n", output)
+
+
+def _given(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -1,0 +1,79 @@
+"""Reports and comparisons as plain text for a terminal: the answers, the findings, and what changed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from service.render import view
+from service.render.difference import Change, difference
+from service.render.text import shown
+
+Record = Mapping[str, Any]
+
+WIDTH = 100
+MOST_ITEMS = 5
+"""Findings of one code that are shown; the other formats have them all."""
+MOST_LAYERS = 30
+"""Changed layers that are shown."""
+
+
+def report_text(report: Record) -> bytes:
+    """What the model shares, skips and sees, and what was found."""
+    lines = [shown(report["model"]["name"] or "Model"), ""]
+    for answer in view.answers(report):
+        lines.append(f"{answer.question} {answer.figure} {answer.unit}".rstrip())
+        for sentence in answer.sentences:
+            lines += _wrapped(sentence, "    ")
+    groups = view.finding_groups(report["findings"], report["layers"])
+    if groups:
+        lines += ["", "Findings:", *_groups(groups)]
+    return _encoded(lines)
+
+
+def comparison_text(comparison: Record) -> bytes:
+    """The verdict, the budgets, what changed in the model, and the first of the layers that did."""
+    said = difference(comparison)
+    lines = [f"{said.base} → {said.head}: {said.verdict_text[0].lower()}{said.verdict_text[1:]}", ""]
+    width = max((len(budget.name) for budget in said.budgets), default=0)
+    for budget in said.budgets:
+        lines.append(f"  {'held  ' if budget.passed else 'BROKEN'}  {budget.name:<{width}}  limit {budget.limit}, value {budget.value}")
+    if said.budgets:
+        lines.append("")
+    lines += _changes(said.summary, "  ")
+    counts = said.counts
+    same = "No layer differs" if counts["same"] == sum(counts.values()) else "Layers"
+    lines.append(f"{same}: {counts['same']} the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")
+    for layer in said.layers[:MOST_LAYERS]:
+        lines.append(f"  {layer.status:<8}  {layer.name}{f': {layer.only}' if layer.only else ''}")
+        lines += _changes(layer.changes, "      ")
+    more = len(said.layers) + said.left_out - MOST_LAYERS
+    if more > 0:
+        lines.append(f"  … and {more:,} more")
+    if said.new:
+        lines += ["", "New findings:", *_groups(said.new)]
+    return _encoded(lines)
+
+
+def _changes(changes: Sequence[Change], indent: str) -> Iterator[str]:
+    for change in changes:
+        share = f" ({change.change})" if change.change else ""
+        yield f"{indent}{change.name}: {change.base} → {change.head}{share}"
+
+
+def _groups(groups: Sequence[view.Group]) -> Iterator[str]:
+    for group in groups:
+        yield f"  {group.severity}: {group.code} ({len(group.items)})"
+        for layer, _, message in group.items[:MOST_ITEMS]:
+            yield from _wrapped(f"{layer or 'model'}: {message}", "      ")
+        if len(group.items) > MOST_ITEMS:
+            yield f"      … and {len(group.items) - MOST_ITEMS:,} more"
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _encoded(lines: Sequence[str]) -> bytes:
+    return ("\n".join(lines) + "\n").encode()
