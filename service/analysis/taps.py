@@ -147,4 +147,6 @@ def _read(operator: core.Resampling, x: Fraction) -> list[int]:
         reach /= Fraction(operator.scale).limit_denominator(1 << 20)
     elif x.denominator == 1:
         return [int(x)]
-    return list(range(math.floor(x - reach) + 1, math.ceil(x + reach)))
+    taps = range(math.floor(x - reach) + 1, math.ceil(x + reach))
+    # The cubic kernel is zero in the middle of either side, too.
+    return [i for i in taps if operator.mode == "linear" or abs(i - x) != reach / 2]
