@@ -4,13 +4,45 @@ from __future__ import annotations
 
 from flask import Flask
 
-from service.api import analyses, connection, documentation, filters, jobs, layers, logs, operations, pages, problems
+from service.api import (
+    analyses,
+    badge,
+    charts,
+    comparisons,
+    connection,
+    connectivity,
+    documentation,
+    filters,
+    hierarchy,
+    jobs,
+    layers,
+    logs,
+    operations,
+    overlay,
+    pages,
+    problems,
+    sweep,
+)
 from service.api.context import EXTENSION, Service, Work
 from service.api.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.settings import Settings, load_settings
 from service.store import open_store
 
-FEATURES = (analyses, layers, filters, jobs, operations, documentation)
+FEATURES = (
+    analyses,
+    layers,
+    connectivity,
+    filters,
+    hierarchy,
+    overlay,
+    charts,
+    badge,
+    sweep,
+    comparisons,
+    jobs,
+    operations,
+    documentation,
+)
 
 
 def create_app(settings: Settings | None = None, tasks: Work | None = None) -> Flask:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, request
 
 from service.api.context import current
+from service.api.drawing import CSV, answer, drawn, tag
 from service.api.jobs import job_response
 from service.api.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.problems import Problem, kept_problem
@@ -17,12 +19,15 @@ from service.api.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsQ
 from service.api.specification import Feature
 from service.jobs.question import Question
 from service.jobs.runner import Accepted
+from service.render.markdown import report_markdown
+from service.render.tables import layers_csv
 from service.store.interfaces import CursorError, StoredReport
 
 blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
 
 # Representations of a report by the suffix of its address.
-REPRESENTATIONS = {"json": "application/json"}
+REPRESENTATIONS = {"json": "application/json", "html": "text/html", "md": "text/markdown", "csv": "text/csv"}
+HTML = "service.jobs.report_pictures:report_page"
 
 _FORM = {
     "type": "object",
@@ -46,6 +51,9 @@ _BODY = {
         "multipart/form-data": {"schema": _FORM, "encoding": {"options": {"contentType": "application/json"}}},
     },
 }
+_ETAG = {"ETag": {"schema": {"type": "string"}}}
+_TEXT = {"type": "string"}
+_SAME = "The report is the one that If-None-Match names."
 _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 
 
@@ -108,27 +116,68 @@ def list_analyses(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/<report:report_id>", methods=["GET"])
-@blueprint.response(200, ReportSchema, description="The report.", headers={"ETag": {"schema": {"type": "string"}}})
-@blueprint.alt_response(304, description="The report is the one that If-None-Match names.")
-@blueprint.problems(404, 406)
+@blueprint.response(200, ReportSchema, description="The report; HTML, Markdown or CSV by Accept.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404, 406, 503)
 def get_analysis(report_id: str) -> Response:
     """Read a report
 
     The representation is chosen by the Accept header.
     """
-    report = find_report(report_id)
-    choose(REPRESENTATIONS)
-    return unchanged(report.etag, REVALIDATE) or _report_response(report)
+    return _represented(report_id, choose(REPRESENTATIONS))
 
 
 @blueprint.route("/<report:report_id>.json", methods=["GET"])
-@blueprint.response(200, ReportSchema, description="The report.", headers={"ETag": {"schema": {"type": "string"}}})
-@blueprint.alt_response(304, description="The report is the one that If-None-Match names.")
+@blueprint.response(200, ReportSchema, description="The report.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
 @blueprint.problems(404)
 def get_analysis_json(report_id: str) -> Response:
     """Read a report as JSON"""
+    return _represented(report_id, "json")
+
+
+@blueprint.route("/<report:report_id>.html", methods=["GET"])
+@blueprint.response(200, _TEXT, content_type="text/html", description="One file that is complete without a network.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404, 503)
+def get_analysis_html(report_id: str) -> Response:
+    """Read a report as HTML"""
+    return _represented(report_id, "html")
+
+
+@blueprint.route("/<report:report_id>.md", methods=["GET"])
+@blueprint.response(200, _TEXT, content_type="text/markdown", description="For a pull request or a model card.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404)
+def get_analysis_markdown(report_id: str) -> Response:
+    """Read a report as Markdown"""
+    return _represented(report_id, "md")
+
+
+@blueprint.route("/<report:report_id>.csv", methods=["GET"])
+@blueprint.response(200, _TEXT, content_type="text/csv", description="The layer table (RFC 4180).", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404)
+def get_analysis_csv(report_id: str) -> Response:
+    """Read a report's layers as CSV"""
+    return _represented(report_id, "csv")
+
+
+def _represented(report_id: str, form: str) -> Response:
+    """The report as one of REPRESENTATIONS."""
     report = find_report(report_id)
-    return unchanged(report.etag, REVALIDATE) or _report_response(report)
+    if form == "json":
+        return unchanged(report.etag, REVALIDATE) or _report_response(report)
+
+    def make() -> bytes:
+        if form == "html":
+            page: bytes = drawn(HTML, report, report.document)
+            return page
+        document = json.loads(report.document)
+        return report_markdown(document) if form == "md" else layers_csv(document)
+
+    content_type = CSV if form == "csv" else f"{REPRESENTATIONS[form]}; charset=utf-8"
+    return answer(tag(report.etag, "report", form), make, content_type, REVALIDATE)
 
 
 @blueprint.route("/<report:report_id>", methods=["DELETE"])

@@ -1,56 +1,87 @@
-"""The layers of a report: the flat table, and one layer."""
+"""The layers of a report: the flat table, and one layer with the derivation of its numbers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
 
 from service.api.analyses import find_report
-from service.api.negotiation import NEXT_LINK, REVALIDATE, tagged, unchanged
+from service.api.drawing import CSV, JSON, answer, tag
+from service.api.negotiation import NEXT_LINK, REVALIDATE, choose
 from service.api.problems import Problem
-from service.api.report_schemas import LayerSchema
+from service.api.report_schemas import ExplainedLayerSchema
 from service.api.schemas import LayersQuerySchema
 from service.api.specification import Feature
+from service.render.explain import explain
+from service.render.tables import COLUMNS, flat, write_csv
 
 blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="The layers of a report.")
+
+_ROWS = {
+    "type": "array",
+    "items": {"type": "object", "properties": {column: {"description": f"`{path}` of the layer."} for column, path in COLUMNS.items()}},
+}
 
 
 @blueprint.route("/<report:report_id>/layers", methods=["GET"])
 @blueprint.arguments(LayersQuerySchema, location="query")
 @blueprint.response(
     200,
-    {"type": "array", "items": {"type": "object"}},
-    description="One flat object a layer; nested names are joined by a dot, such as `connections.exact`.",
+    _ROWS,
+    description="One flat object a layer; entries of a shape are joined by `×`, names by `;`. CSV by Accept.",
     headers=NEXT_LINK,
 )
-@blueprint.problems(404)
+@blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
+@blueprint.problems(404, 406)
 def list_layers(query: dict[str, Any], report_id: str) -> Response:
     """List the layers as a flat table"""
+    return _table(report_id, query, choose({"json": JSON, "csv": "text/csv"}), "layers")
+
+
+@blueprint.route("/<report:report_id>/layers.csv", methods=["GET"])
+@blueprint.arguments(LayersQuerySchema, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/csv", description="One row a layer (RFC 4180).", headers=NEXT_LINK)
+@blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
+@blueprint.problems(404)
+def list_layers_csv(query: dict[str, Any], report_id: str) -> Response:
+    """List the layers as CSV"""
+    return _table(report_id, query, "csv", "layers.csv")
+
+
+def _table(report_id: str, query: dict[str, Any], form: str, address: str) -> Response:
+    """The rows that `query` asks for, and a link to those after them."""
     report = find_report(report_id)
-    layers = json.loads(report.document)["layers"]
-    chosen = [layer for layer in layers if query.get("kind", layer["kind"]) == layer["kind"] and layer["index"] >= query["cursor"]]
-    rows = [dict(flatten(layer)) for layer in chosen[: query["limit"]]]
-    response = tagged(Response(json.dumps(rows), content_type="application/json"), report.etag, REVALIDATE)
-    if len(chosen) > len(rows):
+
+    def make() -> tuple[bytes, dict[str, str]]:
+        layers = json.loads(report.document)["layers"]
+        chosen = [layer for layer in layers if query.get("kind", layer["kind"]) == layer["kind"] and layer["index"] >= query["cursor"]]
+        rows = [flat(layer) for layer in chosen[: query["limit"]]]
+        content = write_csv(rows, list(COLUMNS)) if form == "csv" else json.dumps(rows).encode()
+        if len(chosen) == len(rows):
+            return content, {}
         rest = urlencode({**query, "cursor": chosen[len(rows)]["index"]})
-        response.headers["Link"] = f'</v1/analyses/{report_id}/layers?{rest}>; rel="next"'
-    return response
+        return content, {"Link": f'</v1/analyses/{report_id}/{address}?{rest}>; rel="next"'}
+
+    return answer(tag(report.etag, address, form, query), make, CSV if form == "csv" else JSON, REVALIDATE)
 
 
 @blueprint.route("/<report:report_id>/layers/<layer:layer>", methods=["GET"])
-@blueprint.response(200, LayerSchema, description="The layer as it stands in the report.")
+@blueprint.response(200, ExplainedLayerSchema, description="The layer as it stands in the report, and how its numbers follow.")
 @blueprint.alt_response(304, description="The layer is the one that If-None-Match names.")
 @blueprint.problems(404)
 def get_layer(report_id: str, layer: str) -> Response:
     """Read one layer, by its index or its percent-encoded name"""
     report = find_report(report_id)
-    found = find_layer(json.loads(report.document)["layers"], layer)
-    text = json.dumps(found, separators=(",", ":"))
-    return unchanged(report.etag, REVALIDATE) or tagged(Response(text, content_type="application/json"), report.etag, REVALIDATE)
+
+    def make() -> bytes:
+        document = json.loads(report.document)
+        found = find_layer(document["layers"], layer)
+        return json.dumps({**found, "explain": explain(document, found)}, separators=(",", ":")).encode()
+
+    return answer(tag(report.etag, "layer", layer), make, JSON, REVALIDATE)
 
 
 def find_layer(layers: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
@@ -61,12 +92,3 @@ def find_layer(layers: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
         if layer["name"] == wanted:
             return layer
     raise Problem("layer-not-found", f"The model has no layer {wanted[:200]!r}.")
-
-
-def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The entries of nested objects under dotted names; lists stay as they are."""
-    for key, entry in value.items():
-        if isinstance(entry, Mapping):
-            yield from flatten(entry, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", entry

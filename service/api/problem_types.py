@@ -34,6 +34,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "job-not-found": ProblemType(404, "No such job"),
     "layer-not-found": ProblemType(404, "No such layer"),
     "no-filters": ProblemType(404, "The model has no filters to draw"),
+    "no-connections": ProblemType(404, "The layer has no connections to draw"),
+    "no-chart": ProblemType(404, "The report has nothing to show in this chart"),
+    "no-such-depth": ProblemType(404, "The model has no convolution at this depth"),
     "method-not-allowed": ProblemType(405, "The method is not allowed here"),
     "not-acceptable": ProblemType(406, "The representation asked for does not exist"),
     "upload-stalled": ProblemType(408, "The upload stopped"),
@@ -53,7 +56,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "http-error": ProblemType(400, "The request failed"),
     "internal-error": ProblemType(500, "The service failed"),
     "too-busy": ProblemType(503, "Too many jobs are waiting"),
-    "not-finished": ProblemType(503, "The picture is not finished yet"),
+    "not-finished": ProblemType(503, "The answer is not finished yet"),
     "storage-unavailable": ProblemType(503, "The store does not answer"),
     "storage-full": ProblemType(503, "The store is full"),
 }

@@ -73,7 +73,7 @@ def upload_place(service: Service) -> Iterator[None]:
 @contextlib.contextmanager
 def received(request: Request, uploads: Uploads) -> Iterator[Received]:
     """The model that `request` brings. Whoever takes the upload over does so inside the block; if the block fails, it is removed."""
-    _check_encoding(request)
+    check_encoding(request)
     kind = request.mimetype
     if kind not in RAW_TYPES and kind != FORM_TYPE:
         known = ", ".join((*RAW_TYPES, FORM_TYPE))
@@ -89,7 +89,7 @@ def received(request: Request, uploads: Uploads) -> Iterator[Received]:
         raise
 
 
-def _check_encoding(request: Request) -> None:
+def check_encoding(request: Request) -> None:
     """A compressed body would have to be unpacked without a bound on its size."""
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() not in ("", "identity"):

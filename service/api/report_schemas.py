@@ -281,6 +281,17 @@ class LayerSchema(Schema):
     findings = texts("Codes of findings about this layer.")
 
 
+class ExplainedLayerSchema(LayerSchema):
+    """One layer, and the line that derives each of its numbers."""
+
+    explain = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        required=True,
+        metadata={"description": "By the path of the number.", "example": {"parameters.total": "(5·5·1 + 1)·6 = 156"}},
+    )
+
+
 class FindingSchema(Schema):
     """Something worth knowing."""
 

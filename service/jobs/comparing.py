@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.analysis.comparison import BudgetError, compare
-from service.readers.errors import ReadError
+from service.readers.errors import Detail, ReadError
 
 
 def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, Any]) -> dict[str, Any]:
@@ -15,4 +15,5 @@ def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, Any]) -> d
     try:
         return compare(json.loads(base), json.loads(head), budgets)
     except BudgetError as error:
-        raise ReadError("invalid", "invalid-budget", str(error)) from error
+        pointer = "/budgets/" + error.budget.replace("~", "~0").replace("/", "~1")
+        raise ReadError("invalid", "invalid-budget", str(error), [Detail(pointer, str(error), "invalid-budget")]) from error

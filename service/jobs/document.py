@@ -69,7 +69,17 @@ def structure_digest(layers: Sequence[Mapping[str, Any]]) -> str:
 def links(report_id: str) -> dict[str, str]:
     """Where to go from a report, as paths below the service's root."""
     base = f"/v1/analyses/{report_id}"
-    return {"self": base, "json": f"{base}.json", "layers": f"{base}/layers", "filters": f"{base}/filters.png"}
+    return {
+        "self": base,
+        "json": f"{base}.json",
+        "html": f"{base}.html",
+        "markdown": f"{base}.md",
+        "csv": f"{base}.csv",
+        "layers": f"{base}/layers",
+        "filters": f"{base}/filters.png",
+        "receptive_field": f"{base}/receptive-field.svg",
+        "badge": f"{base}/badge.svg",
+    }
 
 
 def _entry(document: Mapping[str, Any]) -> dict[str, Any]:

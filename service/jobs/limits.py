@@ -67,6 +67,14 @@ def _restrict(limits: Limits) -> None:
         score.write("1000")
 
 
+def count_written_memory() -> None:
+    """Holds this process to the memory that it may write to, in place of its address space, most of which some engines only reserve."""
+    bound, _ = resource.getrlimit(resource.RLIMIT_AS)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+    _lift_memory_limit()
+
+
 def _lift_memory_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.analysis.effective import TapWeights
 from service.analysis.fields import TooLarge
 from service.analysis.filter_layer import LayerKernel, find_filters
 from service.analysis.filter_summary import describe_filters
@@ -50,11 +51,17 @@ def filter_measurements(path: str, options: Options, externals: Mapping[str, str
 
 
 def hierarchy_png(
-    path: str, options: Options, externals: Mapping[str, str], depth: int, strongest: int, chosen: Chosen
+    path: str,
+    options: Options,
+    externals: Mapping[str, str],
+    depth: int,
+    strongest: int,
+    chosen: Chosen,
+    most_filters: int = MOST_FILTERS,
 ) -> tuple[bytes, dict[str, str]]:
     """The filters of the depth-th convolution (from 1) in pixels, as weighted sums of those below it."""
-    projection = projected(_model(path, options, externals), depth, strongest)
-    picked = GridOptions(**{"channel_order": options.channel_order, **chosen})
+    picked = _picked(options, chosen)
+    projection = projected(_model(path, options, externals), depth, strongest, most_filters)
     grid = _drawn(projection.pixels, picked, 1, projection.layer)
     filters = ",".join(map(str, projection.filters))
     return grid.png, {**_headers(grid), "Receptive-Filters": filters if len(filters) < 2000 else f"{len(projection.filters)} filters"}
@@ -66,25 +73,34 @@ def overlay_png(
     """A unit's field drawn on an image (or on a neutral ground), weighed by |w| where all weights can be read."""
     model = _model(path, options, externals)
     graph = model.graphs[0]
-    taps = {}
-    if options.read_weights != "none":
-        for each in graph.layers:
-            known = kernel_statistics(each, model.weights, options.zero_tolerance)
-            weights = known.tap_weights() if known is not None else None
-            if weights is not None:
-                taps[each.name] = weights
+    taps = _tap_weights(model, layer, options.zero_tolerance) if options.read_weights != "none" else {}
     try:
         field = unit_field(graph, layer, unit, taps or None)
         picture = draw_overlay(field, image)
-    except (NoField, NoPicture) as error:
+    except NoField as error:
         raise ReadError("invalid", "no-field", str(error)) from error
+    except NoPicture as error:
+        raise ReadError("invalid", "no-picture", str(error)) from error
     except TooLarge as error:
         raise ReadError("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
     headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
     return picture, headers
 
 
-def projected(model: Model, depth: int, strongest: int) -> Projection:
+def _tap_weights(model: Model, last: str, zero_tolerance: float) -> dict[str, TapWeights]:
+    """What each tap weighs, of the layers up to the last one: nothing after it is on the way to the image."""
+    taps = {}
+    for layer in model.graphs[0].layers:
+        known = kernel_statistics(layer, model.weights, zero_tolerance)
+        weights = known.tap_weights() if known is not None else None
+        if weights is not None:
+            taps[layer.name] = weights
+        if layer.name == last:
+            break
+    return taps
+
+
+def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST_FILTERS) -> Projection:
     """The filters of the depth-th convolution in pixels; ReadError where there is no such convolution or it cannot be drawn."""
     graph = model.graphs[0]
     found = convolutions(graph)
@@ -92,7 +108,7 @@ def projected(model: Model, depth: int, strongest: int) -> Projection:
         raise ReadError("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
     layer = found[depth - 1]
     try:
-        projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, MOST_FILTERS))
+        projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, most_filters))
     except TooLarge as error:
         raise ReadError("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
     if projection is None:
@@ -111,9 +127,17 @@ def _kernel(path: str, options: Options, externals: Mapping[str, str], layer: st
 
 def _grid(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> Grid:
     chosen = dict(chosen)
-    kernel = _kernel(path, options, externals, chosen.pop("layer", None))
-    picked = GridOptions(**{"channel_order": options.channel_order, **chosen})
+    layer = chosen.pop("layer", None)
+    picked = _picked(options, chosen)
+    kernel = _kernel(path, options, externals, layer)
     return _drawn(kernel.values, picked, kernel.groups, kernel.layer, _measured(kernel, options))
+
+
+def _picked(options: Options, chosen: Chosen) -> GridOptions:
+    try:
+        return GridOptions(**{"channel_order": options.channel_order, **chosen})
+    except GridError as error:
+        raise ReadError("invalid", error.code, error.detail) from error
 
 
 def _drawn(values: NDArray[np.floating], options: GridOptions, groups: int, layer: str, measured: LayerFilters | None = None) -> Grid:

@@ -1,0 +1,76 @@
+"""Charts of a report: receptive-field growth, sharing and sparsity, colour against depth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response
+
+from service.api.analyses import find_report
+from service.api.drawing import JSON, PNG, SVG, answer, tag, worked_out
+from service.api.problems import Problem
+from service.api.specification import Feature
+from service.render import charts
+
+PICTURE = "service.jobs.report_pictures:chart_picture"
+FORMS = {"svg": SVG, "png": PNG, "vl.json": JSON}
+
+Record = Mapping[str, Any]
+Chart = Callable[[Record], charts.Specification]
+
+blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="Charts of a report.")
+
+
+def _sees(report: Record) -> bool:
+    return report["summary"]["receptive_field"] is not None
+
+
+def _connects(report: Record) -> bool:
+    return any(layer["connections"] is not None for layer in report["layers"])
+
+
+def _is_coloured(report: Record) -> bool:
+    return any(row["colour_share"] is not None for row in report["hierarchy"])
+
+
+# By address: the chart, whether a report has anything to show in it, and what it shows.
+CHARTS: dict[str, tuple[Chart, Callable[[Record], bool], str]] = {
+    "receptive-field": (charts.growth, _sees, "Draw how the receptive field grows with depth"),
+    "sharing": (charts.sharing, _connects, "Draw what every layer shares and what it skips"),
+    "colour": (charts.colour, _is_coloured, "Draw the colour share of the filters against depth"),
+}
+
+
+def _add_route(address: str, form: str) -> None:
+    """Adds the route of one chart in one form."""
+    chart, has_data, summary = CHARTS[address]
+    content_type = FORMS[form]
+
+    def get_chart(report_id: str) -> Response:
+        report = find_report(report_id)
+
+        def make() -> bytes:
+            document = json.loads(report.document)
+            if not has_data(document):
+                raise Problem("no-chart", f"The report has nothing to show in the chart {address}.")
+            if form == "vl.json":
+                return json.dumps(chart(document), separators=(",", ":"), allow_nan=False).encode()
+            picture: bytes = worked_out(PICTURE, report.document, chart, form)
+            return picture
+
+        return answer(tag(report_id, address, form), make, content_type)
+
+    get_chart.__name__ = f"get_{address}_{form}".replace("-", "_").replace(".", "_")
+    get_chart.__doc__ = f"{summary}, as {'a Vega-Lite specification' if form == 'vl.json' else form.upper()}"
+    schema = {"type": "object"} if form == "vl.json" else {"type": "string", "contentMediaType": content_type}
+    function: Any = blueprint.problems(404, 503)(get_chart)
+    function = blueprint.alt_response(304, description="The chart is the one that If-None-Match names.")(function)
+    function = blueprint.response(200, schema, content_type=content_type, description="The chart.")(function)
+    blueprint.route(f"/<report:report_id>/{address}.{form}", methods=["GET"])(function)
+
+
+for _address in CHARTS:
+    for _form in FORMS:
+        _add_route(_address, _form)
