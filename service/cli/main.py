@@ -143,10 +143,15 @@ def compare(ctx: click.Context, base: Path, head: Path, budgets: Path | None, fo
     limits = {} if budgets is None else read_budgets(budgets)
     with start_engine() as engine:
         before, after = (open_report(engine, path, asked)[0] for path in (base, head))
+        if before["model"]["name"] == after["model"]["name"] and base.name != head.name:
+            # Two versions of a model often have one name inside; those of the files tell them apart.
+            before["model"]["name"], after["model"]["name"] = base.name, head.name
         try:
             comparison = engine.compare(before, after, limits)
         except Failure as failure:
-            failure.file = budgets if failure.code == "invalid-budget" else None
+            if failure.code == "invalid-budget":
+                # The message names the budget; a pointer into a request says nothing here.
+                raise Failure(failure.code, failure.detail, budgets) from None
             raise
     write(COMPARISON_FORMATS[form](comparison), output)
     if comparison["verdict"] == "fail":
