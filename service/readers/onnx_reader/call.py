@@ -204,7 +204,7 @@ class Call:
         return self.emit(core.Elementwise(function), *data, dtype=dtype or operands[0].dtype)
 
     def influenced(self, result: Value, *causes: Value | None) -> Value:
-        """The result, every unit of which also depends on every unit of the causes that are data (a scale, a kernel that is no constant)."""
+        """The result, every unit of which also depends on every unit of the causes that are data (a scale, a kernel)."""
         for cause in causes:
             if cause is not None and cause.constant is None:
                 single = self.emit(core.Reduction(tuple(range(cause.rank)), keepdims=False), cause) if cause.rank else cause
