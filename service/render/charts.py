@@ -15,8 +15,8 @@ from service.render.text import shown
 Report = Mapping[str, Any]
 Specification = dict[str, Any]
 
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-_VERSION = "v5_20"
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_VERSION = "v6_4"
 _SERIES = {
     "all paths": "#1f5fa8",
     "narrowest path": "#d1662a",
@@ -39,23 +39,29 @@ def growth(report: Report) -> Specification:
     sizes = [{"axis": axis, "size": size} for axis, size in zip(summary["axes"], summary["input_size"], strict=True) if size]
     depths = {layer["name"]: layer["index"] for layer in report["layers"]}
     first = summary["first_global_layer"]
-    lines = _lines(len(report["layers"]) <= MOST_MARKED)
-    layers: list[Specification] = [_unproductive(report), lines, _input_size(sizes)]
-    if first is not None:
-        layers.append(_global_layer(first, depths[first]))
+    lines = [*_unproductive(report), _lines(len(report["layers"]) <= MOST_MARKED)]
+    marks = [] if first is None else [_global_layer(first, depths[first])]
     same = len({tuple(p[k] for k in ("depth", "series", "pixels")) for p in points}) * max(len(summary["axes"]), 1) == len(points)
     axes = summary["axes"][:1] if same else summary["axes"]
     title = {"text": "Receptive field against depth", "subtitle": _subtitle(report, same)}
     data = {"values": [p for p in points if p["axis"] in axes]}
     if len(axes) < 2:
-        return {"$schema": _SCHEMA, "title": title, "data": data, "width": 640, "height": 320, "layer": layers, "config": _CONFIG}
+        return {
+            "$schema": _SCHEMA,
+            "title": title,
+            "data": data,
+            "width": 640,
+            "height": 320,
+            "layer": [*lines, *_input_size(sizes), *marks],
+            "config": _CONFIG,
+        }
     rows = [
         {
             "title": axis,
             "width": 640,
             "height": 220,
             "transform": [{"filter": {"field": "axis", "equal": axis}}],
-            "layer": [_unproductive(report), lines, _input_size([s for s in sizes if s["axis"] == axis]), *layers[3:]],
+            "layer": [*lines, *_input_size([s for s in sizes if s["axis"] == axis]), *marks],
         }
         for axis in axes
     ]
@@ -113,15 +119,18 @@ def _lines(marked: bool) -> Specification:
                 "legend": {"orient": "bottom", "labelLimit": 300},
             },
             # The first line is broad, so that it shows under another that runs along it.
-            "strokeWidth": {"field": "series", "type": "nominal", "scale": {"domain": list(_SERIES), "range": [5, 2, 2]}, "legend": None},
+            "strokeWidth": {"condition": {"test": f"datum.series === '{next(iter(_SERIES))}'", "value": 5}, "value": 2},
             "tooltip": [{"field": "layer"}, {"field": "series"}, {"field": "pixels", "type": "quantitative"}],
         },
     }
 
 
-def _input_size(sizes: list[Specification]) -> Specification:
+def _input_size(sizes: list[Specification]) -> list[Specification]:
+    """The size of the input as a dashed line; nothing where it is not known, because an empty layer has no scale."""
+    if not sizes:
+        return []
     largest = sizes[:1]
-    return {
+    line: Specification = {
         "data": {"values": largest},
         "layer": [
             {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": {"y": {"field": "size", "type": "quantitative"}}},
@@ -130,11 +139,12 @@ def _input_size(sizes: list[Specification]) -> Specification:
                 "encoding": {
                     "y": {"field": "size", "type": "quantitative"},
                     "x": {"value": 0},
-                    "text": {"value": f"input: {largest[0]['size']} pixels" if largest else ""},
+                    "text": {"value": f"input: {largest[0]['size']} pixels"},
                 },
             },
         ],
     }
+    return [line]
 
 
 def _global_layer(name: str, depth: int) -> Specification:
@@ -154,7 +164,8 @@ def _global_layer(name: str, depth: int) -> Specification:
     }
 
 
-def _unproductive(report: Report) -> Specification:
+def _unproductive(report: Report) -> list[Specification]:
+    """Runs of unproductive layers as shaded zones; nothing where there are none."""
     zones: list[Specification] = []
     for layer in report["layers"]:
         if not layer["receptive_field"] or not layer["receptive_field"]["unproductive"]:
@@ -163,11 +174,14 @@ def _unproductive(report: Report) -> Specification:
             zones[-1]["to"] += 1
         else:
             zones.append({"from": layer["index"] - 0.5, "to": layer["index"] + 0.5})
-    return {
+    if not zones:
+        return []
+    shaded: Specification = {
         "data": {"values": zones},
         "mark": {"type": "rect", "color": "#c0392b", "opacity": 0.13},
         "encoding": {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": "to"}},
     }
+    return [shaded]
 
 
 def sharing(report: Report) -> Specification:
