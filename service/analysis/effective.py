@@ -69,16 +69,17 @@ def follow(
     if isinstance(step, Mix):
         paths = weights.mass if weights else units / step.groups
         moved = (_mixed(s, f, step.axis, units) if f.varies(step.axis) else s for s, f in zip(spreads, fields, strict=True))
-        return tuple(_weighed(s, weights).times(paths) for s in moved)
+        return tuple(s.times(paths) for s in moved)
     counted = [row[row != NOTHING] for row in step.taps.offsets[:64]]
     shares = weights.shares[step.kernel] if weights and step.kernel is not None and len(counted) == 1 else None
-    paths = 1.0 if weights and step.kernel is not None else max(float(np.mean([len(row) for row in counted])), 1e-9)
+    paths = 1.0 if weights and step.kernel is not None else max(float(np.mean([len(row) for row in counted] or [1])), 1e-9)
     return tuple(
         (_slid(s, f, step, counted, shares) if f.varies(step.axis) else s).times(paths) for s, f in zip(spreads, fields, strict=True)
     )
 
 
-def _weighed(spread: Spread, weights: TapWeights | None) -> Spread:
+def weighed(spread: Spread, weights: TapWeights | None) -> Spread:
+    """The spread behind a kernel, which was weighed by its values where they are known."""
     return replace(spread, weighted=weights is not None and spread.weighted is not False)
 
 
@@ -114,20 +115,24 @@ def _mixed(spread: Spread, field: Field, axis: int, units: int) -> Spread:
     return replace(spread, variance=spread.variance + float(centres.var()))
 
 
-def combine(parts: Sequence[Sequence[Spread]], shares: Sequence[float]) -> tuple[Spread, ...]:
-    """The mixture, axis by axis, of the spreads of paths that meet, each with its share of the units that are read."""
+def combine(parts: Sequence[Sequence[Spread]], shares: Sequence[float], apart: bool = False) -> tuple[Spread, ...]:
+    """The mixture, axis by axis, of the spreads of paths that meet, each with its share of the units that are read.
+
+    `apart`: the paths lead to different units (channels of a concatenation), so the distance between their means is in no unit's spread. It
+    is added when the units are mixed.
+    """
     if len(parts) == 1:
         return tuple(parts[0])
-    return tuple(_mixture(spreads, shares) for spreads in zip(*parts, strict=True))
+    return tuple(_mixture(spreads, shares, apart) for spreads in zip(*parts, strict=True))
 
 
-def _mixture(spreads: Sequence[Spread], shares: Sequence[float]) -> Spread:
+def _mixture(spreads: Sequence[Spread], shares: Sequence[float], apart: bool) -> Spread:
     logs = np.array([s.log_paths + math.log(share) if share > 0 else -math.inf for s, share in zip(spreads, shares, strict=True)])
     top = logs.max()
     if not math.isfinite(top):
         return spreads[0]
     weights = np.exp(logs - top)
     mean = float(np.average([s.mean for s in spreads], weights=weights))
-    variance = float(np.average([s.variance + (s.mean - mean) ** 2 for s in spreads], weights=weights))
+    variance = float(np.average([s.variance + (0.0 if apart else (s.mean - mean) ** 2) for s in spreads], weights=weights))
     judged = [s.weighted for s in spreads if s.weighted is not None]
     return Spread(float(top + math.log(weights.sum())), mean, variance, all(judged) if judged else None)

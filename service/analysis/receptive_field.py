@@ -15,7 +15,7 @@ import numpy as np
 
 from service.analysis.density import PixelCounter, mixture_filled, union_filled, window_filled
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
-from service.analysis.effective import Spread, TapWeights, combine, follow
+from service.analysis.effective import Spread, TapWeights, combine, follow, weighed
 from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, table
 from service.analysis.influence import Ended
 from service.analysis.layout import SpatialAxes
@@ -129,7 +129,8 @@ def _carry(
                 parts.append(view)
                 if at is not None:
                     ended[index].add((node.outputs[0], operand, at))
-            carried[index] = traced.meet(parts, route, [s for s in inputs if s is not None], output)
+            met = traced.meet(parts, route, [s for s in inputs if s is not None], output)
+            carried[index] = replace(met, spread=tuple(weighed(s, weights) for s in met.spread)) if layer.kernel else met
         result[name] = carried
     return result
 
@@ -173,7 +174,8 @@ class _Trace:
             case Accumulate(axis, _):
                 if view.shape[axis] == 1:
                     return view
-                return replace(view, fields=tuple(self._ended(f) if f.varies(axis) else f for f in view.fields))
+                fields = tuple(self._ended(f) if f.varies(axis) else f for f in view.fields)
+                return replace(view, fields=fields, spread=_local(view.spread, fields))
             case Widen(shape, known):
                 return self._bounded(view, step) if known else _lost(self.lengths, shape, self.layer)
             case _:
@@ -183,8 +185,9 @@ class _Trace:
     def _mix(self, view: View, step: Mix) -> View:
         axis, before = step.axis, view.shape[step.axis]
         shape = _with(view.shape, axis, step.length)
+        spread = follow(view.spread, view.fields, step, self.weights, before)
         if before == 0 or not any(field.varies(axis) for field in view.fields):
-            return replace(view, shape=shape, spread=tuple(s.times(before / step.groups) for s in view.spread))
+            return replace(view, shape=shape, spread=spread)
         fields, whole = [], False
         for field, length in zip(view.fields, self.lengths, strict=True):
             mixed = mix(field, axis, before, step.length, step.groups)
@@ -192,7 +195,7 @@ class _Trace:
                 mixed, whole = self._ended(mixed), True
             fields.append(mixed)
         filled = view.filled and (whole or mixture_filled(view.fields, axis, before))
-        return View(shape, tuple(fields), filled, follow(view.spread, view.fields, step, self.weights, before))
+        return View(shape, tuple(fields), filled, _local(spread, fields))
 
     def _ended(self, field: Field) -> Field:
         """No local path is left: some path sees the whole axis."""
@@ -225,7 +228,8 @@ class _Trace:
             except TooLarge:
                 return self._bounded(present[0], Widen(output, known=True))
             weights = [length / max(sum(lengths), 1) for length, part in zip(lengths, parts, strict=True) if part is not None]
-            return View(output, fields, all(p.filled for p in present), combine([p.spread for p in present], weights))
+            spread = combine([p.spread for p in present], weights, apart=True)
+            return View(output, fields, all(p.filled for p in present), spread)
         if len(present) == 1:
             return replace(present[0], shape=output)
         try:
@@ -236,6 +240,11 @@ class _Trace:
             union_filled([part.fields[i] for part in present], output) for i in range(len(self.lengths))
         )
         return View(output, fields, filled, combine([p.spread for p in present], [1.0] * len(present)))
+
+
+def _local(spread: Sequence[Spread], fields: Sequence[Field]) -> tuple[Spread, ...]:
+    """The spread of the local paths: none along an axis where no such path is left."""
+    return tuple(Spread.none() if field.empty else one for one, field in zip(spread, fields, strict=True))
 
 
 def _with(shape: Shape, axis: int, length: int) -> Shape:
