@@ -84,19 +84,21 @@ class PixelCounter:
         self._graph, self._axes, self._ended, self._left = graph, axes, ended, _MOST_STEPS
 
     def density(self, position: int, index: int, fields: tuple[Field, ...], shape: Shape) -> tuple[float | None, bool]:
-        """The density of the first inner unit of a layer's output on an input, and whether all inner units read their whole boxes.
+        """The density of the first inner unit of a layer's output on an input, and whether all units are known to read their whole boxes.
 
         None where nothing is read by a local path, or where it is too much to count.
         """
-        units = None if all(field.empty for field in fields) else inner_units(fields, shape)
-        if units is None or self._left < position * len(units):
+        if 0 in shape or all(field.empty for field in fields):
+            return None, False
+        units, all_phases = inner_units(fields, shape)
+        if self._left < position * len(units):
             return None, False
         self._left -= position * len(units)
         try:
             shares = [share for unit in units if (share := self._share(position, index, unit)) is not None]
         except TooLarge:
             return None, False
-        return (shares[0], min(shares) == 1.0) if shares else (None, False)
+        return (shares[0], all_phases and min(shares) == 1.0) if shares else (None, False)
 
     def _share(self, position: int, index: int, unit: Sequence[int | None]) -> float | None:
         """Positions read by a unit / length of its box, multiplied over the axes; None where it reads none."""

@@ -100,7 +100,8 @@ def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None]
     """A listed axis cut down to one inner period, or to its middle third where it has no period."""
     low = np.moveaxis(field.bounds, axis + 1, 1)
     start, stop = units // 4, units - units // 4
-    for period in range(1, (stop - start) // 2 + 1):
+    # A period is believed once it is seen three times.
+    for period in range(1, (stop - start) // 3 + 1):
         steps = (low[:, start + period : stop] - low[:, start : stop - period]).reshape(4, -1)
         pace = int(steps[0, 0])
         if abs(pace) < FAR // 4 and (steps[::2] == pace).all() and (steps[1::2] == -pace).all():
@@ -148,10 +149,10 @@ def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Inte
 _MOST_UNITS = 16
 
 
-def inner_units(fields: tuple[Field, ...], shape: Shape) -> list[list[int | None]] | None:
-    """Units near the middle of a tensor that stand for all: one of each phase, those with the widest field first.
+def inner_units(fields: tuple[Field, ...], shape: Shape) -> tuple[list[list[int | None]], bool]:
+    """Units near the middle of a tensor, one of each phase, those with the widest field first; and whether they stand for all.
 
-    None along an axis that no field varies with. None instead of a list where there are too many phases.
+    None along an axis that no field varies with. Where there are very many phases, the middle unit alone, which does not stand for all.
     """
     ranges: list[list[int | None]] = []
     for axis, length in enumerate(shape):
@@ -162,19 +163,13 @@ def inner_units(fields: tuple[Field, ...], shape: Shape) -> list[list[int | None
         regular = all(f.steps[axis] is not None for f in fields)
         period = min(math.lcm(*extents), length) if regular else length
         start = (length // 2) // period * period
-        ranges.append([min(start + phase, length - 1) for phase in range(period)])
+        ranges.append(list(range(start, start + period)))
     if math.prod(len(r) for r in ranges) > _MOST_UNITS:
-        widest = _widest(fields, shape)
-        return None if widest is None else [widest]
+        return [[None if r == [None] else length // 2 for r, length in zip(ranges, shape, strict=True)]], False
     units = [list(unit) for unit in itertools.product(*ranges)]
-    return sorted(units, key=lambda unit: -math.prod(_size_at(field, unit) for field in fields))
+    return sorted(units, key=lambda unit: -math.prod(_size_at(field, unit) for field in fields)), True
 
 
 def _size_at(field: Field, unit: list[int | None]) -> int:
     index = tuple((i or 0) % extent for i, extent in zip(unit, field.extents, strict=True))
     return int(sizes(field.bounds)[0][index])
-
-
-def _widest(fields: tuple[Field, ...], shape: Shape) -> list[int | None] | None:
-    """The middle unit along every axis that the fields vary with."""
-    return [shape[axis] // 2 if any(f.varies(axis) for f in fields) else None for axis in range(len(shape))]

@@ -65,8 +65,10 @@ def unit_field(
 
 def _placed(view: View, place: Sequence[int] | None) -> tuple[list[int | None], tuple[int, ...]]:
     """The unit at a place along the image's axes: in the tensor's coordinates, and along those axes."""
-    units = inner_units(view.fields, view.shape)
-    unit: list[int | None] = list(units[0]) if units else [None for _ in view.shape]
+    if 0 in view.shape:
+        raise NoField("the layer has no units")
+    units, _ = inner_units(view.fields, view.shape)
+    unit = units[0]
     moving = [next((axis for axis, step in enumerate(f.steps) if step not in (0, None)), None) for f in view.fields]
     if place is not None:
         if len(place) != len(moving) or any(axis is None for axis in moving):

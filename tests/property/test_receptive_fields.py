@@ -70,7 +70,7 @@ def test_every_unit_sees_the_box_of_its_row(recipe: Recipe) -> None:
 
 def regular(shape: Shape) -> st.SearchStrategy[Move]:
     """Windows, slices and padding: every unit sees what its neighbour sees, moved on by the stride."""
-    return st.one_of(convolutions(shape), poolings(shape), PADS, CUTS)
+    return st.one_of(convolutions(shape, tables=False), poolings(shape), PADS, CUTS)
 
 
 GROWN = {1: 48, 2: 13, 3: 7}
@@ -135,12 +135,13 @@ def test_coverage_is_the_best_unit_clipped_at_the_border(recipe: Recipe) -> None
     source = large.inputs[0].shape or ()
     wired = oracle.wire(large)
     assume(known_apart(wired, spatial(large)[0]))
-    tensor, view = wired[large.outputs[0]], engine(small)[small.outputs[0]]
+    tensor, view, grown = wired[large.outputs[0]], engine(small)[small.outputs[0]], engine(large)[large.outputs[0]]
     for position, axis in enumerate(spatial(large)[0]):
         field = view.fields[position]
         found = measure(field, view.shape, recipe.shape[axis])
-        if field.steps[axis] is None or found.stride is None:
+        if None in (field.steps[axis], found.stride, grown.fields[position].steps[axis]):
             continue
+        assert found.stride is not None
         period = len(found.phases)
         by_phase: dict[int, tuple[int, list[tuple[int, int]]]] = {}
         for place in uncut(tensor):
@@ -184,7 +185,7 @@ def test_density_counts_the_pixels_that_are_read(recipe: Recipe, data: st.DataOb
 
 def judged_units(view: View, tensor: oracle.Wired) -> list[int]:
     """The units whose density is reported: the first of the inner units that reads anything; none where a border cuts one of them."""
-    for unit in inner_units(view.fields, view.shape) or []:
+    for unit in inner_units(view.fields, view.shape)[0]:
         every = [range(length) if i is None else (i,) for i, length in zip(unit, view.shape, strict=True)]
         numbers = [int(np.ravel_multi_index(one, view.shape)) for one in itertools.product(*every)]
         if tensor.cut[numbers].any():
