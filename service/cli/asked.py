@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from jinja2 import UndefinedError
 
 from service.cli.engine import Engine, LocalModel, Model, Report, stored_report
 from service.cli.failures import Failure
@@ -181,3 +183,14 @@ def open_report(engine: Engine, path: Path, asked: Asked) -> tuple[Report, Model
     if asked != Asked():
         raise click.UsageError(f"{path.name!r} is a report already, so the options of an analysis would change nothing.")
     return known, None
+
+
+@contextmanager
+def whole_report(path: Path, model: Model | None) -> Iterator[None]:
+    """For work on what `open_report` gave: a report from a file that lacks something is a Failure `invalid-report`."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, UndefinedError) as error:
+        if model is not None:
+            raise
+        raise Failure("invalid-report", f"This report lacks something or was changed ({type(error).__name__}: {error}).", path) from None

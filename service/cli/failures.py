@@ -34,10 +34,11 @@ class Failure(click.ClickException):
 
     def format_message(self) -> str:
         """The lines to show. Text from a model or a service cannot move the cursor or colour the terminal."""
-        # An error that repeats the one about the whole adds a place and no more.
         lines = [_line(self.file, self.detail, self.code)]
         numbers = _line_numbers(self.file, self.errors)
         for error, number in zip(self.errors, numbers, strict=True):
+            if not error.pointer and error.detail == self.detail:
+                continue  # the line above, once more
             place = f"line {number}, {error.pointer}" if number else error.pointer or "the whole document"
             detail = "" if error.detail == self.detail else f": {error.detail}"
             code = "" if error.code == self.code else f" [{error.code}]"

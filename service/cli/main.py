@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from service import __version__
-from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine
+from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine, whole_report
 from service.cli.budgets import read_budgets
 from service.cli.engine import Model, Report
 from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
@@ -110,10 +110,12 @@ def analyze(ctx: click.Context, model: Path, form: str | None, output: Path, fai
     form = format_of(form, output, REPORT_SUFFIXES, default)
     with start_engine() as engine:
         report, opened = open_report(engine, model, asked)
-        content = report_html(report, pictures(report, opened, asked)) if form == "html" else REPORT_FORMATS[form](report)
+        with whole_report(model, opened):
+            content = report_html(report, pictures(report, opened, asked)) if form == "html" else REPORT_FORMATS[form](report)
     write(content, output)
     if fail_on is not None:
-        judge_findings(ctx, report, SEVERITIES[: SEVERITIES.index(fail_on) + 1])
+        with whole_report(model, opened):
+            judge_findings(ctx, report, SEVERITIES[: SEVERITIES.index(fail_on) + 1])
 
 
 @receptive.command(no_args_is_help=True)
@@ -142,10 +144,12 @@ def compare(ctx: click.Context, base: Path, head: Path, budgets: Path | None, fo
     form = format_of(form, output, COMPARISON_SUFFIXES, "text")
     limits = {} if budgets is None else read_budgets(budgets)
     with start_engine() as engine:
-        before, after = (open_report(engine, path, asked)[0] for path in (base, head))
-        if before["model"]["name"] == after["model"]["name"] and base.name != head.name:
-            # Two versions of a model often have one name inside; those of the files tell them apart.
-            before["model"]["name"], after["model"]["name"] = base.name, head.name
+        (before, base_model), (after, head_model) = (open_report(engine, path, asked) for path in (base, head))
+        with whole_report(base, base_model), whole_report(head, head_model):
+            names = {report["model"]["name"] for report in (before, after)}
+            if len(names) == 1 and base.name != head.name:
+                # Two versions of a model often have one name inside; those of the files tell them apart.
+                before["model"]["name"], after["model"]["name"] = base.name, head.name
         try:
             comparison = engine.compare(before, after, limits)
         except Failure as failure:

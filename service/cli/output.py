@@ -49,11 +49,15 @@ def format_of(chosen: str | None, output: Path, suffixes: Mapping[str, str], def
     raise click.UsageError(f"The name {output.name!r} does not say the format: end it in {', '.join(suffixes)}, or give --format.")
 
 
-def write(content: bytes, output: Path, *, text: bool = True) -> None:
-    """Writes a result. UsageError where a picture would go to a terminal, Failure where the file cannot be written."""
+def refuse_terminal(output: Path) -> None:
+    """UsageError where a picture would go to a terminal."""
+    if output == STANDARD and sys.stdout.isatty():
+        raise click.UsageError("A picture on a terminal is no use: give -o FILE.")
+
+
+def write(content: bytes, output: Path) -> None:
+    """Writes a result. Failure where the file cannot be written."""
     if output == STANDARD:
-        if not text and sys.stdout.isatty():
-            raise click.UsageError("A picture on a terminal is no use: give -o FILE.")
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return

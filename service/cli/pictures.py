@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine
+from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine, whole_report
 from service.cli.failures import Failure
-from service.cli.output import format_of, output_option, write
+from service.cli.output import format_of, output_option, refuse_terminal, write
 from service.render import charts
 from service.render.badge import METRICS, badge_svg, endpoint
 from service.render.colormaps import COLORMAPS
@@ -58,9 +58,10 @@ def filters(model: Path, output: Path, asked: Asked, **chosen: Any) -> None:
     receptive filters model.onnx -o grid.png
     receptive filters model.onnx --sort orientation --labels -o grid.png
     """
+    refuse_terminal(output)
     with start_engine() as engine:
         picture = open_model(engine, model, asked).filters(_given(chosen))
-    write(picture, output, text=False)
+    write(picture, output)
 
 
 @click.command(no_args_is_help=True)
@@ -79,9 +80,10 @@ def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Aske
     \b
     receptive hierarchy model.onnx 2 -o sheet.png
     """
+    refuse_terminal(output)
     with start_engine() as engine:
         picture = open_model(engine, model, asked).hierarchy(depth, strongest, _given(chosen))
-    write(picture, output, text=False)
+    write(picture, output)
 
 
 @click.command(no_args_is_help=True)
@@ -105,22 +107,22 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     receptive chart report.json -o growth.vl.json
     """
     form = format_of(form, output, CHART_SUFFIXES, "svg")
+    if form == "png":
+        refuse_terminal(output)
     with start_engine() as engine:
-        report, _ = open_report(engine, model, asked)
-    drawable = {
-        "growth": report["summary"]["receptive_field"],
-        "sharing": report["summary"]["connections"]["dense"],
-        "colour": report["hierarchy"],
-    }
-    if not drawable[kind]:
-        raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
-    specification = CHARTS[kind](report)
-    if form == "vl.json":
-        write(json.dumps(specification).encode() + b"\n", output)
-    elif form == "svg":
-        write(charts.picture(specification, "svg"), output)
-    else:
-        write(charts.picture(specification, "png"), output, text=False)
+        report, opened = open_report(engine, model, asked)
+    with whole_report(model, opened):
+        summary = report["summary"]
+        known = {"growth": summary["receptive_field"], "sharing": summary["connections"]["dense"], "colour": report["hierarchy"]}
+        if not known[kind]:
+            raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
+        specification = CHARTS[kind](report)
+        content = (
+            json.dumps(specification).encode() + b"\n"
+            if form == "vl.json"
+            else charts.picture(specification, "svg" if form == "svg" else "png")
+        )
+    write(content, output)
 
 
 @click.command(no_args_is_help=True)
@@ -139,8 +141,9 @@ def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked
     """
     form = format_of(form, output, BADGE_SUFFIXES, "svg")
     with start_engine() as engine:
-        report, _ = open_report(engine, model, asked)
-    shown = endpoint(report, metric)
+        report, opened = open_report(engine, model, asked)
+    with whole_report(model, opened):
+        shown = endpoint(report, metric)
     write(badge_svg(shown) if form == "svg" else json.dumps(shown).encode() + b"\n", output)
 
 

@@ -23,7 +23,8 @@ __all__ = ["parted"]
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service on a free port."""
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("service")))
+    # Its log goes to the standard output of this process, where the command writes too.
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("service"), log_level="ERROR"))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

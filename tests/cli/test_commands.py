@@ -19,7 +19,8 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from service import __version__
-from service.cli.failures import FAILED, NOT_GOOD_ENOUGH
+from service.cli import engine, progress
+from service.cli.failures import FAILED, INTERRUPTED, NOT_GOOD_ENOUGH
 from service.cli.main import receptive
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -315,6 +316,41 @@ def test_an_output_that_cannot_be_written_is_said(report: Path, tmp_path: Path) 
     assert missing.exit_code == FAILED and "nowhere" in missing.stderr
     full = run("analyze", report, "--format", "md", "-o", "/dev/full")
     assert full.exit_code == FAILED and full.stderr.endswith("[not-written]\n")
+
+
+def test_a_terminal_sees_the_stages_and_nothing_of_them_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "watched", lambda: True)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", -1.0)
+    monkeypatch.setattr(engine, "TURN_SECONDS", 0.001)
+    result = CliRunner().invoke(receptive, ["analyze", str(SHIFT)], color=True)
+    assert "Analysing shift-example.json" in result.stderr and "\n" not in result.stderr
+    assert result.stderr.endswith("\r\x1b[K"), "the line is empty again"
+    assert json.loads(result.stdout)["schema"] == "receptive.report/1"
+
+
+def test_ctrl_c_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine.Engine, "companions", interrupt)
+    assert run("analyze", SHIFT).exit_code == INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "command", [("analyze", "--format", "html"), ("analyze", "--format", "md"), ("chart",), ("badge",), ("analyze", "--format", "csv")]
+)
+def test_a_report_that_lacks_something_is_said(command: tuple[str, ...], report: Path, tmp_path: Path) -> None:
+    document = json.loads(report.read_text())
+    (tmp_path / "half.json").write_text(json.dumps({**document, "summary": {}, "layers": [{}]}))
+    result = run(*command, tmp_path / "half.json")
+    assert (result.exit_code, result.stdout) == (FAILED, "")
+    assert result.stderr.count("\n") == 1 and result.stderr.endswith("[invalid-report]\n")
+
+
+def test_a_fault_of_our_own_is_no_verdict(report: Path, tmp_path: Path) -> None:
+    (tmp_path / "half.json").write_text(json.dumps({**json.loads(report.read_text()), "layers": [{}]}))
+    result = run("compare", report, tmp_path / "half.json")
+    assert result.exit_code == FAILED and "[analysis-failed]" in result.stderr and "Traceback" not in result.stderr
 
 
 # -- as a program --------------------------------------------------------------------------------------------------------
