@@ -264,7 +264,7 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
     if one.empty:
         return two.worse(worst.reach, worst.because)
     left, right, steps = unified(one, two, shape)
-    if left.shape == right.shape and (left == right).all():
+    if steps == one.steps and left.shape == right.shape and (left == right).all():
         return replace(one, reach=worst.reach, because=worst.because)
     left, right = np.broadcast_arrays(left, right)
     width = [np.where(n > 0, n, FAR) for n in (sizes(left)[1], sizes(right)[1])]

@@ -42,8 +42,8 @@ def measure(field: Field, shape: Shape, length: int) -> Measure:
     """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's."""
     if field.empty:
         return Measure(None, None, None, None, None if field.reach == "unknown" else 1.0)
-    axis, field, stride = _positional(field, shape)
-    wide, narrow = sizes(field.bounds)
+    axis, inner, stride = _positional(field, shape)
+    wide, narrow = sizes(field.bounds if inner.empty else inner.bounds)
     seen = wide > 0
     per_unit = wide if axis is None else wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis))
     return Measure(

@@ -114,6 +114,12 @@ def test_join_of_different_paces_is_listed() -> None:
     assert intervals(both, 4) == [(0, 0), (1, 2), (2, 4), (3, 6)]
 
 
+def test_paths_that_agree_on_few_units_need_not_have_one_stride() -> None:
+    """Strides of six and of two over a single unit: which comes first must not decide how the field goes on."""
+    six, two = (slide(identity(1, 0), 0, sliding(1, stride, 1, 0), 1) for stride in (6, 2))
+    assert join([six, two], (1,)).steps == join([two, six], (1,)).steps == (0,)
+
+
 def test_the_empty_field_is_neutral() -> None:
     one = slide(identity(1, 0), 0, sliding(3, 1, 1, 1), 4)
     assert intervals(join([nothing(1), one], (4,)), 4) == intervals(one, 4)

@@ -145,5 +145,6 @@ def test_pixels_never_read(kernel: int, stride: int, dilation: int, pooled: bool
     inner = slice(dilation * kernel, dilation * kernel + stride)
     skipped = oracle.never_read(matrix)[inner].mean()
     seen = next(iter(walk(graph, spatial(graph))))
-    found = list(pixels_never_read(Examined(seen.layer, seen, None, None, (), 0)))
+    examined = Examined(layer=seen.layer, seen=seen, counts=None, statistics=None, input=0, lengths=(length,), measures=(), needed=None)
+    found = list(pixels_never_read(examined))
     assert [f.data["skipped"] for f in found] == ([[pytest.approx(skipped)]] if skipped else [])

@@ -1,0 +1,106 @@
+"""Size, stride, padding and coverage, read off fields."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from service.analysis.fields import Field, identity, join, nothing, slide
+from service.analysis.measures import inner_units, measure, placement
+from service.analysis.taps import listed, shifted, sliding, transposed
+
+
+def line(*taps: tuple[int, int, int, int], length: int = 50) -> Field:
+    """A chain of windows (kernel, stride, dilation, before) over one axis."""
+    field = identity(1, 0)
+    for one in taps:
+        field = slide(field, 0, sliding(*one), length)
+    return field
+
+
+def test_unit_y_sees_what_araujo_says() -> None:
+    """Araujo, Norris and Sim 2019: unit y sees -padding + y·stride … + size - 1."""
+    found = measure(line((3, 2, 1, 1), (5, 2, 1, 2)), (50,), 200)
+    assert (found.size, found.stride, found.padding, found.phases) == (11, Fraction(4), 5, (11,))
+
+
+def test_phases_have_sizes_of_their_own() -> None:
+    """A transposed window of 3 at stride 2 reads two units and one in turn; the stride is half a unit."""
+    found = measure(slide(identity(1, 0), 0, transposed(3, 2, 1, 0), 40), (40,), 20)
+    assert (found.size, found.min_size, found.stride, found.padding, found.phases) == (2, 1, Fraction(1, 2), 1, (2, 1))
+
+
+def test_no_local_path() -> None:
+    found = measure(nothing(1).worse("global", "mean"), (1,), 20)
+    assert (found.size, found.min_size, found.stride, found.padding, found.coverage) == (None, None, None, None, 1.0)
+    assert measure(nothing(1).worse("unknown", "loop"), (1,), 20).coverage is None
+
+
+@pytest.mark.parametrize(
+    ("taps", "units", "length", "expected"),
+    [
+        ((3, 1, 1, 1), 10, 10, 3),
+        ((3, 1, 1, 1), 2, 2, 2),
+        ((9, 1, 1, 4), 5, 5, 5),
+        ((9, 1, 1, 8), 1, 20, 1),
+        ((5, 4, 1, 2), 3, 10, 5),
+        ((4, 3, 1, 3), 2, 4, 4),
+        ((4, 3, 1, 3), 1, 4, 1),
+    ],
+)
+def test_coverage_is_that_of_the_best_placed_unit(taps: tuple[int, int, int, int], units: int, length: int, expected: int) -> None:
+    kernel, stride, _, before = taps
+    best = max(len([i for i in range(length) if o * stride - before <= i <= o * stride - before + kernel - 1]) for o in range(units))
+    assert best == expected
+    assert measure(line(taps, length=units), (units,), length).coverage == expected / length
+
+
+def test_padding_needs_a_stride() -> None:
+    """Paths of different strides have no common law, and a mixture over windows is listed."""
+    field = join([identity(1, 0), slide(identity(1, 0), 0, sliding(1, 2, 1, 0), 30)], (30,))
+    found = measure(field, (30,), 60)
+    assert (found.stride, found.padding) == (None, None)
+
+
+def test_a_listed_axis_may_have_a_period_inside() -> None:
+    """Windows of two: every second unit moves on by two."""
+    field = slide(identity(1, 0), 0, listed(tuple(i // 2 * 2 for i in range(24))), 24)
+    assert measure(field, (24,), 24).stride == 1
+
+
+def test_two_channels_are_not_a_stride() -> None:
+    """Four channels that look at pixel 1, 1, 0 and 0: units of one place, which do not follow each other by a step."""
+    bounds = np.array([[1, 1, 0, 0], [-1, -1, 0, 0]] * 2, dtype=np.int64)
+    assert measure(Field(bounds, (None,)), (4,), 3).stride is None
+
+
+def test_units_in_the_middle_that_see_nothing() -> None:
+    """A list whose inner third reads nothing is measured over the others; coverage is always that of the best of all units."""
+    field = slide(identity(1, 0), 0, listed((0, 1, 3, 9, 9, 9, 9, 9, 2, 5, 7)), 11)
+    blind = slide(slide(field, 0, shifted(0), 11), 0, listed((0, 1, 2, -1, -1, -1, -1, -1, 8, 9, 10)), 11)
+    assert measure(blind, (11,), 10).size == 1
+    uneven = join([field, slide(identity(1, 0), 0, listed((5, *range(1, 11))), 11)], (11,))
+    assert measure(uneven, (11,), 12).coverage == pytest.approx(7 / 12)
+
+
+def test_placement_is_stride_and_centre() -> None:
+    assert placement(line((3, 2, 1, 1))) == (2, 0)
+    assert placement(line((2, 2, 1, 0))) == (2, Fraction(1, 2))
+    assert placement(nothing(1)) is None
+
+
+def test_inner_units_are_one_of_each_phase() -> None:
+    """The widest phase first; where there are too many, the middle unit, which does not stand for all."""
+    field = slide(identity(1, 0), 0, transposed(3, 2, 1, 0), 41)
+    assert inner_units((field,), (41,)) == ([[20], [21]], True)
+    assert inner_units((identity(2, 1),), (3, 9)) == ([[None, 4]], True)
+    order = tuple(int(i) for i in np.random.default_rng(0).permutation(40))
+    assert inner_units((slide(identity(1, 0), 0, listed(order), 40),), (40,)) == ([[20]], False)
+
+
+def test_measures_do_not_depend_on_where_the_slice_begins() -> None:
+    one, two = line((3, 2, 1, 1)), slide(line((3, 2, 1, 1)), 0, shifted(3), 40)
+    assert measure(one, (50,), 100).size == measure(two, (40,), 100).size
+    assert measure(two, (40,), 100).padding == 1 - 3 * 2
