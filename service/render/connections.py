@@ -24,6 +24,9 @@ MOST_DENSE_INPUTS = 24
 MOST_DENSE_OUTPUTS = 4
 """The same of a dense layer, where every input is joined to every unit."""
 
+MOST_SHOWN = 4096
+"""Pixels and weights of a single place of the kernel beyond which there is nothing to see any more."""
+
 WEIGHTED_WINDOWS = {"convolution", "locally-connected", "transposed-convolution"}
 
 
@@ -60,7 +63,7 @@ class Window:
 
 
 class NoConnections(ValueError):
-    """The layer has no weights between units, or its shapes are not known."""
+    """The layer has no weights between units, its shapes are not known, or a single place of its kernel is too large to be shown."""
 
 
 def window(layer: Record) -> Window:
@@ -81,6 +84,8 @@ def _sliding(layer: Record) -> Window:
     axes = list(zip(kernel, strides, dilations, before, strict=True))
     outputs = _fitting(whole_out, whole_in, axes, back)
     inputs = tuple(min(n, _reach(m, axis, back)) for n, m, axis in zip(whole_in, outputs, axes, strict=True))
+    if math.prod(inputs) > MOST_SHOWN or math.prod(kernel) > MOST_SHOWN:
+        raise NoConnections(f"{layer['name']} reads {_times(inputs)} pixels at one place, more than a picture can show")
     connections: list[Connection] = []
     for target, place in enumerate(product(*map(range, outputs))):
         for tap, index in enumerate(product(*map(range, kernel))):
@@ -135,9 +140,9 @@ def _dense(layer: Record) -> Window:
     """Every input with every unit; tied inputs share their weight, one group after the other."""
     fan_in = int(layer["fan_in"]["max"])
     units = max(int(layer["units"]["out"]) // max(int(layer["sharing"]["positions"] or 1), 1), 1)
-    groups = layer["attributes"].get("ties") or [[i] for i in range(fan_in)]
-    owner = {member: group for group, members in enumerate(groups) for member in members}
     inputs, outputs = min(fan_in, MOST_DENSE_INPUTS), min(units, MOST_DENSE_OUTPUTS)
+    groups = layer["attributes"].get("ties") or [[i] for i in range(inputs)]
+    owner = {member: group for group, members in enumerate(groups) for member in members}
     kept = sorted({owner[i] for i in range(inputs)})
     connections = tuple(Connection(i, unit, kept.index(owner[i]) * outputs + unit) for unit in range(outputs) for i in range(inputs))
     part = _part(layer, (inputs,), (fan_in,), (outputs,), (units,))

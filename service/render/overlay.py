@@ -11,14 +11,17 @@ from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
 from service.analysis.unit import UnitField
 
 MOST_PIXELS = 2048
-"""Longest side of the picture."""
+"""Longest side to which a picture is enlarged."""
+
+MOST_INPUT_PIXELS = 1 << 23
+"""Pixels of the largest input that is drawn, which is then not enlarged."""
 
 _BOX = (230, 60, 40)
 _READ = np.array([255, 196, 0], dtype=np.float64)
 
 
 class NoPicture(ValueError):
-    """The bytes are no image that can be drawn on, or the field has no two axes."""
+    """The bytes are no image that can be drawn on, or the field has no two axes, or the input is too large for a picture."""
 
 
 def draw_overlay(field: UnitField, image: bytes | None = None, scale: int | None = None) -> bytes:
@@ -30,6 +33,8 @@ def draw_overlay(field: UnitField, image: bytes | None = None, scale: int | None
     if len(field.lengths) != 2:
         raise NoPicture(f"an overlay needs an image of two axes, {field.input} has {len(field.lengths)}")
     height, width = field.lengths
+    if height * width > MOST_INPUT_PIXELS:
+        raise NoPicture(f"an input of {height}×{width} pixels is too large for a picture")
     ground = _checkered(height, width) if image is None else _fitted(image, height, width)
     factor = scale or max(1, -(-448 // max(height, width)))
     factor = max(1, min(factor, MOST_PIXELS // max(height, width)))

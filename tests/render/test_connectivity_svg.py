@@ -9,6 +9,7 @@ import pytest
 from service.render.connections import MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
 from service.render.connectivity_svg import connectivity_svg
 from tests import networks
+from tests.networks import conv, spec_of
 from tests.reports import layer_of, report_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -103,3 +104,12 @@ def test_without_motion_nothing_is_hidden() -> None:
     assert "@keyframes" not in still
     assert "@media (prefers-reduced-motion:no-preference)" in moving
     assert 'type="checkbox"' in moving
+
+
+def test_single_place_that_is_too_large_is_refused() -> None:
+    """By hand: 3 taps at a distance of 100 reach over 201 pixels; a 70×70 kernel has 4,900 weights."""
+    wide = conv("wide", 1, 3, 1, 0, dilation=100)
+    for layer in (wide, conv("large", 1, 70, 1, 0)):
+        record = report_of(spec_of([1, 300, 300], layer))["layers"][0]
+        with pytest.raises(NoConnections, match="more than a picture can show"):
+            window(record)

@@ -1,0 +1,86 @@
+"""Charts show the report's own numbers, and the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from service.render import charts
+from tests import networks
+from tests.networks import conv, spec_of
+from tests.reports import report_of
+
+LENET = report_of(networks.example("lenet-5"))
+Points = list[dict[str, Any]]
+
+
+def series(points: Points, name: str, axis: str) -> dict[int, float]:
+    return {point["depth"]: point["pixels"] for point in points if (point["series"], point["axis"]) == (name, axis)}
+
+
+def test_growth_shows_the_receptive_field_of_every_layer() -> None:
+    report = report_of(spec_of([3, 40, 30], conv("a", 4, [3, 5]), conv("b", 4, 3, 2), conv("c", 4, [1, 3])))
+    points = charts.growth(report)["data"]["values"]
+    for number, axis in enumerate(("height", "width")):
+        fields = [layer["receptive_field"] for layer in report["layers"]]
+        assert list(series(points, "all paths", axis).values()) == [field["size"][number] for field in fields]
+        assert list(series(points, "narrowest path", axis).values()) == [field["min_size"][number] for field in fields]
+        effective = list(series(points, "effective, 95 % of the influence", axis).values())
+        assert effective == pytest.approx([field["effective"]["width95"][number] for field in fields], abs=5e-4)
+    # By hand: 3, 3 + 2, then a kernel of one row adds nothing; 5, 5 + 2, 7 + 2·2.
+    assert list(series(points, "all paths", "height").values()) == [3, 5, 5]
+    assert list(series(points, "all paths", "width").values()) == [5, 7, 11]
+
+
+def test_equal_axes_are_drawn_once() -> None:
+    chart = charts.growth(LENET)
+    assert {point["axis"] for point in chart["data"]["values"]} == {"height"}
+    assert "vconcat" not in chart
+    assert "the same along every axis" in chart["title"]["subtitle"]
+
+
+def test_growth_marks_the_input_and_unproductive_layers() -> None:
+    report = report_of(spec_of([1, 8, 8], *(conv(f"c{number}", 1, 3) for number in range(6))))
+    unproductive = [layer["index"] for layer in report["layers"] if layer["receptive_field"]["unproductive"]]
+    # By hand: the layers read 1, 3, 5, 7, 9 and 11 pixels of 8.
+    assert unproductive == [4, 5]
+    zones, _, size = charts.growth(report)["layer"]
+    assert zones["data"]["values"] == [{"from": 3.5, "to": 5.5}]
+    assert size["data"]["values"] == [{"axis": "height", "size": 8}]
+
+
+def test_sharing_shows_every_layer_with_connections() -> None:
+    rows = charts.sharing(LENET)["data"]["values"]
+    layers = [layer for layer in LENET["layers"] if layer["connections"] is not None]
+    assert [row["layer"] for row in rows] == [layer["name"] for layer in layers]
+    assert [row["sharing factor"] for row in rows] == [layer["sharing"]["factor"] for layer in layers]
+    assert [row["sparsity"] for row in rows] == [layer["sparsity"]["connection"] for layer in layers]
+    # LeCun et al. 1998, section II-B: every one of the 28·28 places of C1 uses the same weights.
+    assert rows[0]["sharing factor"] == 784
+
+
+def test_colour_shows_the_hierarchy_where_it_is_known() -> None:
+    rows = [{"depth": 1, "layer": "a", "filters": 4, "colour_share": 0.25}, {"depth": 2, "layer": "b", "filters": 4, "colour_share": None}]
+    chart = charts.colour({**LENET, "hierarchy": rows})
+    assert chart["data"]["values"] == rows[:1]
+
+
+@pytest.mark.parametrize("chart", [charts.growth, charts.sharing])
+def test_pictures_are_deterministic(chart: Any) -> None:
+    first, second = (charts.picture(chart(LENET), "svg") for _ in range(2))
+    assert first == second
+    assert ElementTree.fromstring(first).tag == "{http://www.w3.org/2000/svg}svg"
+    one, other = (charts.picture(chart(LENET), "png") for _ in range(2))
+    assert one == other
+    assert Image.open(io.BytesIO(one)).width > 640
+
+
+def test_hostile_names_are_text() -> None:
+    report = report_of(spec_of([1, 8, 8], conv("c", 1, 3)))
+    report["layers"][0]["name"] = "<script>alert(1)</script>\u202e"
+    drawn = charts.picture(charts.sharing(report), "svg").decode()
+    assert "<script" not in drawn and "\u202e" not in drawn
