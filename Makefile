@@ -1,8 +1,9 @@
 # `make` lists the targets. On a fresh machine with Python 3.11 or later, `make serve` and `make test` need nothing before them.
 ENVIRONMENT := .venv
 PYTHON := $(ENVIRONMENT)/bin/python
-# What some tests drive besides Python packages. Debian's names.
-TEST_PACKAGES := chromium
+# Programs that some tests drive besides Python packages, by their name in Debian, and the checker of accessibility that they load.
+TEST_PROGRAMS := chromium npm
+AXE := axe-core@4.11.0
 COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
@@ -21,14 +22,17 @@ migrate: $(ENVIRONMENT)/runtime.stamp ## Bring the store up to date without serv
 test: $(ENVIRONMENT)/dev.stamp test-packages ## Run the tests (ARGS="-k lenet" for a few of them)
 	$(PYTHON) -m pytest $(ARGS)
 
-test-packages: ## Install what some tests drive (Chromium), through apt when root
-	@missing=; for package in $(TEST_PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+test-packages: ## Install what some tests drive (Chromium, axe-core), through apt when root and npm
+	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && exit 0; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && missing=; \
 	fi; \
-	echo "Not installed:$$missing. The tests that drive them are skipped unless they are found elsewhere."
+	if [ -n "$$missing" ]; then echo "Not installed:$$missing. The tests that drive them are skipped unless they are found elsewhere."; fi
+	@if [ ! -f tests/node_modules/axe-core/axe.min.js ] && command -v npm >/dev/null; then \
+		npm install --silent --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --prefix tests $(AXE) \
+		|| echo "Not installed: axe-core. The tests that load it are skipped."; \
+	fi
 
 lint: $(ENVIRONMENT)/dev.stamp ## Check style and types
 	$(PYTHON) -m ruff check
@@ -53,7 +57,7 @@ gallery: $(ENVIRONMENT)/runtime.stamp ## Draw the first-layer filters of the exa
 	PYTHONPATH=. $(PYTHON) examples/gallery.py $(ARGS)
 
 clean: ## Remove the environment and the caches, never the data
-	rm -rf $(ENVIRONMENT) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(ENVIRONMENT) tests/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find service tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is as new as the last install, so an up-to-date environment costs nothing.

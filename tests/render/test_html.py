@@ -1,0 +1,186 @@
+"""HTML reports and comparisons: complete, escaped, of bounded size."""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.analysis.comparison import BUDGETS, compare
+from service.render.difference import BUDGET_FIELDS
+from service.render.explain import explain
+from service.render.html import PICTURES, comparison_html, report_html
+from service.render.png import encode_png
+from tests import networks
+from tests.hostile import HOSTILE_NAMES, MODEL_NAME
+from tests.reports import report_of
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+MEGABYTE = 1_000_000
+
+
+class Document(HTMLParser):
+    """The text of a document, its elements, and the addresses that it would load."""
+
+    def __init__(self, document: bytes) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.addresses: list[str] = []
+        self.handlers: list[str] = []
+        self.words: list[str] = []
+        self.feed(document.decode())
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "data", "action", "xlink:href")]
+        self.handlers += [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.fixture(scope="module")
+def lenet() -> dict[str, Any]:
+    return report_of(json.loads((EXAMPLES / "lenet-5.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def resnet() -> dict[str, Any]:
+    return report_of(networks.resnet_v1_50())
+
+
+def renamed(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with hostile names wherever a model has names."""
+    text = json.dumps(report)
+    for number, layer in enumerate(report["layers"]):
+        hostile = HOSTILE_NAMES[number % len(HOSTILE_NAMES)] + str(number)
+        text = text.replace(json.dumps(layer["name"]), json.dumps(hostile))
+    result: dict[str, Any] = json.loads(text)
+    result["model"] |= {"name": MODEL_NAME, "producer": MODEL_NAME}
+    for layer in result["layers"]:
+        result["findings"].append(
+            {"code": "gridding", "severity": "warning", "layer": layer["name"], "message": f"{layer['name']} is odd", "data": {}}
+        )
+    return result
+
+
+def test_every_derivation_is_in_the_report(lenet: dict[str, Any]) -> None:
+    text = Document(report_html(lenet)).text
+    lines = [line for layer in lenet["layers"] for line in explain(lenet, layer).values()]
+    assert len(lines) > 50
+    assert [line for line in lines if line not in text] == []
+
+
+def test_the_summary_is_in_words_with_units(lenet: dict[str, Any]) -> None:
+    text = Document(report_html(lenet)).text
+    # LeCun et al. 1998: 60,000 parameters; 332,824 connections without the 8,084 biases of 340,908.
+    assert "332,824 connections are made by 59,752 weights, so each weight is used 5.57 times" in text
+    assert "12,929,320 connections; 332,824 of them exist" in text
+    assert "One unit of c5 sees 32×32 pixels of an input of 32×32" in text
+    assert "flop" not in text.lower()
+
+
+def test_a_report_loads_nothing(lenet: dict[str, Any]) -> None:
+    png = encode_png(np.zeros((2, 2, 3), np.uint8), {})
+    document = Document(report_html(lenet, dict.fromkeys(PICTURES, png)))
+    assert [each for each in document.addresses if not each.startswith(("#", "data:image/png;base64,"))] == []
+    assert document.elements.count("img") == len(PICTURES)
+    assert "link" not in document.elements
+
+
+def test_pictures_have_names_that_are_known(lenet: dict[str, Any]) -> None:
+    with pytest.raises(KeyError):
+        report_html(lenet, {"unknown": b""})
+
+
+def test_findings_come_before_charts_and_tables(resnet: dict[str, Any]) -> None:
+    document = report_html(resnet)
+    places = [document.index(mark) for mark in (b'id="findings"', b'id="receptive-field"', b'id="sharing"', b'<table class="layers"')]
+    assert places == sorted(places)
+
+
+def test_hostile_names_are_text(resnet: dict[str, Any]) -> None:
+    hostile = renamed(resnet)
+    plain, changed = Document(report_html(resnet)), Document(report_html(hostile))
+    assert changed.elements.count("script") == plain.elements.count("script") == 1
+    assert changed.elements.count("style") == plain.elements.count("style") == 1
+    assert "img" not in changed.elements
+    assert changed.handlers == []
+    assert "\u202e" not in changed.text and "\\u202e" in changed.text
+    assert "two\\u000alines\\u0000\\u2028" in changed.text
+    assert "49" not in re.findall(r"\{\{ ?7\*7 ?\}\}|(?<!\d)49(?= ?</style)", changed.text), "a name is no template"
+    assert "n" * 600 not in changed.text
+
+
+def test_a_name_of_a_megabyte_is_shortened(lenet: dict[str, Any]) -> None:
+    before = len(report_html(lenet))
+    changed = copy.deepcopy(lenet)
+    changed["layers"][0]["name"] = "x" * (1 << 20)
+    changed["model"]["name"] = "y" * (1 << 20)
+    assert len(report_html(changed)) < before + 10_000
+
+
+def test_resnet_50_is_below_a_megabyte(resnet: dict[str, Any]) -> None:
+    assert len(report_html(resnet)) < MEGABYTE
+
+
+def test_two_thousand_layers_are_below_six_megabytes() -> None:
+    layers = []
+    for number in range(1000):
+        layers.append({"name": f"stage{number // 10}/unit{number % 10}/conv", "type": "conv", "filters": 8, "kernel": 3, "padding": 1})
+        layers.append({"name": f"stage{number // 10}/unit{number % 10}/relu", "type": "activation", "function": "relu"})
+    document = report_html(report_of({"receptive": 1, "name": "deep", "input": {"shape": [3, 32, 32]}, "layers": layers}))
+    assert len(document) < 6 * MEGABYTE
+    assert document.count(b'<tbody id="layer-') == 2000
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"name": "d", "type": "dense", "units": 3}],
+        [{"name": "r", "type": "activation", "function": "relu"}],
+    ],
+    ids=["nothing but dense", "nothing with weights"],
+)
+def test_reports_without_much_in_them(layers: list[dict[str, Any]]) -> None:
+    assert b"</html>" in report_html(report_of({"receptive": 1, "name": "small", "input": {"shape": [5]}, "layers": layers}))
+
+
+def test_a_model_compared_with_itself_shows_nothing(lenet: dict[str, Any]) -> None:
+    text = Document(comparison_html(compare(lenet, lenet))).text
+    assert "12 layers the same, 0 changed, 0 added, 0 removed" in text
+    assert "Every number of the model is the same." in text
+    assert "every layer has its equal on the other side" in text
+
+
+def test_a_comparison_shows_verdict_budgets_and_layers(lenet: dict[str, Any], resnet: dict[str, Any]) -> None:
+    comparison = compare(lenet, resnet, {"max_parameters": 1_000_000, "min_receptive_field": 100})
+    text = Document(comparison_html(comparison)).text
+    assert "A budget is broken" in text
+    assert re.search(r"max_parameters\s+1,000,000\s+23,454,912\s+broken", text)
+    assert re.search(r"min_receptive_field\s+100\s+483\s+holds", text)
+    assert "block1/unit_1/shortcut" in text
+
+
+def test_hostile_names_are_text_in_comparisons(lenet: dict[str, Any], resnet: dict[str, Any]) -> None:
+    document = Document(comparison_html(compare(renamed(lenet), renamed(resnet))))
+    assert {"script", "img"}.isdisjoint(document.elements)
+    assert document.handlers == []
+    assert "\u202e" not in document.text
+    assert html.unescape("&lt;script&gt;document") in document.text
+
+
+def test_every_budget_has_a_field_in_the_form() -> None:
+    assert [field.name for field in BUDGET_FIELDS] == list(BUDGETS)
