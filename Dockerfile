@@ -11,6 +11,8 @@ RUN python -m venv --without-pip /venv \
       --require-hashes --only-binary :all: -r requirements/runtime.txt
 COPY deploy deploy
 COPY service service
+# The pages offer them to try.
+COPY examples/*.json examples/*.onnx examples/
 # Bytecode is made here, since the container's root is read-only: without it every start and every job would compile again. It is trusted
 # without a look at the source's date (unchecked-hash), as nothing changes in an image. Test modules of dependencies may not compile.
 RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash service \

@@ -12,7 +12,7 @@ from service.api.analyses import find_report
 from service.api.layers import find_layer
 from service.api.problems import Problem
 from service.api.web import page
-from service.render import view
+from service.render import charts, view
 from service.render.connections import NoConnections, window
 from service.render.html import PICTURES
 
@@ -29,7 +29,7 @@ GRID_CHOICES = {
 def overview(report_id: str) -> Response:
     """What the model shares, skips and sees."""
     report = _report(report_id)
-    return _tab("overview.html", report, "", kinds=view.kinds(report))
+    return _tab("overview.html", report, "", kinds=view.kinds(report), connected=view.has_connections(report), grows=charts.grows(report))
 
 
 @blueprint.route("/<report:report_id>/findings")
@@ -48,7 +48,8 @@ def layers(report_id: str) -> Response:
 @blueprint.route("/<report:report_id>/receptive-field")
 def receptive_field(report_id: str) -> Response:
     """How the receptive field grows."""
-    return _tab("receptive_field.html", _report(report_id), "receptive-field")
+    report = _report(report_id)
+    return _tab("receptive_field.html", report, "receptive-field", grows=charts.grows(report))
 
 
 @blueprint.route("/<report:report_id>/filters")

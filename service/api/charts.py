@@ -23,10 +23,6 @@ Chart = Callable[[Record], charts.Specification]
 blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="Charts of a report.")
 
 
-def _sees(report: Record) -> bool:
-    return report["summary"]["receptive_field"] is not None
-
-
 def _connects(report: Record) -> bool:
     return any(layer["connections"] is not None for layer in report["layers"])
 
@@ -37,7 +33,7 @@ def _is_coloured(report: Record) -> bool:
 
 # By address: the chart, whether a report has anything to show in it, and what it shows.
 CHARTS: dict[str, tuple[Chart, Callable[[Record], bool], str]] = {
-    "receptive-field": (charts.growth, _sees, "Draw how the receptive field grows with depth"),
+    "receptive-field": (charts.growth, charts.grows, "Draw how the receptive field grows with depth"),
     "sharing": (charts.sharing, _connects, "Draw what every layer shares and what it skips"),
     "colour": (charts.colour, _is_coloured, "Draw the colour share of the filters against depth"),
 }

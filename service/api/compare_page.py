@@ -8,13 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from service.api.analyses import find_report
+from service.api.comparisons import COMPARE
 from service.api.context import current
+from service.api.drawing import worked_out
 from service.api.problems import Problem, read_problem
 from service.api.web import page
 from service.readers.errors import ReadError
 from service.render.difference import BUDGET_FIELDS, difference
 
-COMPARE = "service.jobs.comparing:compare_documents"
 RECENT = 100
 _ID = re.compile(r"sha256-[0-9a-f]{64}")
 
@@ -42,16 +43,10 @@ def _compared(base: str, head: str, limits: dict[str, Any]) -> dict[str, Any]:
     if not _ID.fullmatch(base) or not _ID.fullmatch(head):
         raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 64 digits.")
     documents = [find_report(each).document for each in (base, head)]
-    service = current()
-    with service.waits.place() as free:
-        if not free:
-            raise Problem("too-busy", "Too many requests are waiting.")
-        try:
-            record: dict[str, Any] = service.runner.call(COMPARE, service.settings.wait_seconds, *documents, limits)
-        except TimeoutError:
-            raise Problem("not-finished", "The comparison takes too long; ask again later.") from None
-        except ReadError as error:
-            raise read_problem(error) from None
+    try:
+        record: dict[str, Any] = worked_out(COMPARE, *documents, limits)
+    except ReadError as error:
+        raise read_problem(error) from None
     return record
 
 

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 
 from service.api.analyses import find_report
 from service.api.context import current
+from service.api.drawing import SVG, sent, worked_out
 from service.api.negotiation import REVALIDATE
 from service.api.problems import Problem, read_problem
 from service.api.web import page
@@ -24,8 +25,6 @@ from service.render.worksheet import worksheet
 
 LESSON = "service.jobs.lesson:lesson"
 RECENT = 20
-# The picture needs its own style, and stands inside our pages.
-DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 blueprint = Blueprint("learn_pages", __name__, url_prefix="/learn")
 
@@ -81,8 +80,7 @@ def connections() -> Response:
     record = _lesson(tuple(_chosen().items()))
     shape: View = "matrix" if request.args.get("view") == "matrix" else "graph"
     drawing = connectivity_svg(record["convolution"], shape, animate=request.args.get("animate") == "true")
-    headers = {"Content-Security-Policy": DRAWING_POLICY, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
-    return Response(drawing, content_type="image/svg+xml", headers=headers)
+    return sent(drawing, SVG, {"Cache-Control": REVALIDATE})
 
 
 @blueprint.route("/worksheet/<report:report_id>")
@@ -105,16 +103,10 @@ def _chosen() -> dict[str, int]:
 @lru_cache(maxsize=512)
 def _lesson(chosen: tuple[tuple[str, int], ...]) -> Mapping[str, Any]:
     """The lesson's network as the engine sees it. It depends on nothing but the choices, so it is kept."""
-    service = current()
-    with service.waits.place() as free:
-        if not free:
-            raise Problem("too-busy", "Too many requests are waiting.")
-        try:
-            record: Mapping[str, Any] = service.runner.call(LESSON, service.settings.wait_seconds, dict(chosen))
-        except TimeoutError:
-            raise Problem("not-finished", "The lesson takes too long; ask again later.") from None
-        except ReadError as error:
-            raise read_problem(error) from None
+    try:
+        record: Mapping[str, Any] = worked_out(LESSON, dict(chosen))
+    except ReadError as error:
+        raise read_problem(error) from None
     return record
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request
+from werkzeug.exceptions import HTTPException
 
 from service.api import analysis_pages, compare_page, learn_pages, web
 from service.api.context import current
-from service.api.problems import Problem, kept_problem
+from service.api.problems import Problem, http_problem, kept_problem, other_problem, read_problem
 from service.api.receive import received, upload_place
 from service.api.schemas import make_options
 from service.api.web import page, problem_page
 from service.jobs.question import Question
 from service.jobs.runner import Accepted
+from service.readers.errors import ReadError
 from service.render.json_lines import line_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -27,6 +29,9 @@ blueprint = Blueprint("pages", __name__)
 BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint)
 for each in BLUEPRINTS:
     each.register_error_handler(Problem, problem_page)
+    each.register_error_handler(ReadError, lambda error: problem_page(read_problem(error)))
+    each.register_error_handler(HTTPException, lambda error: problem_page(http_problem(error)))
+    each.register_error_handler(Exception, lambda error: problem_page(other_problem(error)))
 
 
 @blueprint.route("/")
@@ -140,6 +145,6 @@ def _listing(spec: str, problem: Problem | None) -> list[dict[str, Any]]:
     messages: dict[int, list[str]] = {}
     for error in problem.errors:
         messages.setdefault(line_of(spec, error["pointer"]), []).append(f"{error['detail']} ({error['pointer'] or 'the document'})")
-    lines = spec.splitlines()
+    lines = spec.split("\n")
     shown = range(1, len(lines) + 1) if len(lines) <= 40 else sorted({n for line in messages for n in range(line - 2, line + 3)})
     return [{"number": n, "text": lines[n - 1], "messages": messages.get(n, [])} for n in shown if 1 <= n <= len(lines)]

@@ -29,6 +29,11 @@ MOST_MARKED = 150
 """Up to so many layers each has a mark on its line and a label under its bar."""
 
 
+def grows(report: Report) -> bool:
+    """Whether any layer sees a part of the input, so that there is growth to draw."""
+    return any(layer["receptive_field"] is not None and layer["receptive_field"]["size"] for layer in report["layers"])
+
+
 def growth(report: Report) -> Specification:
     """Receptive-field growth against depth: the size in pixels over all local paths, over the narrowest, and the effective width.
 

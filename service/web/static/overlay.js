@@ -9,7 +9,7 @@ overlay.elements.image.addEventListener("change", async () => {
   if (!image) return;
   overlayStatus.textContent = "drawing …";
   const address = `${overlay.dataset.address}?layer=${overlay.dataset.layer}`;
-  const answer = await fetch(address, { method: "POST", body: image, headers: { "Content-Type": "application/octet-stream" } });
+  const answer = await fetch(address, { method: "POST", body: image });
   if (!answer.ok) {
     overlayStatus.textContent = (await answer.json()).detail;
     return;

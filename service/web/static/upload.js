@@ -29,6 +29,8 @@ if (form) {
   const button = form.querySelector("button.main");
   const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
+  for (const part of form.querySelectorAll(".scripted")) part.hidden = false;
+
   function stage(name) {
     const items = [...progress.querySelectorAll("[data-stage]")];
     const reached = items.findIndex((item) => item.dataset.stage === name);
