@@ -50,7 +50,7 @@ def find_filters(graph: Graph, weights: WeightReader, wanted: str | None = None)
 
 
 def _first(graph: Graph) -> Layer:
-    found = first_layers(graph)
+    found = [layer for layer, _ in first_layers(graph)]
     if not found:
         raise GraphError("no-filters", "No convolution reads an input of the model.")
     # A convolution whose kernel is computed from the input has no filters to show.

@@ -112,14 +112,14 @@ class _GraphReport:
             "summary": self._summary(examined, layers),
             "layers": layers,
             "findings": [finding.record() for finding in findings],
-            "first_layers": [self._first_layer(layer) for layer in self.first],
+            "first_layers": [self._first_layer(layer, source) for layer, source in self.first],
             "hierarchy": [] if self.reading.mode == "none" else colour_by_depth(self.graph, self.weights),
             "ledger": ledger(self.graph, {one.layer.name: one.counts for one in examined}),
         }
 
     def _statistics(self) -> dict[str, KernelStatistics]:
         layers = {layer.name: layer for layer in self.graph.layers if layer.kernel}
-        names = chosen(layers, (layer.name for layer in self.first), self.reading.mode, self.reading.auto_bytes)
+        names = chosen(layers, (layer.name for layer, _ in self.first), self.reading.mode, self.reading.auto_bytes)
         known: dict[tuple[str, ...], KernelStatistics | None] = {}
         result = {}
         for name in names:
@@ -146,7 +146,7 @@ class _GraphReport:
         shape = self.graph.inputs[index].shape or ()
         return tuple(shape[axis] for axis in self.axes[index])
 
-    def _first_layer(self, layer: Layer) -> Record:
+    def _first_layer(self, layer: Layer, source: str) -> Record:
         node = weight_node(layer)
         assert node is not None and isinstance(node.operator, core.Convolution)
         shape = self.shape(node.inputs[0]) or (0, 0)
@@ -155,19 +155,8 @@ class _GraphReport:
             "filters": node.operator.filters,
             "kernel": list(node.operator.kernel),
             "channels": shape[1] // node.operator.groups,
-            "reads": self._source(layer),
+            "reads": source,
         }
-
-    def _source(self, layer: Layer) -> str | None:
-        """The graph input that a layer reads, by name."""
-        sources: dict[str, str] = {tensor.name: tensor.name for tensor in self.graph.inputs}
-        for earlier in self.graph.layers:
-            origin = next((sources[name] for name in earlier.inputs if name in sources), None)
-            if earlier is layer:
-                return origin
-            if origin is not None:
-                sources.update(dict.fromkeys(earlier.outputs, origin))
-        return None
 
     # -- one layer ---------------------------------------------------------------------------------------------------
 

@@ -16,17 +16,22 @@ def common_batch(graph: Graph) -> int:
     return leading.pop() if len(leading) == 1 else 1
 
 
-def first_layers(graph: Graph) -> list[Layer]:
-    """The convolutions that read an input with no weight layer in between: through casts, transposes, normalisation, quantisation."""
-    raw = {tensor.name for tensor in graph.inputs}
+def first_layers(graph: Graph) -> list[tuple[Layer, str]]:
+    """The convolutions that read an input with no weight layer in between, each with the name of that input.
+
+    In between may be casts, transposes, normalisation, quantisation: whatever has no kernel.
+    """
+    raw: dict[str, str | None] = {tensor.name: tensor.name for tensor in graph.inputs}
     first = []
     for layer in graph.layers:
-        if any(name in raw for name in layer.inputs):
-            node = weight_node(layer)
-            if node is None:
-                raw.update(layer.outputs)
-            elif isinstance(node.operator, core.Convolution):
-                first.append(layer)
+        sources = [raw[name] for name in layer.inputs if name in raw]
+        if not sources:
+            continue
+        source = sources[0] if None not in sources else None
+        node = weight_node(layer)
+        if source is not None and node is not None and isinstance(node.operator, core.Convolution):
+            first.append((layer, source))
+        raw.update(dict.fromkeys(layer.outputs, source if node is None else None))
     return first
 
 
