@@ -68,11 +68,20 @@ class NoConnections(ValueError):
 
 def window(layer: Record) -> Window:
     """The window of a layer, given as its record in the report."""
-    if layer["connections"] is None or layer["input_shape"] is None or layer["output_shape"] is None:
+    if layer["connections"] is None or not _is_known(layer):
         raise NoConnections(f"{layer['name']} has no connections to draw")
     if layer["kind"] in WEIGHTED_WINDOWS and layer["attributes"].get("kernel"):
         return _sliding(layer)
     return _dense(layer)
+
+
+def _is_known(layer: Record) -> bool:
+    """Whether the sizes that a picture needs are numbers: those of a model with open axes may be null."""
+    if layer["kind"] not in WEIGHTED_WINDOWS or not layer["attributes"].get("kernel"):
+        return layer["fan_in"]["max"] is not None and layer["units"]["out"] is not None
+    geometry = (layer["attributes"][key] for key in ("kernel", "strides", "dilations", "pads"))
+    shapes = (shape and shape[1:] for shape in (layer["input_shape"], layer["output_shape"]))
+    return all(sizes is not None and None not in sizes for sizes in (*shapes, *geometry))
 
 
 def _sliding(layer: Record) -> Window:

@@ -59,10 +59,12 @@ def _parameter_lines(layer: Record) -> Lines:
 
 
 def _real_taps(layer: Record) -> list[int] | None:
-    """For each axis, the pairs of a place and a tap that falls on a real unit; None where the layer is no window."""
-    if layer["kind"] not in _WINDOWS or not layer["attributes"].get("kernel") or layer["input_shape"] is None:
-        return None
+    """For each axis, the pairs of a place and a tap that falls on a real unit; None where the layer is no window or of unknown size."""
     geometry = layer["attributes"]
+    shapes = (shape and shape[1:] for shape in (layer["input_shape"], layer["output_shape"]))
+    known = (*shapes, *(geometry.get(key) for key in ("kernel", "strides", "dilations", "pads")))
+    if layer["kind"] not in _WINDOWS or not geometry.get("kernel") or any(lengths is None or None in lengths for lengths in known):
+        return None
     taps = transposed_taps if layer["kind"] == "transposed-convolution" else window_taps
     axes = zip(
         layer["input_shape"][2:],

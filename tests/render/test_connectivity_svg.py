@@ -113,3 +113,19 @@ def test_single_place_that_is_too_large_is_refused() -> None:
         record = report_of(spec_of([1, 300, 300], layer))["layers"][0]
         with pytest.raises(NoConnections, match="more than a picture can show"):
             window(record)
+
+
+def test_layer_of_unknown_size_has_no_picture() -> None:
+    """Sizes are null where a model leaves an axis open; an open batch does no harm."""
+    record = report_of(spec_of([1, 9, 9], conv("c", 1, 3), {"name": "f", "type": "flatten"}, {"name": "d", "type": "dense", "units": 2}))
+    first, dense = record["layers"][0], record["layers"][2]
+    assert window({**first, "input_shape": [None, *first["input_shape"][1:]]}) == window(first)
+    for wrong in (
+        {**first, "input_shape": [1, 1, None, None]},
+        {**first, "output_shape": None},
+        {**first, "attributes": {**first["attributes"], "pads": [None, [1, 1]]}},
+        {**dense, "units": {"in": None, "out": None}},
+        {**dense, "fan_in": {"min": None, "mean": None, "max": None}},
+    ):
+        with pytest.raises(NoConnections):
+            window(wrong)

@@ -58,3 +58,15 @@ def test_the_receptive_field_grows_by_the_rule_of_araujo() -> None:
 def test_a_dilated_layer_names_its_dilation() -> None:
     report = report_of(networks.spec_of([1, 32, 32], networks.conv("a", 1, 3), networks.conv("b", 1, 3, dilation=4)))
     assert explain(report, report["layers"][1])["receptive_field.size"] == "3 + (3 - 1)·4·1 = 11"
+
+
+def test_layer_of_unknown_size_is_explained_as_far_as_it_goes() -> None:
+    """Sizes and counts are null where a model leaves an axis open."""
+    report = report_of(networks.example("lenet-5"))
+    layer = report["layers"][0]
+    unknown = {**layer, "input_shape": [1, 1, None, None], "output_shape": [1, 6, None, None]}
+    unknown["connections"] = dict.fromkeys(layer["connections"])
+    unknown["units"] = {"in": None, "out": None}
+    lines = explain(report, unknown)
+    assert lines["parameters.total"] == "(5·5·1 + 1)·6 = 156"
+    assert "connections.exact" not in lines
