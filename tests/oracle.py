@@ -434,7 +434,7 @@ def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.b
     if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES) or not before.any():
         return False
     boxes = [box(row, source, axis) for row in before]
-    verdicts = {_sees_all(operator, np.flatnonzero(row), boxes, cut, source[axis] - 1) for row in step}
+    verdicts = {_sees_all(operator, np.flatnonzero(row), boxes, cut, source[axis] - 1) for row in step if row.any()}
     if verdicts == {True} or (isinstance(operator, core.Cumulation) and True in verdicts):
         return None if isinstance(operator, CHANNEL_MIXTURES) else True
     return False if False in verdicts else None

@@ -489,7 +489,7 @@ def recipes(
     tensor, before = draw(_drawn(builder, "input0", source, most))
     moves = list(before)
     candidates: list[Move] = []
-    if joins and draw(st.booleans()):
+    if joins and draw(st.integers(0, 2)):
         candidates.append(draw(branched(builder, tensor, source, joins)))
     if recipe.inputs == 2:
         _, way = draw(_drawn(builder, "input1", source, 2))

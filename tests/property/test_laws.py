@@ -75,8 +75,8 @@ def test_enlarging_the_input_changes_nothing(recipe: Recipe, more: int, axis: in
 @given(recipes(sliding_moves, joins=("add",)))
 def test_the_order_of_branches_does_not_matter(recipe: Recipe) -> None:
     place = next((i for i, move in enumerate(recipe.moves) if move.name == "branches"), None)
-    assume(place is not None)
-    assert place is not None
+    if place is None:
+        return
     join = recipe.moves[place]
     turned = Move("branches", {**join.parameters, "branches": join.parameters["branches"][::-1]})
     one = recipe.graph()

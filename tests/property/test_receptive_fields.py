@@ -205,12 +205,19 @@ def test_influence_is_a_row_of_the_matrix(recipe: Recipe, data: st.DataObject) -
     ended: dict[int, Ended] = {}
     for _ in walk(graph, axes, ended=ended):
         pass
-    position = data.draw(st.integers(0, len(graph.layers) - 1))
-    tensor = wired.get(graph.layers[position].outputs[0])
-    assume(tensor is not None and not tensor.ended and not tensor.doubtful)
-    assert tensor is not None
-    number = data.draw(st.integers(0, len(tensor.cut) - 1))
-    assume(not tensor.cut[number])
+    known = {
+        position: wired[layer.outputs[0]]
+        for position, layer in enumerate(graph.layers)
+        if layer.outputs[0] in wired and not (wired[layer.outputs[0]].cut.all() or wired[layer.outputs[0]].ended)
+    }
+    if not known:
+        event("no unit to be judged")
+        return
+    position = data.draw(st.sampled_from(sorted(known)))
+    tensor = known[position]
+    number = data.draw(st.sampled_from(np.flatnonzero(~tensor.cut).tolist()))
+    if tensor.doubtful:
+        return
     unit = tuple(int(i) for i in np.unravel_index(number, tensor.shape))
     reached = influence(graph, position, unit, graph.inputs[index].name, ended[index])
     counts = np.zeros(recipe.shape) if reached is None else on_the_input(reached, recipe.shape)
