@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from service.api import create_app
@@ -26,7 +26,7 @@ AXE = REPOSITORY / "tests" / "node_modules" / "axe-core" / "axe.min.js"
 
 @pytest.fixture(scope="session")
 def live_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data"), log_level="ERROR"))
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data"), log_level="ERROR", wait_seconds=120.0))
     yield app
     app.extensions[EXTENSION].close()
 
@@ -61,6 +61,9 @@ def analyses(live: str) -> dict[str, str]:
     return known
 
 
+expect.set_options(timeout=60_000)
+
+
 @pytest.fixture(scope="session")
 def browser(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -80,6 +83,7 @@ def watched(browser: Browser, **context: Any) -> Iterator[Page]:
     """A page in a context of its own; fails when the console showed anything."""
     complaints: list[str] = []
     inner = browser.new_context(**context)
+    inner.set_default_timeout(90_000)  # a machine that does much else draws slowly
     shown = inner.new_page()
     shown.on("console", lambda message: complaints.append(message.text))
     shown.on("pageerror", lambda error: complaints.append(str(error)))

@@ -6,10 +6,14 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from service.render.html import report_html
+from service.render.png import encode_png
+from tests.reports import report_of
 from tests.web.conftest import EXAMPLES, watched
 
 pytestmark = pytest.mark.browser
@@ -20,7 +24,7 @@ def test_a_model_is_uploaded_watched_read_filtered_and_opened(live: str, page: P
     page.set_input_files("#model", EXAMPLES / "photographs.onnx")
     page.click("#upload button.main")
     expect(page.locator("#progress")).to_be_visible()
-    page.wait_for_url("**/analyses/sha256-*")
+    page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
     expect(page.locator("h1")).to_have_text("photographs")
     expect(page.locator(".answer")).to_have_count(3)
     page.click("text=Layers")
@@ -51,7 +55,7 @@ def test_progress_goes_from_bytes_to_stages(live: str, page: Page, tmp_path: Pat
     page.set_input_files("#model", path)
     page.click("#upload button.main")
     expect(page.locator("#sent")).to_contain_text("of 30")
-    page.wait_for_url("**/analyses/sha256-*")
+    page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
     stages = json.loads(page.evaluate("sessionStorage.getItem('stages')"))
     assert stages[0] == "sending"
     assert stages[-1] == "done"
@@ -77,7 +81,7 @@ def test_a_dropped_file_is_analysed(live: str, page: Page) -> None:
         text.replace('"har"', '"dropped"', 1),
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
-    page.wait_for_url("**/analyses/sha256-*")
+    page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
     expect(page.locator("h1")).to_have_text("dropped")
 
 
@@ -109,6 +113,14 @@ def test_the_growth_chart_becomes_interactive(live: str, analyses: dict[str, str
     box = chart.bounding_box()
     assert box is not None and box["width"] > 300
     expect(page.locator("[data-chart] img")).to_have_count(0)
+
+
+def test_a_chart_is_a_picture_where_its_library_does_not_come(live: str, analyses: dict[str, str], browser: Browser) -> None:
+    page = browser.new_page()
+    page.route("**/vega.js", lambda route: route.abort())
+    page.goto(f"{live}/analyses/{analyses['lenet-5']}/receptive-field")
+    expect(page.locator("[data-chart] img")).to_be_visible()
+    page.close()
 
 
 def test_the_animation_of_a_layer_plays(live: str, analyses: dict[str, str], page: Page) -> None:
@@ -203,27 +215,29 @@ def test_hostile_names_stay_text(live: str, analyses: dict[str, str], page: Page
     assert "n" * 600 not in text
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "/",
-        "/analyses/{}",
-        "/analyses/{}/layers",
-        "/analyses/{}/findings",
-        "/analyses/{}/filters",
-        "/analyses/{}/layers/0",
-        "/analyses/{}/receptive-field",
-        "/compare?base={0}&head={0}",
-        "/learn?size=8&kernel=3",
-        "/learn/worksheet/{}",
-    ],
+PAGES = (
+    "/",
+    "/analyses/{0}",
+    "/analyses/{0}/layers",
+    "/analyses/{0}/findings",
+    "/analyses/{0}/filters",
+    "/analyses/{0}/layers/0",
+    "/analyses/{0}/receptive-field",
+    "/compare?base={0}&head={0}",
+    "/learn?size=8&kernel=3",
+    "/learn/worksheet/{0}",
 )
+
+
 @pytest.mark.parametrize("model", ["photographs", "hostile"])
-def test_no_page_scrolls_sideways_on_a_telephone(live: str, analyses: dict[str, str], browser: Browser, address: str, model: str) -> None:
+def test_no_page_scrolls_sideways_on_a_telephone(live: str, analyses: dict[str, str], browser: Browser, model: str) -> None:
     for page in watched(browser, viewport={"width": 390, "height": 844}):
-        page.goto(live + address.format(analyses[model]))
-        page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        wider = {}
+        for address in PAGES:
+            page.goto(live + address.format(analyses[model]))
+            page.wait_for_load_state("networkidle")
+            wider[address] = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert max(wider.values()) <= 0, wider
 
 
 def test_pages_can_be_read_without_scripts(live: str, analyses: dict[str, str], browser: Browser) -> None:
@@ -242,7 +256,32 @@ def test_pages_can_be_read_without_scripts(live: str, analyses: dict[str, str], 
         page.goto(live)
         page.set_input_files("#model", EXAMPLES / "photographs.onnx")
         page.click("#upload button.main")
-        page.wait_for_url("**/analyses/sha256-*")
+        page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
+
+
+def test_a_report_is_complete_without_a_network(browser: Browser, tmp_path: Path) -> None:
+    layers = [{"name": f"unit {number}", "type": "conv", "filters": 4, "kernel": 3, "padding": 1} for number in range(250)]
+    report = report_of({"receptive": 1, "name": "deep", "input": {"shape": [3, 32, 32]}, "layers": layers})
+    path = tmp_path / "report.html"
+    path.write_bytes(report_html(report, {"filters": encode_png(np.zeros((40, 40, 3), np.uint8), {})}))
+    for page in watched(browser, offline=True):
+        page.goto(path.as_uri())
+        assert page.locator(".chart svg").count() == 2
+        assert page.evaluate("document.querySelector('#filters img').naturalWidth") == 40
+        shown = page.locator("table.layers tbody:visible")
+        expect(shown).to_have_count(100)
+        expect(page.locator(".tools output")).to_have_text("1 to 100 of 250 layers")
+        page.click("text=next →")
+        expect(shown.first.locator("th")).to_contain_text("unit 100")
+        page.fill(".tools input", "unit 24")
+        expect(page.locator(".tools output")).to_have_text("11 of 250 layers")
+        page.fill(".tools input", "")
+        page.select_option("select >> nth=1", "unproductive-layer")
+        expect(shown).to_have_count(100)
+        # A finding's link opens the derivations of its layer, whatever page of the table it is on.
+        page.click(".finding a >> nth=0")
+        opened = page.locator("tbody:has(details[open])")
+        expect(opened.locator(".how")).to_be_visible()
 
 
 def test_a_reader_who_wants_less_motion_gets_none(live: str, browser: Browser) -> None:

@@ -1,26 +1,38 @@
 "use strict";
-// Puts the interactive chart in the place of its picture; where anything fails, the picture stays.
-(async () => {
-  const places = document.querySelectorAll("[data-chart]");
-  if (!places.length) return;
-  await new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/static/vega.js";
-    script.type = "module";
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", reject);
-    document.head.append(script);
-  });
-  for (const place of places) {
-    const answer = await fetch(place.dataset.chart);
-    if (!answer.ok) continue;
+// Draws the interactive charts; where that fails, the picture of the same chart takes their place.
+(() => {
+  function library() {
+    return new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = "/static/vega.js";
+      script.type = "module";
+      script.addEventListener("load", () => resolve(window.vegaEmbed));
+      script.addEventListener("error", () => reject(new Error("the chart library did not come")));
+      document.head.append(script);
+    });
+  }
+
+  async function draw(place, loaded) {
+    const answer = await fetch(`${place.dataset.chart}.vl.json`);
+    if (!answer.ok) throw new Error(`the chart was answered with ${answer.status}`);
     const chart = document.createElement("div");
+    chart.setAttribute("role", "img");
+    chart.setAttribute("aria-label", place.dataset.label);
     // The interpreter needs no eval and our own style sheet no styles of theirs: both would be against the page's policy.
     const options = { ast: true, actions: false, defaultStyle: false, renderer: "canvas", tooltip: { disableDefaultStyle: true } };
-    await window.vegaEmbed(chart, await answer.json(), options);
-    const picture = place.querySelector("img");
-    chart.setAttribute("role", "img");
-    chart.setAttribute("aria-label", picture.alt);
-    picture.replaceWith(chart);
+    await (await loaded)(chart, await answer.json(), options);
+    place.replaceChildren(chart);
   }
+
+  function picture(place) {
+    const image = document.createElement("img");
+    image.src = `${place.dataset.chart}.svg`;
+    image.alt = place.dataset.label;
+    place.replaceChildren(image);
+  }
+
+  const places = document.querySelectorAll("[data-chart]");
+  if (!places.length) return;
+  const loaded = library();
+  for (const place of places) draw(place, loaded).catch(() => picture(place));
 })();

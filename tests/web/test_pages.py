@@ -1,0 +1,198 @@
+"""The pages without a browser: what each answers, its policy, and what is said about bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.api import create_app
+from service.api.context import EXTENSION
+from service.settings import Settings
+from tests.reports import report_of
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("data"), log_level="ERROR"))
+    yield app.test_client()
+    app.extensions[EXTENSION].close()
+
+
+@pytest.fixture(scope="module")
+def lenet(client: FlaskClient) -> str:
+    """The address of the report on LeNet-5."""
+    answer = client.post("/examples/lenet-5.json")
+    while answer.headers["Location"].startswith("/jobs/"):
+        answer = client.get(answer.headers["Location"])
+    return str(answer.headers["Location"])
+
+
+def text_of(page: str) -> str:
+    """The text of a page without its markup."""
+    return unescape(re.sub(r"<[^>]+>", " ", page))
+
+
+def test_an_example_leads_to_its_report(client: FlaskClient, lenet: str) -> None:
+    page = client.get(lenet)
+    assert page.status_code == 200
+    assert "332,824 connections are made by 59,752 weights" in text_of(page.text)
+    assert lenet in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    "tab", ["", "/findings", "/layers", "/receptive-field", "/filters", "/layers/0", "/layers/c3", "/layers/3?view=matrix"]
+)
+def test_every_tab_has_an_address(client: FlaskClient, lenet: str, tab: str) -> None:
+    page = client.get(lenet + tab)
+    assert page.status_code == 200
+    assert "lenet-5" in page.text
+
+
+@pytest.mark.parametrize("address", ["/", "/compare", "/learn", "/analyses/sha256-" + "0" * 64])
+def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(client: FlaskClient, address: str) -> None:
+    page = client.get(address)
+    policy = dict(entry.split(" ", 1) for entry in page.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.search(r"<script(?![^>]* src=\"/static/)|<style|\son[a-z]+=|\sstyle=", page.text)
+    assert re.findall(r"(?:src|href|data)=\"(?:https?:)?//", page.text) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/analyses/sha256-" + "0" * 64, 404),
+        ("/jobs/none", 404),
+        ("/static/none.css", 404),
+        ("/learn/worksheet/sha256-" + "0" * 64, 404),
+        ("/compare?base=x&head=y", 422),
+        ("/compare?base=sha256-{0}&head=sha256-{0}".format("0" * 64), 404),
+    ],
+)
+def test_what_is_not_there_is_a_page_too(client: FlaskClient, address: str, status: int) -> None:
+    page = client.get(address)
+    assert page.status_code == status
+    assert page.mimetype == "text/html"
+
+
+def test_a_missing_layer_is_a_page_too(client: FlaskClient, lenet: str) -> None:
+    assert client.get(f"{lenet}/layers/none").status_code == 404
+    assert client.post("/examples/none.json").status_code == 404
+
+
+def test_messages_stand_at_the_line_of_a_pasted_spec(client: FlaskClient) -> None:
+    spec = '{"receptive": 1,\n "input": {"shape": [1, 8, 8]},\n "layers": [\n  {"type": "conv", "filters": 2,\n   "kernel": 0}]}'
+    page = client.post("/specs", data={"spec": spec})
+    assert page.status_code == 422
+    (wrong,) = re.findall(r'<li value="(\d+)" class="wrong">(.*?)</li>', page.text)
+    assert wrong[0] == "5"
+    assert "/layers/0/kernel" in wrong[1]
+    assert unescape(spec) in unescape(page.text), "the text stays in the form"
+
+
+def test_a_pasted_text_that_is_no_json_says_where(client: FlaskClient) -> None:
+    page = client.post("/specs", data={"spec": '{"receptive": 1,\n "input" }'})
+    assert page.status_code == 400
+    assert "line 2" in text_of(page.text)
+
+
+@pytest.mark.parametrize("spec", ["", "   ", "</textarea><script>alert(1)</script>", "{" * 1000])
+def test_a_pasted_text_is_only_text(client: FlaskClient, spec: str) -> None:
+    page = client.post("/specs", data={"spec": spec})
+    assert page.status_code in (400, 422)
+    assert "<script>alert" not in page.text
+
+
+def test_only_our_files_are_served(client: FlaskClient) -> None:
+    for name in ("..%2f..%2fsettings.py", "../templates/base.html", "%2e%2e/settings.py", ".css", "none.js"):
+        assert client.get(f"/static/{name}").status_code == 404
+
+
+def test_files_have_strong_tags(client: FlaskClient) -> None:
+    for name in ("style.css", "table.js", "vega.js"):
+        first = client.get(f"/static/{name}")
+        tag = first.headers["ETag"]
+        assert tag.startswith('"')
+        assert client.get(f"/static/{name}", headers={"If-None-Match": tag}).status_code == 304
+    assert b"vegaEmbed" in client.get("/static/vega.js").data
+
+
+def test_the_lesson_shows_the_numbers_of_the_engine(client: FlaskClient) -> None:
+    page = text_of(client.get("/learn?size=6&channels=2&filters=4&kernel=3&stride=2&padding=1&groups=2&depth=2").text)
+    layer = {"type": "conv", "filters": 4, "kernel": 3, "stride": 2, "padding": 1, "groups": 2, "bias": False}
+    report = report_of(
+        {"receptive": 1, "name": "n", "input": {"shape": [2, 6, 6]}, "layers": [{"name": "a", **layer}, {"name": "b", **layer}]}
+    )
+    first = report["layers"][0]
+    assert f"{first['parameters']['weights']} weights make {first['connections']['exact']} connections" in page
+    size = report["layers"][1]["receptive_field"]["size"]
+    assert f"{size[0]}×{size[1]}" in page
+
+
+def test_the_smallest_lesson_is_that_of_the_textbook(client: FlaskClient) -> None:
+    """A 3×3 image and one 2×2 filter: 36, 16 and 16 connections; 36, 16 and 4 weights."""
+    page = client.get("/learn").text
+    rows = {
+        unescape(name): re.findall(r'class="n">([^<]+)<', cells)
+        for name, cells in re.findall(r'<th scope="row">([^<]+)</th>(.*?)</tr>', page)
+    }
+    assert rows["connections"] == ["36", "16", "16"]
+    assert rows["weights"] == ["36", "16", "4"]
+    assert rows["connections per hidden unit"] == ["9", "4", "4"]
+    assert rows["uses per weight"] == ["1", "1", "4"]
+    assert "9 times fewer weights: 2.25 from skipping × 4 from sharing" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    "query", ["size=999999", "size=-1", "kernel=a", "depth=%F0%9F%98%80", "groups=3&channels=2&filters=2", "size=2&kernel=5"]
+)
+def test_a_lesson_that_cannot_be_says_so(client: FlaskClient, query: str) -> None:
+    page = client.get(f"/learn?{query}")
+    assert page.status_code == 200
+    assert "<h1>" in page.text
+
+
+def test_the_drawing_of_a_lesson_stands_in_our_pages(client: FlaskClient) -> None:
+    drawing = client.get("/learn/connections.svg?view=matrix&animate=true")
+    assert drawing.mimetype == "image/svg+xml"
+    assert drawing.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert b"<svg" in drawing.data and b"script" not in drawing.data
+
+
+def test_a_worksheet_keeps_its_key_to_itself(client: FlaskClient, lenet: str) -> None:
+    address = f"/learn/worksheet/{lenet.removeprefix('/analyses/')}"
+    assert "(5·5·1 + 1)·6 = 156" not in client.get(address).text
+    assert "(5·5·1 + 1)·6 = 156" in client.get(f"{address}?key=true").text
+
+
+def test_a_model_compared_with_itself_is_the_same(client: FlaskClient, lenet: str) -> None:
+    name = lenet.removeprefix("/analyses/")
+    page = text_of(client.get(f"/compare?base={name}&head={name}&max_layers=12&max_parameters_change=0").text)
+    assert "All budgets hold" in page
+    assert "12 layers the same, 0 changed" in page
+
+
+def test_a_budget_takes_a_number(client: FlaskClient, lenet: str) -> None:
+    name = lenet.removeprefix("/analyses/")
+    page = client.get(f"/compare?base={name}&head={name}&max_layers=many")
+    assert page.status_code == 422
+    assert "takes a number" in page.text
+
+
+def test_an_upload_without_a_script_leads_to_the_report(client: FlaskClient) -> None:
+    model = json.loads((EXAMPLES / "shift-example.json").read_text())
+    path = EXAMPLES / "shift-example.json"
+    answer = client.post("/analyses", data={"model": (path.open("rb"), path.name)})
+    assert answer.status_code == 303
+    page = client.get(answer.headers["Location"], follow_redirects=True)
+    assert model["name"] in page.text
+    assert client.post("/analyses", data={"model": (path.open("rb"), path.name), "other": "x"}).status_code == 400
