@@ -15,7 +15,7 @@ import numpy as np
 from service.graph import ShapeError
 from service.graph import operators as core
 from service.readers.onnx_reader.call import Call, Rule
-from service.readers.onnx_reader.indexing import take
+from service.readers.onnx_reader.indexing import MOST_INDICES, take
 from service.readers.onnx_reader.values import Value
 
 
@@ -78,6 +78,8 @@ def _read(call: Call, value: Value, queries: int, scope: Scope) -> Value:
     left, right = scope.left, scope.right
     if (left is None and right is None) or not length:
         return call.emit(core.Reduction((2,)), value)
+    if queries > MOST_INDICES:
+        raise ShapeError(f"the windows of {queries} queries are too many to be listed")
     places = np.arange(queries) + scope.offset
     if left is None:
         seen, places = call.emit(core.Cumulation(2), value), places + (right or 0)

@@ -19,9 +19,11 @@ MAX_RANK = 32
 
 
 def checked(shape: Shape) -> Shape:
-    """The shape itself; ShapeError where a tensor of it would be beyond what can be followed (2^31 units along an axis, 2^52 in all)."""
+    """The shape itself; ShapeError where it is none, or too large to be followed (2^31 units along an axis, 2^52 in all)."""
     units = 1
     for length in shape:
+        if length < 0:
+            raise ShapeError(f"{shape} is no shape")
         if length >= MAX_AXIS:
             raise ShapeError(f"an axis of {length} units is too long to be followed")
         units *= max(length, 1)

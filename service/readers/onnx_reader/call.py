@@ -232,7 +232,8 @@ class Call:
 
     def opaque(self, shape: Shape | None, dtype: str) -> Value:
         """A value that depends on no input and cannot be known, such as a random number."""
-        return Value("", shape, dtype, Constant(Origin("", math.prod(shape or ()), dtype, False)))
+        known = None if shape is None else checked(shape)
+        return Value("", known, dtype, Constant(Origin("", math.prod(known or ()), dtype, False)))
 
     # Weights
 

@@ -27,7 +27,8 @@ class TooLarge(ValueError):
     """The result would have too many entries to be computed."""
 
 
-FAILURES = (ShapeError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, KeyError)
+FAILURES = (ShapeError, ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError, KeyError)
+"""What NumPy raises of operands that do not fit; an AttributeError or TypeError where an operand that is due is left out."""
 
 
 def room(operation: Operation, *lengths: int) -> None:
@@ -64,6 +65,7 @@ def variadic(function: Callable[[Array, Array], Array]) -> Fold:
     """A function of any number of operands, two by two."""
 
     def fold(operation: Operation, first: Array, *others: Array) -> Array:
+        first = given(first)
         for other in others:
             _joint(operation, first, other)
             first = function(first, other)
@@ -225,6 +227,7 @@ def _along(parameter: Array, values: Array, axis: int, block: int) -> Array:
     if parameter.size == 1:
         return parameter.reshape(())
     if block and parameter.ndim == values.ndim:
+        block = min(block, values.shape[axis])
         repeated = np.repeat(parameter, block, axis=axis)
         return np.take(repeated, range(values.shape[axis]), axis=axis)
     if parameter.ndim == 1:

@@ -206,6 +206,8 @@ def top(operation: Operation, operand: Array, count: Array | None = None) -> tup
     """TopK: the largest or smallest entries along an axis and where they are; of equal ones the first."""
     number = operation.attributes.integer("k") if operation.version < 10 else int(given(count).ravel()[0])
     axis = operation.attributes.integer("axis", -1)
+    if not 0 <= number <= operand.shape[axis]:
+        raise ValueError("there are not so many entries")
     keys = -operand if operation.attributes.integer("largest", 1) else operand
     order = np.take(np.argsort(keys, axis=axis, kind="stable"), range(number), axis=axis)
     return np.take_along_axis(operand, order, axis), order

@@ -31,17 +31,12 @@ def constant(call: Call) -> Sequence[Value]:
 
 
 def constant_of_shape(call: Call) -> Sequence[Value]:
-    """ConstantOfShape of a shape that is known; it need not be computed."""
+    """ConstantOfShape of a shape that is known; the walk computes the values where it can."""
     shape = call.required_integers(0, "the shape")
     if any(n < 0 for n in shape):
         raise ShapeError(f"{shape} is no shape")
     tensor = call.attributes.tensor("value")
-    return [filled(call, shape, dtype_name(tensor.data_type) if tensor is not None else "float32")]
-
-
-def filled(call: Call, shape: Sequence[int], dtype: str) -> Value:
-    """A value of a known shape that depends on the data only by that shape; the walk makes a constant of it where it can."""
-    return Value("", tuple(shape), dtype)
+    return [call.opaque(shape, dtype_name(tensor.data_type) if tensor is not None else "float32")]
 
 
 def count_up(call: Call) -> Sequence[Value]:

@@ -227,6 +227,8 @@ def real_fourier(call: Call) -> Sequence[Value]:
     """Rfft and Irfft over the last `signal_ndim` axes."""
     data, count = call.input(0), call.attributes.integer("signal_ndim", 1)
     one_sided = bool(call.attributes.integer("onesided", 1))
+    if not 1 <= count < data.rank + (call.op == "Rfft"):
+        raise ShapeError(f"{data.dims} has no {count} axes to transform")
     if call.op == "Rfft":
         axes = tuple(range(data.rank - count, data.rank))
         shape = (*data.dims[:-1], data.dims[-1] // 2 + 1 if one_sided else data.dims[-1])

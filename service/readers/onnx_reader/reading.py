@@ -56,6 +56,8 @@ class Reading:
         for value in inputs.values:
             scope.values[value.name] = value
             builder.register(value)
+        if not inputs.values:
+            builder.note("no-inputs", None, "The model has no inputs: all that it computes is constant, and no layer is left.")
         walk.graph(graph, scope)
         outputs = [walk.output(scope, info.name) for info in graph.output]
         for value in outputs:

@@ -79,12 +79,12 @@ def split(call: Call) -> Sequence[Value]:
     data = call.input(0)
     axis = call.axis(data.rank)
     whole = data.dims[axis]
-    if call.optional(1) is None:
-        sizes: Sequence[int] = (1,) * whole
-    else:
-        stated = call.required_integers(1, "the lengths of the parts")
-        single = call.input(1).shape == ()
-        sizes = [min(stated[0], whole - i) for i in range(0, whole, max(stated[0], 1))] if single else stated
+    stated = (1,) if call.optional(1) is None else call.required_integers(1, "the lengths of the parts")
+    sizes: Sequence[int] = stated
+    if call.optional(1) is None or call.input(1).shape == ():
+        if stated[0] < 1 or whole > MOST_ITEMS * stated[0]:
+            raise ShapeError(f"an axis of {whole} is not followed in parts of {stated[0]}")
+        sizes = [min(stated[0], whole - i) for i in range(0, whole, stated[0])]
     if sum(sizes) != whole or any(n < 0 for n in sizes) or len(sizes) > MOST_ITEMS:
         raise ShapeError(f"an axis of {whole} is not followed in {len(sizes)} parts")
     parts, start = [], 0

@@ -45,7 +45,7 @@ def short_time_fourier(call: Call) -> Sequence[Value]:
         length = window.dims[0]
     else:
         raise ShapeError("the length of a frame is not stated")
-    if step < 1 or length < 1:
+    if step < 1 or not 1 <= length < 1 << 20:
         raise ShapeError(f"frames of {length} cannot be {step} apart")
     batch, samples = signal.dims[:2]
     parts = signal.dims[2] if signal.rank == 3 else 1

@@ -77,6 +77,11 @@ class Constant:
     index: int = 0
     array: NDArray[np.generic] | None = None
 
+    @property
+    def opaque(self) -> bool:
+        """Whether nothing says what the values are."""
+        return self.stored is None and self.operation is None and self.array is None
+
 
 @dataclass(slots=True, eq=False)
 class Value:

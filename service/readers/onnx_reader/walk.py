@@ -184,13 +184,13 @@ class Walk:
                 for i, array in enumerate(arrays[: len(call.outputs)])
             ]
         try:
-            results = list(rule.lower(call))
+            results = _lowered(call, rule)
         except ShapeError:
             results = []
         values = []
         for index, output in enumerate(call.outputs):
             value = results[index] if index < len(results) else self._declared(call.scope, output)
-            if value.constant is None:
+            if value.constant is None or (value.constant.opaque and call.op in FOLDS):
                 value = self._constant(call, operation if call.op in FOLDS else None, index, value.shape, value.dtype)
             values.append(value)
         return values
@@ -220,7 +220,7 @@ class Walk:
     def _lower(self, call: Call, rule: Rule) -> None:
         """Lower a node that depends on an input; where that fails it becomes an unknown with the reason."""
         try:
-            results = list(rule.lower(call))
+            results = _lowered(call, rule)
         except ShapeError as error:
             if all(value.shape is not None or value.items is not None for value in call.data()):
                 self.builder.note("shape-unknown", call.name, f"{call.op} {call.name!r}: {error}.")
@@ -299,6 +299,16 @@ class Walk:
         if not scope.prefix:
             return name
         return scope.renamed.get(name) or self.builder.unique_tensor(scope.prefix + name)
+
+
+def _lowered(call: Call, rule: Rule) -> list[Value]:
+    """The results of a rule; ShapeError also where the rule finds fewer axes or numbers than its operator is due."""
+    try:
+        return list(rule.lower(call))
+    except (ReadError, ShapeError):
+        raise
+    except (ValueError, IndexError, KeyError, ArithmeticError) as error:
+        raise ShapeError("its inputs do not fit the operator") from error
 
 
 def _size(nodes: Iterable[NodeProto]) -> int:
