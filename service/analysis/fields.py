@@ -11,7 +11,7 @@ per phase, and everything else (windows of attention, shuffles, joins of unequal
 
 1. `slide` moves along one axis by taps; a unit sees what its taps see.
 2. `mix` makes every unit see what all units of an axis (of its group) see.
-3. `reshape`, `transpose`, `expand`, `concatenate` are NumPy's operations of the same name.
+3. `transpose`, `expand`, `concatenate` are NumPy's operations of the same name (`reshape` has a module of its own).
 4. `join` is the union over the paths that meet in a unit.
 
 Two intervals are carried: the union over all paths, and the narrowest path (Richter et al. 2021), for which `join` keeps the narrower.
@@ -107,7 +107,8 @@ def _clean(bounds: Integers) -> Integers:
     return bounds
 
 
-def _check(entries: int) -> None:
+def check(entries: int) -> None:
+    """Refuses a table of more entries than are built: TooLarge."""
     if entries > MOST_ENTRIES:
         raise TooLarge(f"{entries} entries")
 
@@ -115,7 +116,7 @@ def _check(entries: int) -> None:
 def table(field: Field, axis: int, indices: Integers) -> Integers:
     """Bounds of the units at `indices` (a vector) of one axis; a unit beyond the border of a listed axis sees nothing."""
     extent, step, rank = field.extents[axis], field.steps[axis], len(field.steps)
-    _check(field.bounds.size // max(extent, 1) * len(indices))
+    check(field.bounds.size // max(extent, 1) * len(indices))
     missing = indices == NOTHING
     if step is None:
         missing = missing | (indices < 0) | (indices >= extent)
@@ -127,7 +128,7 @@ def table(field: Field, axis: int, indices: Integers) -> Integers:
     return _clean(bounds)
 
 
-def _settle(bounds: Integers, steps: Sequence[int | None], axis: int) -> tuple[Integers, tuple[int | None, ...]]:
+def settle(bounds: Integers, steps: Sequence[int | None], axis: int) -> tuple[Integers, tuple[int | None, ...]]:
     """The shortest description along one axis: a period that divides the table, or, of a plain table, an affine run."""
     extent, step = bounds.shape[axis + 1], steps[axis]
     if extent == 1 and step is None:
@@ -177,7 +178,7 @@ def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
     if count > 1:
         seen = seen.reshape((*seen.shape[: axis + 1], phases, count, *seen.shape[axis + 2 :])).min(axis=axis + 2)
     steps = (*field.steps[:axis], pace, *field.steps[axis + 1 :])
-    bounds, settled = _settle(seen, steps, axis)
+    bounds, settled = settle(seen, steps, axis)
     return replace(field, bounds=bounds, steps=settled)
 
 
@@ -220,7 +221,7 @@ def mix(field: Field, axis: int, length: int, result: int, groups: int = 1) -> F
 
 
 def _relisted(field: Field, axis: int, bounds: Integers) -> Field:
-    settled, steps = _settle(bounds, (*field.steps[:axis], None, *field.steps[axis + 1 :]), axis)
+    settled, steps = settle(bounds, (*field.steps[:axis], None, *field.steps[axis + 1 :]), axis)
     return replace(field, bounds=settled, steps=steps)
 
 
@@ -271,7 +272,7 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
     narrow = np.where(width[0] <= width[1], left[2:], right[2:])
     bounds = np.concatenate([np.minimum(left[:2], right[:2]), narrow])
     for axis in range(len(shape)):
-        bounds, steps = _settle(bounds, steps, axis)
+        bounds, steps = settle(bounds, steps, axis)
     return Field(bounds, steps, worst.reach, worst.because)
 
 
@@ -327,7 +328,7 @@ def concatenate(fields: Sequence[Field], axis: int, lengths: Sequence[int], shap
         if other != axis and any((p.extents[other], p.steps[other]) != (parts[0].extents[other], parts[0].steps[other]) for p in parts):
             parts, steps = _common(parts, other, shape[other], steps)
     bounds = np.concatenate([p.bounds for p in parts], axis=axis + 1)
-    _check(bounds.size)
+    check(bounds.size)
     return replace(_relisted(Field(bounds, steps), axis, bounds), reach=worst.reach, because=worst.because)
 
 
@@ -339,92 +340,3 @@ def _common(parts: list[Field], axis: int, length: int, steps: tuple[int | None,
         return [_repeated(p, axis, period) for p in parts], _with(steps, axis, paces.pop())
     listed = [replace(p, bounds=_listed(p, axis, length), steps=_with(p.steps, axis, None)) for p in parts]
     return listed, _with(steps, axis, None)
-
-
-def reshape(field: Field, shape: Shape, result: Shape) -> Field:
-    """The field after the units were given another shape, in the same order: axes are merged and split where the two shapes differ."""
-    if 0 in shape:
-        return replace(nothing(len(result)), reach=field.reach, because=field.because)
-    axis = 0
-    for old, new in segments(shape, result):
-        if old != new:
-            field = _split(_merge(field, axis, old), axis, new)
-        axis += len(new)
-    return field
-
-
-def segments(shape: Shape, result: Shape) -> list[tuple[Shape, Shape]]:
-    """The shortest runs of axes of both shapes that hold the same number of units."""
-    segments: list[tuple[Shape, Shape]] = []
-    i = j = 0
-    while i < len(shape) or j < len(result):
-        old, new = shape[i : i + 1], result[j : j + 1]
-        while math.prod(old) != math.prod(new):
-            if math.prod(old) < math.prod(new):
-                old = shape[i : i + len(old) + 1]
-            else:
-                new = result[j : j + len(new) + 1]
-        segments.append((old, new))
-        i, j = i + len(old), j + len(new)
-    return segments
-
-
-def _merge(field: Field, axis: int, lengths: Shape) -> Field:
-    """The field with the axes from `axis` on, of these lengths, made into one."""
-    if not lengths:
-        bounds = np.expand_dims(field.bounds, axis + 1)
-        return replace(field, bounds=bounds, steps=(*field.steps[:axis], 0, *field.steps[axis:]))
-    while len(lengths) > 1:
-        field = _merge_two(field, axis, lengths[0], lengths[1])
-        lengths = (lengths[0] * lengths[1], *lengths[2:])
-    return field
-
-
-def _first(bounds: Integers, axis: int) -> Integers:
-    """The bounds without one axis: those of its unit 0."""
-    return bounds[(slice(None),) * (axis + 1) + (0,)]
-
-
-def _merge_two(field: Field, axis: int, outer: int, inner: int) -> Field:
-    for single, dropped in ((outer, axis), (inner, axis + 1)):
-        if single == 1 or (not field.varies(axis) and not field.varies(axis + 1)):
-            steps = field.steps[:dropped] + field.steps[dropped + 1 :]
-            return replace(field, bounds=_first(field.bounds, dropped), steps=steps)
-    step = field.steps[axis]
-    bounds = table(field, axis + 1, np.arange(inner, dtype=np.int64))
-    periods = bounds.shape[axis + 1]
-    _check(bounds.size)
-    bounds = bounds.reshape(*bounds.shape[: axis + 1], periods * inner, *bounds.shape[axis + 3 :])
-    settled, steps = _settle(bounds, (*field.steps[:axis], step, *field.steps[axis + 2 :]), axis)
-    return replace(field, bounds=settled, steps=steps)
-
-
-def _split(field: Field, axis: int, lengths: Shape) -> Field:
-    """The field with one axis made into axes of these lengths."""
-    if not lengths:
-        return replace(field, bounds=_first(field.bounds, axis), steps=field.steps[:axis] + field.steps[axis + 1 :])
-    length = math.prod(lengths)
-    for inner in reversed(lengths[1:]):
-        field = _split_two(field, axis, length, inner)
-        length //= inner
-    return field
-
-
-def _split_two(field: Field, axis: int, length: int, inner: int) -> Field:
-    extent, step = field.extents[axis], field.steps[axis]
-    before, after = field.steps[:axis], field.steps[axis + 1 :]
-    if inner == 1:
-        return replace(field, bounds=np.expand_dims(field.bounds, axis + 2), steps=(*before, step, 0, *after))
-    if step is not None and inner % extent == 0:
-        bounds = np.expand_dims(field.bounds, axis + 1)
-        return replace(field, bounds=bounds, steps=(*before, step * (inner // extent), step, *after))
-    period = math.lcm(extent, inner)
-    if step is None or period > length:
-        period, pace = length, None
-    else:
-        pace = step * (period // extent)
-    bounds = table(field, axis, np.arange(period, dtype=np.int64))
-    bounds = bounds.reshape(*bounds.shape[: axis + 1], period // inner, inner, *bounds.shape[axis + 2 :])
-    bounds, steps = _settle(bounds, (*before, pace, None, *after), axis + 1)
-    bounds, steps = _settle(bounds, steps, axis)
-    return replace(field, bounds=bounds, steps=steps)

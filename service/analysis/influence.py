@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
 from service.analysis.effective import TapWeights
-from service.analysis.fields import TooLarge, segments
+from service.analysis.fields import TooLarge
+from service.analysis.reshaping import segments
 from service.analysis.taps import NOTHING
 from service.graph import Graph, Node, Shape
 

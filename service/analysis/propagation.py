@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from service.analysis.dependence import Expand, Mix, Reshape, Slide, Step, Transpose
-from service.analysis.fields import Field, expand, mix, reshape, slide, transpose
+from service.analysis.fields import Field, expand, mix, slide, transpose
+from service.analysis.reshaping import reshape
 from service.graph import Shape
 
 

@@ -14,12 +14,11 @@ from service.analysis.fields import (
     join,
     mix,
     nothing,
-    reshape,
-    segments,
     sizes,
     slide,
     transpose,
 )
+from service.analysis.reshaping import reshape, segments
 from service.analysis.taps import listed, shifted, sliding, tiled, transposed
 
 
