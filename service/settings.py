@@ -43,8 +43,8 @@ class Settings:
     job_memory_bytes: int = field(
         default=2 * GIBIBYTE, metadata=about("The address space of a job's process, in bytes (RLIMIT_AS).", 256 * MEBIBYTE)
     )
-    job_cpu_seconds: int = field(default=120, metadata=about("The processor time of a job, in seconds (RLIMIT_CPU).", 1))
-    job_wall_seconds: float = field(default=180.0, metadata=about("The time from a job's start until it is stopped, in seconds.", 0.1))
+    job_cpu_seconds: int = field(default=300, metadata=about("The processor time of a job, in seconds (RLIMIT_CPU).", 1))
+    job_wall_seconds: float = field(default=600.0, metadata=about("The time from a job's start until it is stopped, in seconds.", 0.1))
     job_keep_seconds: float = field(default=86400.0, metadata=about("How long a finished job can be asked for, in seconds.", 1))
     auto_read_bytes: int = field(
         default=512 * MEBIBYTE,
