@@ -71,7 +71,8 @@ def upload() -> Response:
 @blueprint.route("/specs", methods=["POST"])
 def paste() -> Response:
     """Analyse a pasted layer spec; what is wrong with it is said at its lines."""
-    spec = request.form.get("spec", "")
+    # Browsers send the lines of a text field with CR LF.
+    spec = request.form.get("spec", "").replace("\r\n", "\n")
     try:
         return _onward(_submitted(spec.encode()))
     except Problem as problem:

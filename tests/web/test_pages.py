@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from service.api import create_app
 from service.api.context import EXTENSION
@@ -29,10 +31,17 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
 @pytest.fixture(scope="module")
 def lenet(client: FlaskClient) -> str:
     """The address of the report on LeNet-5."""
-    answer = client.post("/examples/lenet-5.json")
-    while answer.headers["Location"].startswith("/jobs/"):
-        answer = client.get(answer.headers["Location"])
-    return str(answer.headers["Location"])
+    return report_address(client, client.post("/examples/lenet-5.json"))
+
+
+def report_address(client: FlaskClient, answer: TestResponse) -> str:
+    """Where a started analysis leads to, after the page that waits for it where it takes longer."""
+    assert answer.status_code == 303
+    address: str = answer.headers["Location"]
+    while address.startswith("/jobs/"):
+        time.sleep(0.1)
+        address = client.get(address).headers.get("Location", address)
+    return address
 
 
 def text_of(page: str) -> str:
@@ -91,8 +100,9 @@ def test_a_missing_layer_is_a_page_too(client: FlaskClient, lenet: str) -> None:
 
 def test_messages_stand_at_the_line_of_a_pasted_spec(client: FlaskClient) -> None:
     spec = '{"receptive": 1,\n "input": {"shape": [1, 8, 8]},\n "layers": [\n  {"type": "conv", "filters": 2,\n   "kernel": 0}]}'
-    page = client.post("/specs", data={"spec": spec})
+    page = client.post("/specs", data={"spec": spec.replace("\n", "\r\n")})
     assert page.status_code == 422
+    assert "\\u000d" not in page.text
     (wrong,) = re.findall(r'<li value="(\d+)" class="wrong">(.*?)</li>', page.text)
     assert wrong[0] == "5"
     assert "/layers/0/kernel" in wrong[1]
@@ -191,8 +201,6 @@ def test_a_budget_takes_a_number(client: FlaskClient, lenet: str) -> None:
 def test_an_upload_without_a_script_leads_to_the_report(client: FlaskClient) -> None:
     model = json.loads((EXAMPLES / "shift-example.json").read_text())
     path = EXAMPLES / "shift-example.json"
-    answer = client.post("/analyses", data={"model": (path.open("rb"), path.name)})
-    assert answer.status_code == 303
-    page = client.get(answer.headers["Location"], follow_redirects=True)
-    assert model["name"] in page.text
+    address = report_address(client, client.post("/analyses", data={"model": (path.open("rb"), path.name)}))
+    assert model["name"] in client.get(address).text
     assert client.post("/analyses", data={"model": (path.open("rb"), path.name), "other": "x"}).status_code == 400

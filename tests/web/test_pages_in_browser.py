@@ -230,13 +230,17 @@ PAGES = (
 
 
 @pytest.mark.parametrize("model", ["photographs", "hostile"])
-def test_no_page_scrolls_sideways_on_a_telephone(live: str, analyses: dict[str, str], browser: Browser, model: str) -> None:
+def test_no_page_scrolls_sideways(live: str, analyses: dict[str, str], browser: Browser, model: str) -> None:
+    """Not on a telephone (390 pixels), and not on a tablet."""
     for page in watched(browser, viewport={"width": 390, "height": 844}):
         wider = {}
         for address in PAGES:
             page.goto(live + address.format(analyses[model]))
             page.wait_for_load_state("networkidle")
             wider[address] = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            page.set_viewport_size({"width": 820, "height": 1180})
+            wider[f"{address} tablet"] = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            page.set_viewport_size({"width": 390, "height": 844})
         assert max(wider.values()) <= 0, wider
 
 
