@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -321,9 +322,19 @@ def transposed_convolutions(draw: st.DrawFn, shape: Shape) -> Move:
 
 
 @st.composite
+def locally_connected(draw: st.DrawFn, shape: Shape) -> Move:
+    """A convolution whose places share nothing."""
+    parameters = draw(convolutions(shape, tables=False)).parameters
+    return Move("window", {**{name: value for name, value in parameters.items() if name != "table"}, "kind": "LocallyConnected"})
+
+
+@st.composite
 def poolings(draw: st.DrawFn, shape: Shape) -> Move:
-    """A pooling, with places rounded up or down."""
-    return Move("window", {"kind": "Pooling", "ceil": draw(st.booleans()), **_geometry(draw, len(shape) - 2, 0)})
+    """A pooling, with places rounded up or down; or LeNet's subsampling."""
+    geometry = _geometry(draw, len(shape) - 2, 0)
+    if draw(st.booleans()):
+        return Move("window", {"kind": "Subsampling", **geometry})
+    return Move("window", {"kind": "Pooling", "ceil": draw(st.booleans()), **geometry})
 
 
 @st.composite
@@ -400,11 +411,13 @@ ENDINGS = st.one_of(
 )
 
 
+@cache
 def sliding_moves(shape: Shape) -> st.SearchStrategy[Move]:
     """Steps that slide along axes the same way everywhere, so that inner units obey one law whatever the size of the input."""
     return st.one_of(
         convolutions(shape),
         convolutions(shape),
+        locally_connected(shape),
         poolings(shape),
         transposed_convolutions(shape),
         resamplings(anchored=True),
@@ -416,17 +429,24 @@ def sliding_moves(shape: Shape) -> st.SearchStrategy[Move]:
     )
 
 
+@cache
 def local_moves(shape: Shape) -> st.SearchStrategy[Move]:
     """Every step that keeps paths local."""
     return st.one_of(sliding_moves(shape), sliding_moves(shape), resamplings(), FLIPS, REARRANGEMENTS, MIXTURES)
 
 
+@cache
 def all_moves(shape: Shape) -> st.SearchStrategy[Move]:
     """Every step there is."""
     return st.one_of(local_moves(shape), local_moves(shape), local_moves(shape), ENDINGS)
 
 
 Source = Callable[[Shape], st.SearchStrategy[Move]]
+
+
+def _kind(shape: Shape) -> Shape:
+    """A shape that stands for all that allow the same steps: the channels and the number of axes matter, the lengths do not."""
+    return (1, shape[1], *(1 for _ in shape[2:]))
 
 
 def _appended(builder: Builder, tensor: str, move: Move) -> str | None:
@@ -445,7 +465,7 @@ def _drawn(draw: st.DrawFn, builder: Builder, tensor: str, source: Source, most:
     """Up to `most` steps behind a tensor, those that fit."""
     moves: list[Move] = []
     for _ in range(draw(st.integers(1, most))):
-        move = draw(source(builder.shape(tensor)))
+        move = draw(source(_kind(builder.shape(tensor))))
         end = _appended(builder, tensor, move)
         if end is not None:
             tensor = end

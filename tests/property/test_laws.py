@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import assume, event, given
@@ -16,6 +17,7 @@ from tests.property.recipes import CUTS, PADS, Move, Recipe, convolutions, pooli
 pytestmark = pytest.mark.property
 
 
+@cache
 def regular(shape: Shape) -> st.SearchStrategy[Move]:
     """Windows, slices and padding, which have one phase."""
     return st.one_of(convolutions(shape), poolings(shape), PADS, CUTS)
