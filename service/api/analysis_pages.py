@@ -42,7 +42,10 @@ def findings(report_id: str) -> Response:
 def layers(report_id: str) -> Response:
     """The layer table."""
     report = _report(report_id)
-    return _tab("layers.html", report, "layers", rows=view.rows(report))
+    text = request.args.get("start", "")
+    start = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    start = start if start < len(report["layers"]) else 0
+    return _tab("layers.html", report, "layers", rows=view.rows(report, start), start=start, most=view.MOST_ROWS)
 
 
 @blueprint.route("/<report:report_id>/receptive-field")

@@ -15,6 +15,12 @@ Record = Mapping[str, Any]
 
 SEVERITIES = ("error", "warning", "info")
 
+MOST_ROWS = 5000
+"""Rows of one layer table: what a browser still handles well."""
+
+MOST_MESSAGES = 200
+"""Messages shown of the findings of one code."""
+
 # Each derivation by its path in the record: the column of the layer table that it explains, and its name in words.
 DERIVATIONS = {
     "receptive_field.size": ("r", "receptive field, pixels"),
@@ -79,8 +85,9 @@ class Group:
     code: str
     title: str
     severity: str
+    count: int
     items: tuple[tuple[str | None, int | None, str], ...]
-    """Layer, its index, and the message of each."""
+    """Layer, its index, and the message of each of the first `MOST_MESSAGES`."""
 
 
 def answers(report: Record) -> tuple[Answer, ...]:
@@ -142,13 +149,16 @@ def pixels(axes: Sequence[str] | None) -> str:
     return "positions" if axes is not None and len(axes) == 1 else "pixels"
 
 
-def rows(report: Record) -> list[Row]:
-    """The layer table."""
-    return [row(report, layer) for layer in report["layers"]]
+def rows(report: Record, start: int = 0) -> list[Row]:
+    """The layer table, from one layer on; at most `MOST_ROWS` of it."""
+    # A derivation needs the layer before; looking for it in the whole report would take quadratic time.
+    makers = {output: layer for layer in report["layers"] for output in layer["outputs"]}
+    layers = report["layers"][start : start + MOST_ROWS]
+    return [row({"layers": [makers[name] for name in layer["inputs"][:1] if name in makers]}, layer) for layer in layers]
 
 
 def row(report: Record, layer: Record) -> Row:
-    """One layer as a row of the table, with its derivations."""
+    """One layer as a row of the table, with its derivations, which look for the layer before it in the report."""
     lines = (Line(*DERIVATIONS[path], shown(text, 400)) for path, text in explain(report, layer).items())
     field = layer["receptive_field"]
     seen = None if field is None else times(field["size"]) if field["size"] else field["status"]
@@ -239,7 +249,8 @@ def finding_groups(findings: Sequence[Record], layers: Sequence[Record]) -> list
             code,
             code.replace("-", " ").capitalize(),
             SEVERITIES[severity],
-            tuple((f["layer"] and shown(f["layer"]), index.get(f["layer"]), shown(f["message"], 500)) for f in found),
+            len(found),
+            tuple((f["layer"] and shown(f["layer"]), index.get(f["layer"]), shown(f["message"], 500)) for f in found[:MOST_MESSAGES]),
         )
         for (severity, code), found in sorted(grouped.items(), key=lambda item: item[0])
     ]

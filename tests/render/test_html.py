@@ -18,6 +18,7 @@ from service.render.difference import BUDGET_FIELDS
 from service.render.explain import explain
 from service.render.html import PICTURES, comparison_html, report_html
 from service.render.png import encode_png
+from service.render.view import MOST_MESSAGES, MOST_ROWS, rows
 from tests import networks
 from tests.hostile import HOSTILE_NAMES, MODEL_NAME
 from tests.reports import report_of
@@ -144,6 +145,23 @@ def test_two_thousand_layers_are_below_six_megabytes() -> None:
     document = report_html(report_of({"receptive": 1, "name": "deep", "input": {"shape": [3, 32, 32]}, "layers": layers}))
     assert len(document) < 6 * MEGABYTE
     assert document.count(b'<tbody id="layer-') == 2000
+
+
+def test_a_table_ends_where_a_browser_would_suffer(lenet: dict[str, Any]) -> None:
+    layer = lenet["layers"][0]
+    many = {**lenet, "layers": [{**layer, "index": index, "name": f"l{index}", "outputs": [f"l{index}"]} for index in range(MOST_ROWS + 7)]}
+    document = report_html(many)
+    assert document.count(b'<tbody id="layer-') == MOST_ROWS
+    assert f"the first {MOST_ROWS:,} of {MOST_ROWS + 7:,} layers".encode() in document
+    assert [row.index for row in rows(many, MOST_ROWS)] == list(range(MOST_ROWS, MOST_ROWS + 7))
+
+
+def test_many_findings_are_counted_and_the_first_are_shown(lenet: dict[str, Any]) -> None:
+    finding = {"code": "gridding", "severity": "warning", "layer": "c1", "message": "odd", "data": {}}
+    text = Document(report_html({**lenet, "findings": [finding] * (MOST_MESSAGES + 50)})).text
+    assert f"{MOST_MESSAGES + 50} times" in text
+    assert "And 50 more" in text
+    assert text.count("odd") == MOST_MESSAGES
 
 
 @pytest.mark.parametrize(
