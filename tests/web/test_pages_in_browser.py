@@ -21,11 +21,15 @@ pytestmark = pytest.mark.browser
 
 def test_a_model_is_uploaded_watched_read_filtered_and_opened(live: str, page: Page) -> None:
     page.goto(live)
-    page.set_input_files("#model", EXAMPLES / "photographs.onnx")
+    # A name of its own makes it a new analysis, and a slow line leaves time to see it move, whatever ran before and however fast.
+    model = (EXAMPLES / "photographs.onnx").read_bytes()
+    page.set_input_files("#model", {"name": "uploaded.onnx", "mimeType": "application/octet-stream", "buffer": model})
+    line = {"offline": False, "latency": 1000, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", line)
     page.click("#upload button.main")
     expect(page.locator("#progress")).to_be_visible()
     page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
-    expect(page.locator("h1")).to_have_text("photographs")
+    expect(page.locator("h1")).to_have_text("uploaded")
     expect(page.locator(".answer")).to_have_count(3)
     page.click("text=Layers")
     rows = page.locator("table.layers tbody")
