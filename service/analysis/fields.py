@@ -41,6 +41,9 @@ FAR = 1 << 60
 MOST_ENTRIES = 1 << 22
 """A table larger than this is not built; the field widens to a bound instead."""
 
+LONG_PERIOD = 64
+"""A period of so many units is kept even where the axis is shorter, so that a small input has the strides of a large one."""
+
 # Rows of `Field.bounds`. The upper ends are kept negated, so that the union of intervals is one minimum over all rows.
 _SIGNS = np.array([1, -1, 1, -1], dtype=np.int64)
 
@@ -168,7 +171,7 @@ def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
         phases, pace = taps.period * rounds, taps.step * rounds // extent * step if taps.step else 0
     if length == 0:
         phases, pace = 0, 0
-    if phases > max(length, 1):
+    if phases > max(length, LONG_PERIOD):
         phases, pace = length, None
     read = taps.indices(0, phases)
     count = read.shape[1]
@@ -269,7 +272,8 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
         return replace(one, reach=worst.reach, because=worst.because)
     left, right = np.broadcast_arrays(left, right)
     width = [np.where(n > 0, n, FAR) for n in (sizes(left)[1], sizes(right)[1])]
-    narrow = np.where(width[0] <= width[1], left[2:], right[2:])
+    # Of paths as narrow as each other the one that begins first, whatever the order of the operands.
+    narrow = np.where((width[0] < width[1]) | ((width[0] == width[1]) & (left[2] <= right[2])), left[2:], right[2:])
     bounds = np.concatenate([np.minimum(left[:2], right[:2]), narrow])
     for axis in range(len(shape)):
         bounds, steps = settle(bounds, steps, axis)
@@ -285,7 +289,7 @@ def unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, t
             steps.append(s)
             continue
         period = math.lcm(e, f)
-        if s is not None and t is not None and s * f == t * e and period <= max(length, 1):
+        if s is not None and t is not None and s * f == t * e and period <= max(length, LONG_PERIOD):
             one, two = _repeated(one, axis, period), _repeated(two, axis, period)
             steps.append(s * period // e)
         else:
@@ -336,7 +340,7 @@ def _common(parts: list[Field], axis: int, length: int, steps: tuple[int | None,
     """The parts of a concatenation over one common period of another axis, or listed in full where their paces differ."""
     period = math.lcm(*(p.extents[axis] for p in parts))
     paces = {None if p.steps[axis] is None else (p.steps[axis] or 0) * (period // p.extents[axis]) for p in parts}
-    if len(paces) == 1 and None not in paces and period <= max(length, 1):
+    if len(paces) == 1 and None not in paces and period <= max(length, LONG_PERIOD):
         return [_repeated(p, axis, period) for p in parts], _with(steps, axis, paces.pop())
     listed = [replace(p, bounds=_listed(p, axis, length), steps=_with(p.steps, axis, None)) for p in parts]
     return listed, _with(steps, axis, None)

@@ -107,6 +107,17 @@ def test_join_of_different_periods_has_their_least_common_one() -> None:
     assert (both.extents, both.steps) == ((6,), (3,))
 
 
+def test_of_equally_narrow_paths_the_order_does_not_choose() -> None:
+    one, two = slide(identity(1, 0), 0, sliding(1, 2, 1, 0), 5), slide(identity(1, 0), 0, shifted(1), 5)
+    assert (join([one, two], (5,)).bounds == join([two, one], (5,)).bounds).all()
+
+
+def test_a_period_longer_than_the_axis_is_kept() -> None:
+    """Enlarged by six and kept every fourth: three units to a period, of which an axis of two has but two."""
+    field = slide(slide(identity(1, 0), 0, transposed(6, 6, 1, 0), 12), 0, shifted(0, 4), 2)
+    assert (field.extents, field.steps) == ((3,), (2,))
+
+
 def test_join_of_different_paces_is_listed() -> None:
     one, two = identity(1, 0), slide(identity(1, 0), 0, sliding(1, 2, 1, 0), 4)
     both = join([one, two], (4,))
