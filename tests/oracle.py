@@ -431,8 +431,10 @@ def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.b
     the axis always ends its local paths. None: the matrix cannot tell, because a border cuts what the units see; or a window sees it
     all, together with the channels that it mixes.
     """
-    if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES) or not before.any():
+    if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES):
         return False
+    if not before.any():
+        return None if cut.any() else False
     boxes = [box(row, source, axis) for row in before]
     verdicts = {_sees_all(operator, np.flatnonzero(row), boxes, cut, source[axis] - 1) for row in step if row.any()}
     if verdicts == {True} or (isinstance(operator, core.Cumulation) and True in verdicts):

@@ -19,7 +19,7 @@ from service.analysis.dependence import Slide
 from service.analysis.fields import FAR, Field, TooLarge, join, sizes, table, unified
 from service.analysis.influence import Ended, influence
 from service.analysis.layout import SpatialAxes
-from service.analysis.measures import inner_units
+from service.analysis.measures import inner_units, size_at
 from service.analysis.taps import Integers
 from service.graph import Graph, Shape
 
@@ -95,19 +95,25 @@ class PixelCounter:
             return None, False
         self._left -= position * len(units)
         try:
-            shares = [share for unit in units if (share := self._share(position, index, unit)) is not None]
+            seeing = [unit for unit in units if all(size_at(field, unit) for field in fields if not field.empty)]
+            shares = [share for unit in seeing if (share := self._share(position, index, fields, unit)) is not None]
         except TooLarge:
             return None, False
-        return (shares[0], all_phases and min(shares) == 1.0) if shares else (None, False)
+        if not shares:
+            return None, False
+        return shares[0], all_phases and len(shares) == len(seeing) and min(shares) == 1.0
 
-    def _share(self, position: int, index: int, unit: Sequence[int | None]) -> float | None:
-        """Positions read by a unit / length of its box, multiplied over the axes; None where it reads none."""
+    def _share(self, position: int, index: int, fields: Sequence[Field], unit: Sequence[int | None]) -> float | None:
+        """Positions read by a unit / length of its box, multiplied over the axes; None where a border cuts what it reads."""
         part = influence(self._graph, position, unit, self._graph.inputs[index].name, self._ended[index])
-        if part is None or not part.counts.any():
+        if part is None:
             return None
         shares = []
-        for axis in self._axes[index]:
+        for axis, field in zip(self._axes[index], fields, strict=True):
             others = tuple(other for other in range(part.counts.ndim) if other != axis)
             read = np.flatnonzero(part.counts.sum(axis=others))
-            shares.append(len(read) / (int(np.ptp(read)) + 1))
+            length = int(np.ptp(read)) + 1
+            if length < size_at(field, unit):
+                return None
+            shares.append(len(read) / length)
         return math.prod(shares)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -131,6 +132,7 @@ def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> floa
     if axis is not None and step:
         extent = field.extents[axis]
         phase = np.arange(extent).reshape([-1 if a == axis else 1 for a in range(low.ndim)])
+        seen = seen & (phase < shape[axis])
         last = (shape[axis] - 1 - phase) // extent
         balanced = np.floor_divide(length - 1 - low - high, 2 * step)
         best = max(
@@ -167,9 +169,10 @@ def inner_units(fields: tuple[Field, ...], shape: Shape) -> tuple[list[list[int 
     if math.prod(len(r) for r in ranges) > _MOST_UNITS:
         return [[None if r == [None] else length // 2 for r, length in zip(ranges, shape, strict=True)]], False
     units = [list(unit) for unit in itertools.product(*ranges)]
-    return sorted(units, key=lambda unit: -math.prod(_size_at(field, unit) for field in fields)), True
+    return sorted(units, key=lambda unit: -math.prod(size_at(field, unit) for field in fields)), True
 
 
-def _size_at(field: Field, unit: list[int | None]) -> int:
+def size_at(field: Field, unit: Sequence[int | None]) -> int:
+    """Positions that one unit sees; along an axis where it is None, the first."""
     index = tuple((i or 0) % extent for i, extent in zip(unit, field.extents, strict=True))
     return int(sizes(field.bounds)[0][index])
