@@ -11,7 +11,7 @@ from service.graph.operators import window_length
 
 @pytest.mark.parametrize("ceil", [False, True])
 def test_places_are_counted(ceil: bool) -> None:
-    """A window must fit; rounding up, the last may overhang the end, if it begins in the input or in the padding before it (ONNX MaxPool)."""
+    """A window must fit; rounding up, the last may overhang the end if it begins in the input or the padding before it (ONNX MaxPool)."""
     for length, kernel, stride, dilation, before, after in itertools.product((4, 5, 7, 8), (1, 2, 3), (1, 2, 3), (1, 2), (0, 1), (0, 1, 2)):
         reach = dilation * (kernel - 1)
         if length + before + after <= reach:
@@ -35,7 +35,7 @@ def test_places_are_counted(ceil: bool) -> None:
 
 
 def test_the_cases_of_the_operator() -> None:
-    """ONNX MaxPool's own example of ceil_mode: 4 units, kernel 3, stride 2 give 2 places, not 1; and PyTorch's rule drops a place in padding."""
+    """ONNX MaxPool's own example of ceil_mode: 4 units, kernel 3, stride 2 give 2 places, not 1; PyTorch drops a place in padding."""
     assert window_length(4, 3, 2, 1, (0, 0)) == 1
     assert window_length(4, 3, 2, 1, (0, 0), ceil=True) == 2
     assert window_length(3, 1, 2, 1, (0, 2), ceil=True) == 2
