@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
-from service.readers.element_types import ElementType, Values, as_float
+from service.readers.element_types import ElementType, Values
 from service.readers.errors import ReadError
 from service.readers.source import CHUNK_BYTES, LocalFile, Source
 from service.readers.stored import InFile, Inline, Sparse, StoredTensor, Unreadable
@@ -18,12 +16,6 @@ from service.readers.wire import Run
 
 BLOCK_BYTES = CHUNK_BYTES
 _VARINT_BYTES = 1 << 18  # decoding takes some sixty times as much memory for a moment
-_UNSIGNED = {
-    np.dtype(np.float16): np.uint16,
-    np.dtype(ml_dtypes.bfloat16): np.uint16,
-    np.dtype(np.float32): np.uint32,
-    np.dtype(np.float64): np.uint64,
-}
 
 
 def read(stored: StoredTensor) -> Values:
@@ -69,39 +61,6 @@ def read_blocks(stored: StoredTensor, block_bytes: int = BLOCK_BYTES, multiple: 
         yield carry[0] if len(carry) == 1 else np.concatenate(carry)
 
 
-def content_hash(stored: StoredTensor) -> str:
-    """The SHA-256 of the values as they are read, in hexadecimal digits: equal for tensors of one type whose values are equal bit by bit.
-
-    It does not depend on how they are stored. Shape and type are not part of it.
-    """
-    digest = hashlib.sha256()
-    for block in read_blocks(stored):
-        digest.update(block.view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def count_zeros(stored: StoredTensor, zero_point: Values | int = 0, axis: int = 0, tolerance: float = 0.0) -> int:
-    """The number of values that stand for zero: those at most `tolerance` away from `zero_point`. Not a number is not zero.
-
-    `zero_point` is one number, or one per place along `axis`. The places of a sparse tensor where nothing is stored are zeros.
-    """
-    points = np.asarray(zero_point)
-    if isinstance(stored.where, Sparse) and not points.any():
-        return stored.count - stored.stored_count + count_zeros(stored.where.values, 0, 0, tolerance)
-    if points.size == 1:
-        point = points.reshape(()).astype(np.float64).item()
-        return sum(_zeros(block, point, tolerance) for block in read_blocks(stored))
-    if not -len(stored.dims) <= axis < len(stored.dims) or points.shape != (stored.dims[axis],):
-        raise ReadError("invalid", "quantization-shape", f"Tensor {stored.name!r} of shape {stored.dims} has {points.size} zero points.")
-    inner = math.prod(stored.dims[axis % len(stored.dims) + 1 :])
-    total = position = 0
-    for block in read_blocks(stored):
-        place = (position + np.arange(len(block))) // inner % len(points)
-        total += _near(block, as_float(points)[place], tolerance)
-        position += len(block)
-    return total
-
-
 def dequantize(values: Values, scale: Values, zero_point: Values | None = None, axis: int = 1, block_size: int = 0) -> Values:
     """(values - zero_point) · scale in float32 (float64 where the scale is), ONNX's DequantizeLinear.
 
@@ -143,25 +102,6 @@ def _element(stored: StoredTensor) -> ElementType:
         reason = stored.where.reason if isinstance(stored.where, Unreadable) else "Its values are no numbers."
         raise ReadError("invalid", "tensor-unreadable", f"The values of tensor {stored.name!r} cannot be read. {reason}")
     return stored.element
-
-
-def _zeros(block: Values, zero_point: float, tolerance: float) -> int:
-    """The number of values of one block at most `tolerance` away from the zero point."""
-    if tolerance == 0 and zero_point == 0:
-        if block.dtype in _UNSIGNED:
-            # Without the sign bit, floats are zero where their bits are; comparing bits is several times as fast.
-            return len(block) - int(np.count_nonzero(block.view(_UNSIGNED[block.dtype]) << 1))
-        return len(block) - int(np.count_nonzero(block))
-    if tolerance == 0 and block.dtype.kind in "iu" and zero_point.is_integer():
-        bounds = np.iinfo(block.dtype)
-        return int(np.count_nonzero(block == int(zero_point))) if bounds.min <= zero_point <= bounds.max else 0
-    return _near(block, zero_point, tolerance)
-
-
-def _near(block: Values, points: Values | float, tolerance: float) -> int:
-    """The number of values at most `tolerance` away from the points."""
-    with np.errstate(invalid="ignore"):  # infinity minus infinity is not a number, and that is not near
-        return int(np.count_nonzero(np.abs(as_float(block) - points) <= tolerance))
 
 
 def _without_padding(piece: Values, stored: StoredTensor, element: ElementType, left: int) -> Values:
