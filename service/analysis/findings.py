@@ -11,6 +11,8 @@ from service.analysis.connectivity import weight_node
 from service.analysis.examined import Examined
 from service.analysis.layout import SpatialAxes, axis_names
 from service.analysis.measures import placement
+from service.analysis.records import MOST_LISTED
+from service.analysis.structure import leading_lengths
 from service.graph import Graph
 from service.graph import operators as core
 
@@ -35,6 +37,7 @@ class Finding:
 def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
     """All findings, in the order of the layers, those about the model first."""
     found = [Finding(code, "warning", layer, message) for code, layer, message in graph.notes]
+    found += batch_kept(graph, axes)
     found += tied_weights(ties)
     found += duplicate_weights(examined)
     for one in examined:
@@ -43,6 +46,16 @@ def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], t
         if one.input is not None:
             found += misaligned_join(one, axis_names(len(axes[one.input])))
     return found
+
+
+def batch_kept(graph: Graph, axes: SpatialAxes) -> Iterator[Finding]:
+    """Inputs whose leading axes differ have no common batch that could be divided out."""
+    lengths = sorted(leading_lengths(graph, axes))
+    if len(lengths) > 1:
+        message = (
+            f"the inputs begin with axes of {', '.join(map(str, lengths))}: no common batch is divided out, everything is counted together"
+        )
+        yield Finding("batch-kept", "warning", None, message, {"lengths": lengths})
 
 
 def tied_weights(ties: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
@@ -144,8 +157,43 @@ def dead_filters(one: Examined) -> Iterator[Finding]:
     """Filters all of whose weights are zero."""
     known = one.statistics
     if known is not None and known.dead_filters:
-        message = f"{len(known.dead_filters)} of {known.filters} filters have no weight other than zero"
-        yield Finding("dead-filters", "warning", one.layer.name, message, {"filters": list(known.dead_filters[:256])})
+        message = f"{len(known.dead_filters)} of {known.rows} filters have no weight other than zero"
+        yield Finding("dead-filters", "warning", one.layer.name, message, {"filters": list(known.dead_filters[:MOST_LISTED])})
 
 
-LAYER_CHECKS = (unproductive_layer, gridding, pixels_never_read, checkerboard, mostly_padding, dead_filters)
+def duplicate_filters(one: Examined) -> Iterator[Finding]:
+    """Filters whose weights on the same channels are those of an earlier filter."""
+    known = one.statistics
+    if known is not None and known.duplicate_filters:
+        message = f"{len(known.duplicate_filters)} of {known.rows} filters have the same weights as an earlier one"
+        pairs = [list(pair) for pair in known.duplicate_filters[:MOST_LISTED]]
+        yield Finding("duplicate-filters", "info", one.layer.name, message, {"pairs": pairs})
+
+
+def weights_not_finite(one: Examined) -> Iterator[Finding]:
+    """Weights that are infinite or not a number."""
+    known = one.statistics
+    if known is not None and known.nonfinite:
+        message = f"{known.nonfinite} weights are infinite or not a number"
+        yield Finding("weights-not-finite", "error", one.layer.name, message, {"weights": known.nonfinite})
+
+
+def structured_sparsity(one: Examined) -> Iterator[Finding]:
+    """At most N of every M consecutive weights along the input channels are not zero (Mishra et al. 2021)."""
+    known = one.statistics
+    if known is not None and known.pattern is not None:
+        message = f"the kernel keeps to the {known.pattern} pattern along its input channels"
+        yield Finding("structured-sparsity", "info", one.layer.name, message, {"pattern": known.pattern})
+
+
+LAYER_CHECKS = (
+    unproductive_layer,
+    gridding,
+    pixels_never_read,
+    checkerboard,
+    mostly_padding,
+    dead_filters,
+    duplicate_filters,
+    weights_not_finite,
+    structured_sparsity,
+)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.analysis.connectivity import weight_node
 from service.analysis.effective import TapWeights
-from service.graph import Layer, Weight, WeightReader
+from service.graph import Layer, Operator, Shape, WeightReader
 from service.graph import operators as core
 
 Values = NDArray[np.float64]
@@ -28,18 +29,19 @@ cores).
 
 @dataclass(frozen=True, slots=True)
 class KernelStatistics:
-    """One kernel's values. A filter is the weights of one output channel or unit.
+    """One kernel's values. A filter is the weights of one output channel or unit of a convolution or a dense layer.
 
-    `nonzero_per_tap` and `absolute_per_tap` sum over filters and channels and keep the kernel's trailing axes; `nonfinite` counts NaN and
-    infinities; `pattern` is the sparsest N:M pattern that all rows along the input channels keep to.
+    `rows` is the number of filters, or of entries of the first axis where a layer has none (an embedding). `nonzero_per_tap` and
+    `absolute_per_tap` sum over filters and channels and keep the kernel's trailing axes; `nonfinite` counts NaN and infinities, which are
+    not zero; `duplicate_filters` are pairs (earlier, later) with equal weights on the same channels; `pattern` is the sparsest N:M pattern
+    that all rows along the input channels keep to.
     """
 
-    count: int
     nonzero: int
     nonfinite: int
     nonzero_per_tap: NDArray[np.int64]
     absolute_per_tap: Values
-    filters: int
+    rows: int
     dead_filters: tuple[int, ...]
     duplicate_filters: tuple[tuple[int, int], ...]
     pattern: str | None
@@ -52,7 +54,7 @@ class KernelStatistics:
             return None
         axes = range(self.absolute_per_tap.ndim)
         shares = tuple(self.absolute_per_tap.sum(axis=tuple(a for a in axes if a != axis)) / total for axis in axes)
-        return TapWeights(shares, total / max(self.filters, 1))
+        return TapWeights(shares, total / max(self.rows, 1))
 
 
 def kernel_statistics(layer: Layer, weights: WeightReader, tolerance: float) -> KernelStatistics | None:
@@ -60,94 +62,128 @@ def kernel_statistics(layer: Layer, weights: WeightReader, tolerance: float) -> 
     node = weight_node(layer)
     if node is None or not layer.kernel or not all(weights.readable(weight) for weight in layer.kernel):
         return None
-    trailing = _trailing(node.operator, layer.kernel[0])
-    passed = _Pass(trailing, _filter_axis(node.operator), tolerance)
+    passed = _Pass(node.operator, layer.kernel[0].shape, tolerance)
     for weight in layer.kernel:
-        passed.take(weight, weights.blocks(weight))
+        passed.take(weight.shape, weights.blocks(weight))
     return passed.finished()
 
 
-def _trailing(operator: object, weight: Weight) -> tuple[int, ...]:
-    """The kernel's own axes, behind filters and channels, over which uses differ."""
-    if isinstance(operator, core.Convolution | core.TransposedConvolution) and len(weight.shape) == len(operator.kernel) + 2:
-        return operator.kernel
-    return ()
+class _Part(NamedTuple):
+    """Some filters' weights on some channels: `values` has the shape (filters, channels, *kernel)."""
 
-
-def _filter_axis(operator: object) -> int:
-    return 1 if isinstance(operator, core.Dense | core.TransposedConvolution) else 0
+    first_filter: int
+    first_channel: int
+    values: NDArray[np.generic]
 
 
 class _Pass:
-    """Sums over the blocks of a kernel."""
+    """Sums over the blocks of the kernel of one operator."""
 
-    def __init__(self, trailing: tuple[int, ...], filter_axis: int, tolerance: float) -> None:
-        self._trailing, self._filter_axis, self._tolerance = trailing, filter_axis, tolerance
-        self._count = self._nonzero = self._nonfinite = self._filters = 0
-        self._nonzero_per_tap = np.zeros(trailing, dtype=np.int64)
-        self._absolute_per_tap = np.zeros(trailing, dtype=np.float64)
-        self._alive: list[NDArray[np.bool_]] = []
-        self._filter_digests: list[bytes] = []
-        self._patterns = dict.fromkeys(_PATTERNS, True)
+    def __init__(self, operator: Operator, shape: Shape, tolerance: float) -> None:
+        self._tolerance = tolerance
+        self._nonzero = self._nonfinite = 0
+        self._trailing: Shape = ()
+        if isinstance(operator, core.Convolution | core.TransposedConvolution) and len(shape) == len(operator.kernel) + 2:
+            self._trailing = operator.kernel
+        self._nonzero_per_tap = np.zeros(self._trailing, dtype=np.int64)
+        self._absolute_per_tap = np.zeros(self._trailing, dtype=np.float64)
+        self._channels_first = isinstance(operator, core.TransposedConvolution | core.Dense)
+        self._groups = getattr(operator, "groups", 1)
+        self._rows = shape[1] * self._groups if self._channels_first else shape[0] if shape else 1
+        filters = self._rows if self._trailing or self._channels_first else 0
+        self._alive = np.zeros(filters, dtype=bool)
+        self._prints = np.zeros(filters, dtype=np.uint64)
+        self._patterns = dict.fromkeys(_PATTERNS, filters > 0)
         self._digest = hashlib.blake2b(digest_size=16)
 
-    def take(self, weight: Weight, blocks: Iterable[Values]) -> None:
-        """Adds the blocks of one weight."""
-        self._digest.update(repr(weight.shape).encode())
-        alive: list[NDArray[np.bool_]] = []
+    def take(self, shape: Shape, blocks: Iterable[NDArray[np.generic]]) -> None:
+        """Adds the blocks of one weight of that shape."""
+        self._digest.update(repr(shape).encode())
+        row = 0
         for block in blocks:
-            kept = np.abs(block) > self._tolerance
-            finite = np.isfinite(block)
             self._digest.update(np.ascontiguousarray(block).data)
-            self._count += block.size
-            self._nonzero += int((kept | ~finite).sum())
-            self._nonfinite += int((~finite).sum())
-            lead = tuple(range(block.ndim - len(self._trailing)))
-            self._nonzero_per_tap += (kept | ~finite).sum(axis=lead)
-            self._absolute_per_tap += np.where(finite, np.abs(block), 0.0).sum(axis=lead)
-            alive.append(self._living(kept | ~finite))
-            self._look_for_patterns(kept)
-            if self._filter_axis == 0:
-                self._filter_digests += [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)]
-        if alive:
-            merged = np.concatenate(alive) if self._filter_axis == 0 else np.logical_or.reduce(alive)
-            self._alive.append(merged)
-            self._filters += len(merged)
+            for part in self._parts(block, row, shape[0] // self._groups if shape else 1):
+                self._add(part)
+            row += len(block)
 
-    def _living(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """For every filter of a block, whether it has a weight other than zero."""
-        axis = min(self._filter_axis, kept.ndim - 1)
-        return np.asarray(kept.any(axis=tuple(a for a in range(kept.ndim) if a != axis)))
+    def _parts(self, block: NDArray[np.generic], row: int, per_group: int) -> Iterator[_Part]:
+        """The rows of a block, the first of which is `row`, filter by filter: a row is a filter, or a channel of a group's filters."""
+        if not self._channels_first:
+            yield _Part(row, 0, block if len(self._alive) else block[np.newaxis])
+            return
+        filters = block.shape[1]
+        start = 0
+        while start < len(block):
+            group, channel = divmod(row + start, per_group)
+            stop = min(len(block), start + per_group - channel)
+            yield _Part(group * filters, channel, block[start:stop].swapaxes(0, 1))
+            start = stop
+
+    def _add(self, part: _Part) -> None:
+        values = part.values
+        finite = np.isfinite(values)
+        kept = (np.abs(values) > self._tolerance) | ~finite
+        self._nonzero += int(kept.sum())
+        self._nonfinite += int((~finite).sum())
+        lead = tuple(range(values.ndim - len(self._trailing)))
+        self._nonzero_per_tap += kept.sum(axis=lead)
+        self._absolute_per_tap += np.where(finite, np.abs(values), 0.0).sum(axis=lead)
+        if len(self._alive):
+            filters = slice(part.first_filter, part.first_filter + len(values))
+            self._alive[filters] |= kept.reshape(len(values), -1).any(axis=1)
+            self._prints[filters] += _fingerprints(values, part.first_channel)
+            self._look_for_patterns(kept)
 
     def _look_for_patterns(self, kept: NDArray[np.bool_]) -> None:
-        """N:M holds along the input channels: axis 1 of a convolution, axis 0 of a dense layer."""
-        axis = min(1 - self._filter_axis, kept.ndim - 1)
-        rows = np.moveaxis(kept, axis, -1)
+        """N:M holds along the input channels."""
         for n, m in _PATTERNS:
             if self._patterns[n, m]:
+                rows = np.moveaxis(kept, 1, -1)
                 self._patterns[n, m] = rows.shape[-1] % m == 0 and bool((rows.reshape(-1, m).sum(axis=1) <= n).all())
 
     def finished(self) -> KernelStatistics:
         """The sums as statistics."""
-        alive = np.concatenate(self._alive) if self._alive else np.zeros(0, dtype=bool)
-        first: dict[bytes, int] = {}
-        twins = []
-        for index, digest in enumerate(self._filter_digests):
-            if alive[index] and first.setdefault(digest, index) != index:
-                twins.append((first[digest], index))
-        pattern = next((f"{n}:{m}" for (n, m), held in self._patterns.items() if held and self._nonzero), None)
         return KernelStatistics(
-            count=self._count,
             nonzero=self._nonzero,
             nonfinite=self._nonfinite,
             nonzero_per_tap=self._nonzero_per_tap,
             absolute_per_tap=self._absolute_per_tap,
-            filters=self._filters,
-            dead_filters=tuple(int(i) for i in np.flatnonzero(~alive)),
-            duplicate_filters=tuple(twins),
-            pattern=pattern,
+            rows=self._rows,
+            dead_filters=tuple(int(i) for i in np.flatnonzero(~self._alive)),
+            duplicate_filters=tuple(self._twins()),
+            pattern=next((f"{n}:{m}" for (n, m), held in self._patterns.items() if held and self._nonzero), None),
             digest=self._digest.hexdigest(),
         )
+
+    def _twins(self) -> Iterator[tuple[int, int]]:
+        """Pairs of living filters of one group with equal fingerprints."""
+        per_group = max(len(self._alive) // self._groups, 1)
+        first: dict[tuple[int, int], int] = {}
+        for index in np.flatnonzero(self._alive):
+            earlier = first.setdefault((int(index) // per_group, int(self._prints[index])), int(index))
+            if earlier != index:
+                yield earlier, int(index)
+
+
+def _fingerprints(values: NDArray[np.generic], first_channel: int) -> NDArray[np.uint64]:
+    """For each filter of (filters, channels, *kernel), a number that equal weights share: Σ of a weight's bits times a factor of its place.
+
+    Sums over parts of a filter are the fingerprint of the whole, whatever the parts; different filters agree by chance about once in 2^34
+    pairs at the worst.
+    """
+    # Adding zero makes −0 the same as 0. The low bits of a float64 that was a float32 are zeros, so the high ones are folded onto them.
+    bits = (values.reshape(len(values), -1).astype(np.float64) + 0.0).view(np.uint64)
+    bits ^= bits >> np.uint64(32)
+    places = np.arange(bits.shape[1], dtype=np.uint64) + np.uint64(first_channel * math.prod(values.shape[2:]))
+    return bits @ _factors(places)
+
+
+def _factors(places: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A random odd factor for each place, the same in every run: SplitMix64 (Steele, Lea and Flood 2014)."""
+    state = (places + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31)) | np.uint64(1)
 
 
 def effective_connections(exact_tap_uses: NDArray[np.int64], statistics: KernelStatistics) -> int | None:

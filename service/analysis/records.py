@@ -100,7 +100,7 @@ def connections(one: Examined) -> Record:
     biased = counts.units_out if one.layer.bias else 0
     known = one.statistics
     effective = None if known is None else effective_connections(counts.tap_uses, known)
-    zeros = None if known is None or not known.count else (known.count - known.nonzero) / known.count
+    zeros = None if known is None or not counts.weights else (counts.weights - known.nonzero) / counts.weights
     return {
         "connections": {
             "exact": counts.exact,
@@ -112,6 +112,25 @@ def connections(one: Examined) -> Record:
         "fan_in": _spread(counts.fan_in),
         "uses": _spread(counts.uses) if counts.weights else None,
         **_ratios(counts.exact, counts.dense, counts.weights, effective, zeros, {"positions": counts.positions}),
+    }
+
+
+MOST_LISTED = 256
+"""Filters that a record lists by number at the most."""
+
+
+def values(one: Examined) -> Record | None:
+    """What the values of a layer's kernel show; null where they were not read or there is no kernel."""
+    known = one.statistics
+    if known is None or one.counts is None:
+        return None
+    return {
+        "nonzero": known.nonzero,
+        "zero": one.counts.weights - known.nonzero,
+        "not_finite": known.nonfinite,
+        "dead_filters": list(known.dead_filters[:MOST_LISTED]),
+        "duplicate_filters": [list(pair) for pair in known.duplicate_filters[:MOST_LISTED]],
+        "pattern": known.pattern,
     }
 
 

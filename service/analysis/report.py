@@ -20,7 +20,7 @@ from service.analysis.kernels import KernelStatistics, chosen, kernel_statistics
 from service.analysis.layout import SpatialAxes, axis_names, spatial_axes
 from service.analysis.measures import Measure, measure
 from service.analysis.receptive_field import Seen, walk
-from service.analysis.records import Record, attributes, connections, receptive_field, total
+from service.analysis.records import Record, attributes, connections, receptive_field, total, values
 from service.analysis.structure import common_batch, first_layers, ledger, tied
 from service.graph import Graph, Layer, Shape, Weight, WeightReader
 from service.graph import operators as core
@@ -44,17 +44,17 @@ def analyze(model: Model, reading: Reading | None = None) -> Record:
     return {"model": _model(model.facts, agreed.pop("name")), **agreed}
 
 
-def _agreed(values: Sequence[Any]) -> Any:
-    """What all values agree on: null where they differ."""
-    first = values[0]
-    if all(value == first for value in values[1:]):
+def _agreed(facts: Sequence[Any]) -> Any:
+    """What all facts agree on: null where they differ."""
+    first = facts[0]
+    if all(value == first for value in facts[1:]):
         return first
-    if all(isinstance(value, dict) and value.keys() == first.keys() for value in values):
-        return {key: _agreed([value[key] for value in values]) for key in first}
-    if all(isinstance(value, list) and len(value) == len(first) for value in values):
-        return [_agreed(entries) for entries in zip(*values, strict=True)]
-    if all(isinstance(value, list) for value in values):
-        return [entry for entry in first if all(entry in value for value in values[1:])]
+    if all(isinstance(value, dict) and value.keys() == first.keys() for value in facts):
+        return {key: _agreed([value[key] for value in facts]) for key in first}
+    if all(isinstance(value, list) and len(value) == len(first) for value in facts):
+        return [_agreed(entries) for entries in zip(*facts, strict=True)]
+    if all(isinstance(value, list) for value in facts):
+        return [entry for entry in first if all(entry in value for value in facts[1:])]
     return None
 
 
@@ -87,7 +87,7 @@ class _GraphReport:
     def __init__(self, graph: Graph, weights: WeightReader, reading: Reading) -> None:
         self.graph, self.weights, self.reading = graph, weights, reading
         self.axes: SpatialAxes = spatial_axes(graph)
-        self.batch = common_batch(graph)
+        self.batch = common_batch(graph, self.axes)
         self.first = first_layers(graph)
         self.ties = tied(graph)
 
@@ -179,6 +179,7 @@ class _GraphReport:
             "units": {"in": units[0], "out": units[1]},
             "parameters": self._parameters(layer),
             **connections(one),
+            "values": values(one),
             "receptive_field": None if one.input is None else receptive_field(one, self.graph.inputs[one.input].name),
             "findings": codes,
         }

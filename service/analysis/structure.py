@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.analysis.connectivity import Connectivity, weight_node
+from service.analysis.layout import SpatialAxes
 from service.graph import Graph, Layer
 from service.graph import operators as core
 
 
-def common_batch(graph: Graph) -> int:
+def leading_lengths(graph: Graph, axes: SpatialAxes) -> set[int]:
+    """The lengths of the inputs' leading axes, where these are neither the only axis nor time or space."""
+    leading = ((index, tensor.shape) for index, tensor in enumerate(graph.inputs) if tensor.shape is not None and len(tensor.shape) > 1)
+    return {shape[0] for index, shape in leading if 0 not in axes.get(index, ())}
+
+
+def common_batch(graph: Graph, axes: SpatialAxes) -> int:
     """The fixed batch that is the leading axis of every input of more than one axis, else 1."""
-    leading = {tensor.shape[0] for tensor in graph.inputs if tensor.shape is not None and len(tensor.shape) > 1}
-    return leading.pop() if len(leading) == 1 else 1
+    lengths = leading_lengths(graph, axes)
+    return lengths.pop() if len(lengths) == 1 else 1
 
 
 def first_layers(graph: Graph) -> list[tuple[Layer, str]]:

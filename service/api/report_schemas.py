@@ -223,6 +223,21 @@ class SpreadSchema(Schema):
     max = number()
 
 
+class ValuesSchema(Schema):
+    """What the values of a layer's kernel show."""
+
+    nonzero = count("Weights other than zero, those that are not finite among them.")
+    zero = count("Weights equal to zero, or within `zero_tolerance` of it.")
+    not_finite = count("Weights that are infinite or not a number.")
+    dead_filters = fields.List(fields.Integer(), required=True, **described("Filters without a weight other than zero; 256 at the most."))
+    duplicate_filters = fields.List(
+        fields.List(fields.Integer()),
+        required=True,
+        **described("Pairs (earlier, later) of filters with equal weights on the same channels; 256 at the most."),
+    )
+    pattern = text("The sparsest of 1:4, 2:4 and 4:8 that holds along the input channels (Mishra et al. 2021).", nullable=True)
+
+
 class EffectiveFieldSchema(Schema):
     """The Gaussian estimate of the effective receptive field (Luo et al. 2016)."""
 
@@ -277,6 +292,7 @@ class LayerSchema(Schema):
     sparsity = part(SparsitySchema, nullable=True)
     sharing = part(SharingSchema, nullable=True)
     reduction = part(ReductionSchema, nullable=True)
+    values = part(ValuesSchema, nullable=True)
     receptive_field = part(LayerFieldSchema, nullable=True)
     findings = texts("Codes of findings about this layer.")
 

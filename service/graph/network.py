@@ -55,13 +55,17 @@ class Weight:
     `stored` is the tensor's own name after aliases were followed, so that two layers tied to one tensor have the same;
     `shape` is the layout in which the layer's operator wants it: (filters, channels of a group, *kernel) for a convolution,
     (channels, filters of a group, *kernel) for a transposed one, (inputs, units) for a dense layer. `count` is the number of independent
-    scalars stored, `dtype` their stored type. `stored_as` is False for a constant that the model computes rather than stores.
+    scalars stored, `dtype` their stored type.
     """
 
     stored: str
     shape: Shape
     count: int
     dtype: str
+
+
+BLOCK_ROWS = 8
+"""Values are read in multiples of so many rows, so that no group of four or eight neighbours is torn apart."""
 
 
 class WeightReader(Protocol):
@@ -74,7 +78,12 @@ class WeightReader(Protocol):
         """The values as float in `weight.shape`, dequantised."""
 
     def blocks(self, weight: Weight) -> Iterator[np.ndarray]:
-        """The values in consecutive pieces along the first axis of `weight.shape`, each a few MiB."""
+        """The values in consecutive pieces along the first axis of `weight.shape`, each but the last a multiple of BLOCK_ROWS rows."""
+
+
+def block_rows(size: int, row: int) -> int:
+    """How many rows of `row` bytes a piece of about `size` bytes has: a multiple of BLOCK_ROWS."""
+    return max(1, size // max(1, row * BLOCK_ROWS)) * BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)

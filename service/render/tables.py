@@ -37,6 +37,8 @@ COLUMNS: dict[str, str] = {
     "sharing_factor": "sharing.factor",
     "sharing_positions": "sharing.positions",
     "reduction_total": "reduction.total",
+    "nonzero_weights": "values.nonzero",
+    "sparsity_pattern": "values.pattern",
     "receptive_field_size": "receptive_field.size",
     "receptive_field_min_size": "receptive_field.min_size",
     "receptive_field_stride": "receptive_field.stride",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from service.analysis import analyze
+from service.graph.model import Model, ModelFacts
+from service.readers.spec.values import InlineWeights
 from tests.networks import conv, pool, spec_of
-from tests.reports import report_of
+from tests.reports import graph_of, report_of
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 Spec = dict[str, Any]
 
@@ -143,3 +151,37 @@ def test_dead_and_duplicate_weights() -> None:
     (twins,) = found["duplicate-weights"]
     assert twins["data"]["layers"] == ["a", "b"]
     assert "duplicate-weights" not in codes(spec_of([1, 4, 4], stated("a", [[[[1.0]]]]), stated("b", [[[[2.0]]]])))
+
+
+def test_filters_that_repeat_an_earlier_one() -> None:
+    (finding,) = codes(spec_of([1, 4, 4], stated("a", [[[[1.0]]], [[[2.0]]], [[[1.0]]]])))["duplicate-filters"]
+    assert finding["data"]["pairs"] == [[0, 2]]
+    assert "duplicate-filters" not in codes(spec_of([1, 4, 4], stated("a", [[[[1.0]]], [[[2.0]]]])))
+
+
+def test_structured_sparsity() -> None:
+    """Mishra et al. 2021: two of four neighbouring weights are zero."""
+    row = [[[1.0]], [[0.0]], [[2.0]], [[0.0]]]
+    (finding,) = codes(spec_of([4, 4, 4], stated("a", [row])))["structured-sparsity"]
+    assert finding["data"]["pattern"] == "2:4"
+    assert "structured-sparsity" not in codes(spec_of([4, 4, 4], stated("a", [[*row[:3], [[1.0]]]])))
+
+
+def test_weights_that_are_not_finite() -> None:
+    """A layer spec cannot state them, a model can: values that a WeightReader gives as NaN and infinity."""
+    graph, _ = graph_of(spec_of([1, 4, 4], stated("a", [[[[1.0]]], [[[2.0]]], [[[3.0]]]])))
+    values = InlineWeights({graph.layers[0].kernel[0].stored: np.array([np.nan, np.inf, 1.0]).reshape(3, 1, 1, 1)})
+    report = analyze(Model((graph,), values, ModelFacts(None, "spec", "sha256:" + "0" * 64, 1, (), ())))
+    (finding,) = [finding for finding in report["findings"] if finding["code"] == "weights-not-finite"]
+    assert (finding["severity"], finding["data"]["weights"]) == ("error", 2)
+    assert report["layers"][0]["values"]["not_finite"] == 2
+
+
+def test_every_code_is_documented() -> None:
+    """docs/findings.md lists the codes that the sources give: those of `Finding(…)` and those of a reader's `note(…)`."""
+    given = set()
+    for path in (REPOSITORY / "service").rglob("*.py"):
+        given |= set(re.findall(r"""(?:\bFinding|\.note)\(\s*"([a-z-]+)",""", path.read_text()))
+    documented = re.findall(r"^\| `([a-z-]+)` \|", (REPOSITORY / "docs" / "findings.md").read_text(), re.MULTILINE)
+    assert len(given) > 15
+    assert documented == sorted(given)

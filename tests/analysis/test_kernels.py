@@ -9,6 +9,7 @@ import pytest
 
 from service.analysis import Reading
 from service.analysis.kernels import kernel_statistics
+from service.readers.spec import values
 from tests.networks import conv, spec_of
 from tests.reports import graph_of, report_of
 
@@ -75,6 +76,51 @@ def test_dead_and_duplicate_filters() -> None:
     kernel[3] = 0.25
     found = statistics(kernel)
     assert (found.dead_filters, found.duplicate_filters) == ((1,), ((0, 2),))
+
+
+def test_units_of_a_dense_layer_are_filters() -> None:
+    """Units 0 and 2 weigh all inputs alike (−0 is 0), unit 1 weighs none."""
+    weights = [[0.5, 0.0, 0.5, 1.0], [0.0, -0.0, -0.0, 2.0]]
+    graph, reader = graph_of(spec_of([2], {"name": "d", "type": "dense", "units": 4, "weights": weights, "bias": False}))
+    found = kernel_statistics(graph.layers[0], reader, 0.0)
+    assert found is not None
+    assert (found.rows, found.dead_filters, found.duplicate_filters) == (4, (1,), ((0, 2),))
+
+
+def test_filters_of_a_grouped_transposed_convolution() -> None:
+    """(channels, filters of a group): filters 2 and 3 are those of the second group; equal filters of two groups are no duplicates."""
+    weights = np.array([[[1.0], [1.0]], [[2.0], [2.0]], [[1.0], [0.0]], [[2.0], [0.0]]])
+    spec = {"name": "t", "type": "conv_transpose", "filters": 4, "kernel": 1, "groups": 2, "weights": weights.tolist(), "bias": False}
+    graph, reader = graph_of(spec_of([4, 8], spec))
+    found = kernel_statistics(graph.layers[0], reader, 0.0)
+    assert found is not None
+    assert (found.rows, found.dead_filters, found.duplicate_filters) == (4, (3,), ((0, 1),))
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units 0 and 1 of a dense layer of 40 inputs agree, and all keep to 2:4, in one block and in blocks of eight inputs."""
+    kernel = np.where(np.arange(40) % 4 < 2, np.random.default_rng(1).normal(size=40), 0.0)
+    weights = np.stack([kernel, kernel, 2 * kernel], axis=1).tolist()
+    graph, reader = graph_of(spec_of([40], {"name": "d", "type": "dense", "units": 3, "weights": weights, "bias": False}))
+    whole = kernel_statistics(graph.layers[0], reader, 0.0)
+    monkeypatch.setattr(values, "_BLOCK_BYTES", 1)
+    assert len(list(reader.blocks(graph.layers[0].kernel[0]))) == 5
+    parts = kernel_statistics(graph.layers[0], reader, 0.0)
+    assert whole is not None and parts is not None
+    assert parts.duplicate_filters == whole.duplicate_filters == ((0, 1),)
+    assert (parts.pattern, parts.digest) == (whole.pattern, whole.digest)
+    assert whole.pattern == "2:4"
+
+
+def test_maps_outside_a_connection_table_are_no_zero_weights() -> None:
+    """LeNet-5's C3: a filter has weights for its own maps only."""
+    table = [[0], [0, 1]]
+    weights = [[[[1.0]]], [[[1.0]], [[0.0]]]]
+    spec = conv("c", 2, 1, weights=weights, connection_table=table, bias=False)
+    found = report_of(spec_of([2, 4, 4], spec))["layers"][0]
+    assert found["parameters"]["weights"] == 3
+    assert found["sparsity"]["weight"] == pytest.approx(1 / 3)
+    assert (found["values"]["nonzero"], found["values"]["zero"]) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx import TensorProto, helper
 
+from service.analysis.kernels import kernel_statistics
 from service.graph import Weight
 from service.graph import operators as core
 from service.readers.errors import ReadError
@@ -60,11 +61,11 @@ def test_gemm_is_inputs_by_units(turned: int) -> None:
 
 
 def test_a_large_turned_matrix_is_read_in_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight_reader, "_WHOLE_BYTES", 1000)
+    monkeypatch.setattr(weight_reader, "_WHOLE_BYTES", 1400)
     w = array(40, 30)
     weight = kernel(single("Gemm", [2, 30], w, transB=1))
     blocks = list(WEIGHTS.blocks(weight))
-    assert len(blocks) == 5  # 1000 bytes are 6 columns of 40 float32
+    assert [len(block) for block in blocks] == [8, 8, 8, 6]  # 1400 bytes are eight columns of 40 float32
     assert_array_equal(np.concatenate(blocks), w.T)
 
 
@@ -264,3 +265,21 @@ def test_a_random_weight_cannot_be_read() -> None:
     with pytest.raises(ReadError) as caught:
         WEIGHTS.array(weight)
     assert caught.value.code == "weight-unreadable"
+
+
+# Zeros.
+
+
+def nonzero(proto: onnx.ModelProto, tolerance: float = 0.0) -> int:
+    known = kernel_statistics(layer(read(proto), "node"), WEIGHTS, tolerance)
+    assert known is not None
+    return known.nonzero
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_zeros_are_of_either_sign_and_subnormals_are_not_zero(dtype: type[np.floating]) -> None:
+    """Not a number and infinity are no zeros either, whatever the tolerance."""
+    weights = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, np.finfo(dtype).smallest_subnormal, 0.25, -0.25], dtype)
+    proto = single("Conv", [1, 8, 4, 4], weights.reshape(1, 8, 1, 1))
+    assert nonzero(proto) == 6
+    assert nonzero(proto, 0.25) == 3

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.graph import Weight
+from service.graph.network import BLOCK_ROWS, block_rows
 from service.readers import weights
 from service.readers.element_types import as_float
 from service.readers.errors import ReadError
@@ -52,12 +53,12 @@ class OnnxWeights:
         return as_float(values).reshape(weight.shape)
 
     def blocks(self, weight: Weight) -> Iterator[NDArray[np.generic]]:
-        """The values in consecutive pieces along the first axis of `weight.shape`, each a few MiB or one row."""
+        """The values in consecutive pieces along the first axis of `weight.shape`, each a few MiB or BLOCK_ROWS rows."""
         constant = _constant(weight)
         row = math.prod(weight.shape[1:])
         stored = in_order(constant)
         if stored is not None and row and weight.shape:
-            for block in weights.read_blocks(stored, BLOCK_BYTES, row):
+            for block in weights.read_blocks(stored, BLOCK_BYTES, row * BLOCK_ROWS):
                 yield as_float(block).reshape(-1, *weight.shape[1:])
             return
         matrix = turned(constant)
@@ -66,7 +67,7 @@ class OnnxWeights:
             return
         values = self.array(weight)
         values = values if values.ndim else values.reshape(1)
-        rows = max(1, BLOCK_BYTES // max(1, row * values.dtype.itemsize))
+        rows = block_rows(BLOCK_BYTES, row * values.dtype.itemsize)
         for start in range(0, len(values), rows):
             yield values[start : start + rows]
 
@@ -118,7 +119,7 @@ def turned(constant: Constant) -> StoredTensor | None:
 def _turned_blocks(matrix: StoredTensor) -> Iterator[Array]:
     """The rows of the transpose of a large matrix: as many columns in one pass over the file as memory allows."""
     rows, columns = matrix.dims
-    width = max(1, _WHOLE_BYTES // (4 * rows))
+    width = block_rows(_WHOLE_BYTES, 4 * rows)
     for start in range(0, columns, width):
         parts = []
         for block in weights.read_blocks(matrix, BLOCK_BYTES, columns):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from service.graph.network import Weight
+from service.graph.network import Weight, block_rows
 from service.graph.operators import Shape
 
-_BLOCK = 2**19
+_BLOCK_BYTES = 4 << 20
 _MOST = 2**24
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -32,9 +32,9 @@ class InlineWeights:
         return values if values.shape == weight.shape else values.T
 
     def blocks(self, weight: Weight) -> Iterator[np.ndarray]:
-        """The values in consecutive pieces along the first axis, each at most 2 MiB or one row."""
+        """The values in consecutive pieces along the first axis, each at most 4 MiB or BLOCK_ROWS rows."""
         values = self.array(weight)
-        rows = max(1, _BLOCK // max(1, values[0].size)) if len(values) else 1
+        rows = block_rows(_BLOCK_BYTES, values[0].nbytes if len(values) else 0)
         for start in range(0, len(values), rows):
             yield values[start : start + rows]
 
