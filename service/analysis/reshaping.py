@@ -91,9 +91,14 @@ def _split_two(field: Field, axis: int, length: int, inner: int) -> Field:
     before, after = field.steps[:axis], field.steps[axis + 1 :]
     if inner == 1:
         return replace(field, bounds=np.expand_dims(field.bounds, axis + 2), steps=(*before, step, 0, *after))
+    if inner == length:
+        return replace(field, bounds=np.expand_dims(field.bounds, axis + 1), steps=(*before, 0, step, *after))
     if step is not None and inner % extent == 0:
-        bounds = np.expand_dims(field.bounds, axis + 1)
-        return replace(field, bounds=bounds, steps=(*before, step * (inner // extent), step, *after))
+        # A period as long as the inner axis is a table of it.
+        bounds, steps = np.expand_dims(field.bounds, axis + 1), (*before, step * (inner // extent), step, *after)
+        if 1 < extent == inner:
+            bounds, steps = settle(bounds, (*before, step, None, *after), axis + 1)
+        return replace(field, bounds=bounds, steps=steps)
     period = math.lcm(extent, inner)
     if step is None or period > length:
         period, pace = length, None

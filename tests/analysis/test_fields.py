@@ -172,6 +172,16 @@ def test_reshape_keeps_the_order(result: tuple[int, ...]) -> None:
     assert flat == intervals(field, 12)
 
 
+def test_an_axis_merged_with_another_and_split_off_again_has_its_stride() -> None:
+    """Rows of 5 read as one list of tokens and back, as Einsum does: height and width move along their own axis."""
+    height, width = identity(3, 0), identity(3, 1)
+    for field, steps in ((height, (1, 0, 0)), (width, (0, 1, 0))):
+        back = reshape(reshape(field, (8, 5, 4), (40, 4)), (40, 4), (8, 5, 4))
+        assert (back.steps, back.extents) == (steps, (1, 1, 1))
+    assert reshape(height, (8, 5, 4), (1, 8, 5, 4)).steps == (0, 1, 0, 0)
+    assert reshape(width, (8, 5, 4), (8, 1, 5, 4)).steps == (0, 0, 1, 0)
+
+
 def _at(field: Field, unit: tuple[int, ...]) -> np.ndarray:
     index = tuple(i % e for i, e in zip(unit, field.extents, strict=True))
     moved = sum(i // e * (s or 0) for i, e, s in zip(unit, field.extents, field.steps, strict=True))
