@@ -270,7 +270,10 @@ def _covers(field: Field, mixed: Field, axis: int, units: int, length: int) -> b
 
 
 def _gap(field: Field, axis: int, units: int) -> Integers:
-    """The largest distance, at least 1, between the starts of neighbouring intervals along a tensor axis, for each place on the others."""
-    starts = np.sort(table(field, axis, np.arange(min(units, field.extents[axis] + 1), dtype=np.int64))[0], axis)
-    distances = np.diff(starts, axis=axis)
+    """The largest distance, at least 1, between the ends of neighbouring intervals along a tensor axis, for each place on the others.
+
+    The upper ends count too: where every interval also holds one unit of another axis (the scores of attention), the lower ends may agree.
+    """
+    ends = np.sort(table(field, axis, np.arange(min(units, field.extents[axis] + 1), dtype=np.int64))[:2], axis + 1)
+    distances = np.diff(ends, axis=axis + 1).max(axis=0)
     return np.asarray(np.where(distances < FAR // 4, distances, 1).max(axis=axis, keepdims=True, initial=1))

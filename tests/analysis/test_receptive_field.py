@@ -229,6 +229,18 @@ def test_attention_in_windows_stays_local(length: int) -> None:
     assert (found.size, found.stride, found.padding) == (2, 1, 0)
 
 
+def test_attention_over_tokens_with_a_stride_is_global() -> None:
+    """Non-local block (Wang et al. 2018) on a 3×3 stem of stride 4: every score holds its own query's place, and the softmax sees all keys,
+    so that no local path is left in it; the last row of pixels is read by no token.
+    """
+    builder = chain(64, conv(4, 3, 4, pad=1))
+    tokens = builder.add(core.Reshaping((1, 4, 256)))
+    scores = builder.add(core.Contraction((("b", "c", "i"), ("b", "c", "j")), ("b", "i", "j")), tokens, tokens)
+    builder.add(core.Mixing((2,), "Softmax"), scores)
+    assert status(builder) == [("global", builder.last)] * 2
+    assert [m.size for m in last(builder)] == [None, None]
+
+
 def test_one_axis_may_end_while_the_other_goes_on() -> None:
     """The mean over the height leaves the width local."""
     builder = chain(16, conv(1, 3, pad=1))
