@@ -218,6 +218,14 @@ def test_a_vector_beside_channels_in_files_without_broadcast_attributes() -> Non
     assert [note[:2] for note in graph.notes] == [("legacy-broadcast", "add")]
 
 
+def test_a_vector_that_broadcasts_is_not_taken_to_belong_to_channels() -> None:
+    """Angles (rows, columns, 1) over frequencies (32,) of a position encoding, with as many rows as frequencies."""
+    proto = model([node("Div", "x", "b", name="div")], {"x": [1, 32, 20, 1]}, {"b": np.ones(32, np.float32)})
+    graph = read(proto)
+    assert graph.tensors["y"].shape == (1, 32, 20, 32)
+    assert not graph.notes
+
+
 def test_constants_in_every_attribute() -> None:
     dense = numpy_helper.from_array(np.array([1, 2]), "")
     values = numpy_helper.from_array(np.array([3], dtype=np.int64), "v")

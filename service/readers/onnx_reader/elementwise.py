@@ -48,7 +48,7 @@ def _per_channel(call: Call, left: Value, right: Value) -> Value:
     if right.constant is None or right.shape is None or left.shape is None or len(right.shape) != 1 or len(left.shape) < 3:
         return right
     length = right.shape[0]
-    if length in (1, left.shape[-1]) or length != left.shape[1]:
+    if length == left.shape[-1] or 1 in (length, left.shape[-1]) or length != left.shape[1]:
         return right
     call.host.note("legacy-broadcast", call, "its vector fits no broadcasting of this opset and is taken to have one entry per channel")
     return Value(right.name, (length, *[1] * (len(left.shape) - 2)), right.dtype, right.constant)
