@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.fields import FAR, Field, sizes, table
+from service.analysis.fields import FAR, Field, TooLarge, sizes, table
 from service.analysis.taps import Integers
 from service.graph import Shape
 
@@ -43,7 +43,7 @@ def measure(field: Field, shape: Shape, length: int) -> Measure:
     """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's."""
     if field.empty:
         return Measure(None, None, None, None, None if field.reach == "unknown" else 1.0)
-    axis, inner, stride = _positional(field, shape)
+    axis, inner, stride, first = _positional(field, shape)
     wide, narrow = sizes(field.bounds if inner.empty else inner.bounds)
     seen = wide > 0
     per_unit = wide if axis is None else wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis))
@@ -51,8 +51,8 @@ def measure(field: Field, shape: Shape, length: int) -> Measure:
         size=int(wide.max()),
         min_size=int(narrow[seen].min()),
         stride=stride,
-        padding=_padding(field, axis) if axis is not None and field.steps[axis] else None,
-        coverage=1.0 if field.reach == "global" else _coverage(field, shape, axis, length),
+        padding=None if axis is None or stride is None else _padding(inner, axis, first, stride),
+        coverage=1.0 if field.reach == "global" else _coverage(field, shape, length),
         phases=tuple(int(n) for n in np.ravel(per_unit)),
     )
 
@@ -75,20 +75,21 @@ def placement(field: Field) -> tuple[Fraction, Fraction] | None:
     return stride, centres
 
 
-def _positional(field: Field, shape: Shape) -> tuple[int | None, Field, Fraction | None]:
-    """The tensor axis along which the field moves, the field over its inner units, and the mean step per unit."""
+def _positional(field: Field, shape: Shape) -> tuple[int | None, Field, Fraction | None, int]:
+    """The tensor axis along which the field moves, the field over its inner units, the mean step per unit, and the first of those units."""
     moving = [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
     if len(moving) == 1:
         axis = moving[0]
-        return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis])
+        return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis]), 0
     if moving:
-        return None, field, None
+        return None, field, None, 0
     listed = [axis for axis, extent in enumerate(field.extents) if extent > 1]
     if not listed:
-        return None, field, None
+        return None, field, None, 0
     axis = max(listed, key=lambda a: _range(field.bounds, a))
-    inner, stride = _inner(field, axis, field.extents[axis])
-    return axis, inner, stride if field.steps[axis] is None else None
+    if field.steps[axis] is not None:
+        return axis, _inner(field, axis, field.extents[axis])[0], None, 0
+    return axis, *_inner(field, axis, field.extents[axis])
 
 
 def _range(bounds: Integers, axis: int) -> int:
@@ -97,8 +98,8 @@ def _range(bounds: Integers, axis: int) -> int:
     return int(np.ptp(centres, axis=axis).max())
 
 
-def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None]:
-    """A listed axis cut down to one inner period, or to its middle third where it has no period."""
+def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None, int]:
+    """A listed axis cut down to one inner period, or to its middle third where it has no period; its mean step, and its first unit."""
     low = np.moveaxis(field.bounds, axis + 1, 1)
     start, stop = units // 4, units - units // 4
     # A period is believed once it is seen three times.
@@ -107,8 +108,8 @@ def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None]
         pace = int(steps[0, 0])
         if abs(pace) < FAR // 4 and (steps[::2] == pace).all() and (steps[1::2] == -pace).all():
             first = (units - period) // 2
-            return _cut(field, axis, first, first + period), Fraction(pace, period) if pace else None
-    return _cut(field, axis, units // 3, units - units // 3), None
+            return _cut(field, axis, first, first + period), Fraction(pace, period) if pace else None, first
+    return _cut(field, axis, units // 3, units - units // 3), None, units // 3
 
 
 def _cut(field: Field, axis: int, start: int, stop: int) -> Field:
@@ -116,16 +117,19 @@ def _cut(field: Field, axis: int, start: int, stop: int) -> Field:
     return replace(field, bounds=bounds, steps=(*field.steps[:axis], None, *field.steps[axis + 1 :]))
 
 
-def _padding(field: Field, axis: int) -> int | None:
-    first = field.bounds[0].take(0, axis)
-    lowest = int(first.min())
-    return None if lowest >= FAR // 2 else -lowest
+def _padding(inner: Field, axis: int, first: int, stride: Fraction) -> int | None:
+    """-lo(0), carried on from the period of units that begins at `first`: where a border breaks the pattern, unit 0 says nothing of it."""
+    period = inner.extents[axis]
+    whole = -(-first // period) * period
+    lowest = int(inner.bounds[0].take(whole - first, axis).min())
+    return None if lowest >= FAR // 2 else int(stride * whole) - lowest
 
 
-def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> float | None:
+def _coverage(field: Field, shape: Shape, length: int) -> float | None:
     """The largest share of the input's positions inside one unit's interval, over all units."""
     if length <= 0:
         return None
+    field, axis = _one_moving(field, shape)
     low, high = field.bounds[0], -field.bounds[1]
     seen = low < FAR // 2
     step = 0 if axis is None else field.steps[axis] or 0
@@ -141,6 +145,23 @@ def _coverage(field: Field, shape: Shape, axis: int | None, length: int) -> floa
     else:
         best = _clipped(low, high, seen, np.int64(0), length)
     return best / length
+
+
+def _one_moving(field: Field, shape: Shape) -> tuple[Field, int | None]:
+    """The field with the units of all axes listed along which it moves, but for the longest of them, which is named.
+
+    Where that is too much, only the first units along the others are kept.
+    """
+    moving = sorted((axis for axis, step in enumerate(field.steps) if step), key=lambda a: shape[a])
+    if not moving:
+        return field, None
+    for axis in moving[:-1]:
+        try:
+            bounds = table(field, axis, np.arange(shape[axis], dtype=np.int64))
+        except TooLarge:
+            continue
+        field = replace(field, bounds=bounds, steps=(*field.steps[:axis], None, *field.steps[axis + 1 :]))
+    return field, moving[-1]
 
 
 def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Integers | np.int64, length: int) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from service.analysis.fields import Field, identity, join, nothing, slide
 from service.analysis.measures import inner_units, measure, placement
+from service.analysis.reshaping import reshape
 from service.analysis.taps import listed, shifted, sliding, transposed
 
 
@@ -68,6 +69,21 @@ def test_a_listed_axis_may_have_a_period_inside() -> None:
     """Windows of two: every second unit moves on by two."""
     field = slide(identity(1, 0), 0, listed(tuple(i // 2 * 2 for i in range(24))), 24)
     assert measure(field, (24,), 24).stride == 1
+
+
+def test_a_list_has_the_padding_of_its_inner_units() -> None:
+    """A circular padding of 1 before a window of 3: unit 0 sees both ends of the axis, unit y the pixels y - 1 … y + 1 (by gradient)."""
+    ring = slide(identity(1, 0), 0, listed((23, *range(24), 0)), 26)
+    found = measure(slide(ring, 0, sliding(3, 1, 1, 0), 24), (24,), 24)
+    assert (found.size, found.stride, found.padding) == (3, 1, 1)
+    pairs = slide(identity(1, 0), 0, listed(tuple(i // 2 * 2 - 3 for i in range(24))), 24)
+    assert (measure(pairs, (24,), 24).stride, measure(pairs, (24,), 24).padding) == (1, 3)
+
+
+def test_coverage_of_units_on_several_axes() -> None:
+    """10 pixels in 5 windows of 2, each pixel seen through a window of 5 from 4 before: the last unit, 5 … 9, sees five pixels, not one."""
+    field = reshape(line((5, 1, 1, 4), length=10), (10,), (5, 2))
+    assert measure(field, (5, 2), 10).coverage == 5 / 10
 
 
 def test_two_channels_are_not_a_stride() -> None:
