@@ -354,6 +354,12 @@ def test_flatten_and_reshape_keep_keras_order() -> None:
         ([7, 6], layer("LayerNormalization", "x", axis=[-1]), 12, (6, 7)),
         ([7, 6], layer("GroupNormalization", "x", groups=3, axis=-1), 12, (6, 7)),
         ([7, 6], layer("PReLU", "x", shared_axes=[1]), 6, (6, 7)),
+        ([7, 6], layer("PReLU", "x", shared_axes=None), 42, (6, 7)),
+        ([7, 6], layer("LayerScale", "x", init_values=1e-6, projection_dim=6), 6, (6, 7)),
+        ([7, 6], layer("UnitNormalization", "x", axis=-1), 0, (6, 7)),
+        ([7, 6], layer("EinsumDense", "x", equation="abc,cd->abd", output_shape=[None, 4], bias_axes="d"), 28, (4, 7)),
+        # keras.layers.RNN(LSTMCell(5)): 4·5·(5 + 6 + 1), count_params of Keras 3.15
+        ([7, 6], layer("RNN", "x", cell=layer("LSTMCell", "cell", units=5, use_bias=True), return_sequences=True), 240, (5, 7)),
         ([7, 6], layer("Softmax", "x", axis=-1), 0, (6, 7)),
         ([7, 6], layer("Rescaling", "x", scale=0.5, offset=0.0), 0, (6, 7)),
         ([7, 6], layer("LeakyReLU", "x", alpha=0.1), 0, (6, 7)),
@@ -366,6 +372,24 @@ def test_every_layer(shape: list[int | None], entry: Json, parameters: int, outp
         assert sum(totals(document).values()) == parameters
         graph = read(document)
         assert graph.tensors[graph.outputs[0]].shape == (1, *output)
+
+
+def test_attention_of_a_sequence_to_itself() -> None:
+    """keras.layers.MultiHeadAttention(2, 8) on 6 features: 3·(6·16 + 16) and 16·6 + 6, count_params of Keras 3.15."""
+    attention = layer("MultiHeadAttention", "mha", num_heads=2, key_dim=8, value_dim=None, use_bias=True, output_shape=None)
+    for make in (functional, functional_3):
+        document = make({"x": [7, 6]}, [(attention, [["x", "x"]])], ["mha"])
+        assert sum(totals(document).values()) == 438
+        assert read(document).tensors["mha"].shape == (1, 6, 7)
+        crossed = make({"x": [7, 6], "y": [7, 6]}, [(attention, [["x", "y"]])], ["mha"])
+        assert [code for _, code in refused(crossed)] == ["unsupported-layer"]
+
+
+def test_residual_branch_with_a_factor() -> None:
+    """keras.applications.InceptionResNetV2: CustomScaleLayer adds its second input times a constant."""
+    layers = [(conv_2d("branch", 3, 3, padding="same"), [["x"]]), (layer("CustomScaleLayer", "scaled", scale=0.17), [["x", "branch"]])]
+    found = report(functional_3({"x": [8, 8, 3]}, layers, ["scaled"]))
+    assert (found["layers"][1]["op"], found["layers"][1]["receptive_field"]["min_size"]) == ("add", [1, 1])
 
 
 def test_softmax_along_keras_axis() -> None:

@@ -268,6 +268,13 @@ def test_activations() -> None:
     assert operators(one([3, 8], {"type": "activation", "function": "softmax", "axis": -1})[0]) == [core.Mixing((2,), "softmax")]
     layer, _ = one([3, 8], {"type": "activation", "function": "prelu"})
     assert [w.count for w in layer.other] == [3]
+    layer, _ = one([3, 8], {"type": "activation", "function": "prelu", "untied": True})
+    assert [w.shape for w in layer.other] == [(3, 8)]
+
+
+def test_scale() -> None:
+    layer, shape = one([3, 8], {"type": "scale"})
+    assert (operators(layer), shape, [w.count for w in layer.other]) == ([core.Elementwise("mul")], (3, 8), [3])
 
 
 def test_normalisations() -> None:
@@ -331,6 +338,8 @@ def test_attention_is_four_projections_and_what_is_between() -> None:
     assert [sum(w.count for w in layer.kernel) for layer in graph.layers] == [48, 48, 48, 0, 36]
     assert graph.outputs == ("a",) and graph.tensors["a"].shape == (1, 6, 4, 5)
     assert [layer.inputs for layer in graph.layers[3:]] == [("a/query", "a/key", "a/value"), ("a/inner",)]
+    wide, _ = read([8, 20], {"name": "a", "type": "attention", "heads": 2, "width": 10})
+    assert [sum(w.count for w in layer.kernel) for layer in wide.layers] == [80, 80, 80, 0, 80]
     near, _ = read([8, 20], {"name": "a", "type": "attention", "heads": 2, "window": 5})
     assert core.Neighbourhood(1, 2, 2) in operators(near.layers[3])
 

@@ -154,9 +154,10 @@ class Permute(LayerSchema):
 
 
 class Activation(LayerSchema):
-    """`activation`. `axis` is where a softmax acts (default: the channels)."""
+    """`activation`. `axis` is where a softmax acts (default: the channels); `untied` gives each unit of a prelu its own slope."""
 
     function = Choice(ACTIVATIONS, required=True)
+    untied = Flag(load_default=False)
     axis = Whole(-MAX_RANK, MAX_RANK)
 
 
@@ -247,10 +248,14 @@ class Recurrence(WeightSchema):
 
 
 class Attention(WeightSchema):
-    """`attention` of all places, or those in a `window` around: projections to `units` (default: the input's channels)."""
+    """`attention` of all places, or those in a `window` around, to `units` (default: the input's channels).
+
+    Queries, keys and values are `width` long, all heads together (default: `units`).
+    """
 
     heads = Whole(load_default=1)
     units = Whole()
+    width = Whole()
     window = PerAxis(Whole())
 
 
@@ -268,6 +273,7 @@ SCHEMAS: Mapping[str, LayerSchema] = {
     "permute": Permute(),
     "dropout": LayerSchema(),
     "activation": Activation(),
+    "scale": LayerSchema(),
     "batch_norm": BatchNorm(),
     "layer_norm": LayerNorm(),
     "group_norm": GroupNorm(),

@@ -36,6 +36,7 @@ TYPES: Mapping[str, LayerType] = {
     "permute": LayerType("reshape", shapes.permute),
     "dropout": LayerType("other", units.dropout),
     "activation": LayerType("activation", units.activation),
+    "scale": LayerType("other", units.scale),
     "batch_norm": LayerType("normalization", units.batch_norm),
     "layer_norm": LayerType("normalization", units.layer_norm),
     "group_norm": LayerType("normalization", units.group_norm),

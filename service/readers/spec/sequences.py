@@ -66,9 +66,10 @@ def attention(draft: Draft) -> Tensor:
     if len(draft.shape) < 3:
         raise Refusal("", "wrong-rank", f"the input must be (channels, *places), it is {draft.shape[1:]}")
     units, heads = draft.fields.get("units", draft.shape[1]), draft.fields["heads"]
-    if units % heads:
-        raise Refusal("heads", "not-divisible", f"{heads} heads do not divide {units} units")
-    query, key, value = (_projected(draft, role, units) for role in ("query", "key", "value"))
+    width = draft.fields.get("width", units)
+    if width % heads:
+        raise Refusal("heads", "not-divisible", f"{heads} heads do not divide {width} units")
+    query, key, value = (_projected(draft, role, width) for role in ("query", "key", "value"))
     draft.begin("", "attention")
     attend = _attend_near if "window" in draft.fields else _attend_all
     mixed = attend(draft, query, key, value, heads)

@@ -119,8 +119,14 @@ def activation(draft: Draft) -> Tensor:
     if axis is not None:
         raise Refusal("axis", "conflict", f"{name} acts on every unit alone and has no axis")
     if name == "prelu":
-        draft.other("slope", (draft.shape[1],))
+        draft.other("slope", draft.shape[1:] if draft.fields["untied"] else draft.shape[1:2])
     return draft.apply(Elementwise(function), draft.input)
+
+
+def scale(draft: Draft) -> Tensor:
+    """A trained factor for each channel (LayerScale, Touvron et al. 2021)."""
+    draft.other("scale", draft.shape[1:2])
+    return draft.apply(Elementwise("mul"), draft.input)
 
 
 def dropout(draft: Draft) -> Tensor:

@@ -28,6 +28,8 @@ SHARE = frozenset(
         "rnn",
         "lstm",
         "gru",
+        "scale",
+        "attention",
     )
 )
 """The types whose layers share their weights with themselves when Keras calls a layer again."""

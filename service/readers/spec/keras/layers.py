@@ -28,7 +28,10 @@ _IDENTITIES = (
     *("Masking", "Rescaling", "Normalization", "ActivityRegularization"),
     *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"),
 )
-_DROPOUTS = ("Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+_DROPOUTS = (
+    *("Dropout", "StochasticDepth", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+)
 
 CONVERTERS: dict[str, Converter] = {
     **_by_dimension("Conv?", windows.conv),
@@ -58,12 +61,16 @@ CONVERTERS: dict[str, Converter] = {
     "LeakyReLU": units.same("activation", function="leaky_relu"),
     "ELU": units.same("activation", function="elu"),
     "PReLU": units.prelu,
+    "LayerScale": units.layer_scale,
+    "EinsumDense": units.einsum_dense,
     "Softmax": units.softmax,
     "BatchNormalization": units.batch_norm,
     "SyncBatchNormalization": units.batch_norm,
     "LayerNormalization": units.layer_norm,
     "GroupNormalization": units.group_norm,
+    "UnitNormalization": units.unit_norm,
     "Add": units.join("add"),
+    "CustomScaleLayer": units.join("add"),
     "Subtract": units.join("subtract"),
     "Multiply": units.join("multiply"),
     "Average": units.join("average"),
@@ -71,6 +78,8 @@ CONVERTERS: dict[str, Converter] = {
     "Minimum": units.join("minimum"),
     "Concatenate": units.concatenate,
     "Embedding": sequences.embedding,
+    "RNN": sequences.recurrent_cell,
+    "MultiHeadAttention": sequences.attention,
     "Bidirectional": sequences.bidirectional,
     "TimeDistributed": time_distributed,
 }

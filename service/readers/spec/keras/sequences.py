@@ -37,6 +37,29 @@ def recurrent_layer(c: Conversion, call: Call) -> Value:
 RECURRENT = {"SimpleRNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 
 
+def recurrent_cell(c: Conversion, call: Call) -> Value:
+    """RNN around one cell, which is the layer of the cell's kind."""
+    cell = call.config.get("cell")
+    kind = cell.get("class_name") if isinstance(cell, dict) else None
+    config = cell.get("config") if isinstance(cell, dict) else None
+    if not isinstance(kind, str) or kind.removesuffix("Cell") not in RECURRENT or not isinstance(config, dict):
+        raise Unsupported("config/cell", "one cell of the kinds SimpleRNNCell, LSTMCell and GRUCell is supported")
+    return recurrent_layer(c, replace(call, kind=kind.removesuffix("Cell"), config={**config, **call.config}))
+
+
+def attention(c: Conversion, call: Call) -> Value:
+    """MultiHeadAttention of a sequence to itself."""
+    config, heads = call.config, call.integer("num_heads")
+    if len({value.name for value in call.inputs}) != 1:
+        raise Unsupported("inbound_nodes", "attention is supported where query, key and value are the same tensor")
+    if config.get("value_dim") not in (None, config.get("key_dim")) or config.get("attention_axes") is not None:
+        raise Unsupported("config", "attention is supported over all places, with values as long as the keys")
+    value = c.turned(call, call.inputs[0], True)
+    units = call.integers("output_shape")[-1] if config.get("output_shape") is not None else None
+    fields = {"heads": heads, "width": heads * call.integer("key_dim"), "units": units, "bias": call.flag("use_bias", True)}
+    return replace(value, name=c.emit(call, "attention", value, **fields))
+
+
 def bidirectional(c: Conversion, call: Call) -> Value:
     """Bidirectional: both directions, side by side or joined unit by unit."""
     inner, mode = call.wrapped(), call.config.get("merge_mode", "concat")

@@ -90,6 +90,27 @@ def same(kind: str, **fields: Any) -> Converter:
     return converter
 
 
+def layer_scale(c: Conversion, call: Call) -> Value:
+    """LayerScale (ConvNeXt): a trained factor for each channel."""
+    value = c.turned(call, call.input, True)
+    return replace(value, name=c.emit(call, "scale", value))
+
+
+def einsum_dense(c: Conversion, call: Call) -> Value:
+    """EinsumDense where it is a dense layer along the last axis ("abc,cd->abd", or with "..." for the positions)."""
+    value, (terms, _, output) = call.input, call.text("equation", "").replace(" ", "").partition("->")
+    source, _, kernel = terms.partition(",")
+    if len(kernel) != 2 or source[-1:] != kernel[0] or output != source[:-1] + kernel[1] or kernel[0] == kernel[1]:
+        raise Unsupported("config/equation", "the equation is supported where it is a dense layer along the last axis")
+    shape, bias = call.config.get("output_shape"), call.config.get("bias_axes")
+    units = shape[-1] if isinstance(shape, list) and shape else shape
+    if bias not in (None, kernel[1]):
+        raise Unsupported("config/bias_axes", "biases are supported along the last axis", "unsupported-axes")
+    axis = value.axis(-1) if value.rank > 1 else None
+    name = c.emit(call, "dense", value, units=units, bias=bias is not None, axis=axis)
+    return own_activation(c, call, replace(value, name=name))
+
+
 def activation_layer(c: Conversion, call: Call) -> Value:
     """Activation."""
     return activation(c, call, call.input, activation_name(call.config.get("activation")), "")
@@ -106,12 +127,13 @@ def relu(c: Conversion, call: Call) -> Value:
 
 
 def prelu(c: Conversion, call: Call) -> Value:
-    """PReLU with one slope for each channel."""
+    """PReLU with one slope for each unit, or for each channel."""
     value = c.turned(call, call.input, True)
     shared = call.integers("shared_axes") if call.config.get("shared_axes") is not None else []
-    if sorted(shared) != list(range(1, value.rank)):
-        raise Unsupported("config/shared_axes", "slopes are supported for each channel, shared along all other axes", "unsupported-axes")
-    return replace(value, name=c.emit(call, "activation", value, function="prelu"))
+    if shared and sorted(shared) != list(range(1, value.rank)):
+        message = "slopes are supported for each unit, or for each channel and shared along all other axes"
+        raise Unsupported("config/shared_axes", message, "unsupported-axes")
+    return replace(value, name=c.emit(call, "activation", value, function="prelu", untied=None if shared else True))
 
 
 def _affine(call: Call) -> bool | str:
@@ -134,6 +156,13 @@ def layer_norm(c: Conversion, call: Call) -> Value:
     value = call.input
     axes = [value.axis(axis) for axis in (call.integers("axis") if "axis" in call.config else [-1])]
     return replace(value, name=c.emit(call, "layer_norm", value, axes=axes, affine=_affine(call)))
+
+
+def unit_norm(c: Conversion, call: Call) -> Value:
+    """UnitNormalization: a normalisation without parameters."""
+    value = call.input
+    axes = [value.axis(axis) for axis in (call.integers("axis") if "axis" in call.config else [-1])]
+    return replace(value, name=c.emit(call, "layer_norm", value, axes=axes, affine=False))
 
 
 def group_norm(c: Conversion, call: Call) -> Value:
