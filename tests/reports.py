@@ -20,9 +20,10 @@ def graph_of(spec: dict[str, Any]) -> tuple[Graph, WeightReader]:
 
 
 def report_of(spec: dict[str, Any], reading: Reading | None = None) -> Report:
-    """The report of a layer spec."""
+    """The report of a layer spec, with a digest such as the store gives it."""
     graph, weights = graph_of(spec)
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", "sha256:" + "0" * 64, 1, (), ())), reading)
+    report = analyze(Model((graph,), weights, ModelFacts(None, "spec", 1, (), ())), reading)
+    return {**report, "model": {**report["model"], "digest": "sha256:" + "0" * 64}}
 
 
 def layer_of(report: Report, name: str) -> Report:

@@ -65,7 +65,6 @@ def _model(facts: ModelFacts, name: str) -> Record:
     return {
         "name": facts.name or name,
         "format": facts.format,
-        "digest": facts.digest,
         "size_bytes": facts.size_bytes,
         "producer": facts.producer,
         "ir_version": facts.ir_version,

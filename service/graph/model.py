@@ -20,11 +20,10 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What the file says about itself. `digest` is that of its bytes, `sha256:` and 64 hex digits."""
+    """What the file says about itself. Its digest is known to whoever keeps it, and is not computed again from all of its bytes."""
 
     name: str | None
     format: Literal["onnx", "spec"]
-    digest: str
     size_bytes: int
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]

@@ -39,4 +39,4 @@ def _report(chosen: Mapping[str, int], layers: list[Record]) -> Record:
     document = {"receptive": 1, "name": "lesson", "inputs": [{"name": "image", "shape": shape}], "layers": layers}
     text = json.dumps(document).encode()
     graph, weights = read_spec(text, Options())
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", "", len(text), (), ())))
+    return analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ())))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -40,13 +39,6 @@ def read_model(path: Path, options: Options, externals: Mapping[str, Path]) -> M
     return _read_onnx(source, options, externals)
 
 
-def _digest(source: LocalFile) -> str:
-    digest = hashlib.sha256()
-    for chunk in source.chunks():
-        digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
-
-
 def _read_json(source: LocalFile, options: Options) -> Model:
     if source.size > MAX_BYTES:
         raise ReadError("limit", "document-too-large", f"A JSON document may have {MAX_BYTES:,} bytes, this one has {source.size:,}.")
@@ -58,7 +50,6 @@ def _read_json(source: LocalFile, options: Options) -> Model:
     facts = ModelFacts(
         name=options.name,
         format="spec",
-        digest=_digest(source),
         size_bytes=source.size,
         inputs=tuple(_port(first, tensor.name, symbolic) for tensor in first.inputs),
         outputs=tuple(_port(first, name, symbolic) for name in first.outputs),
@@ -133,7 +124,6 @@ def _facts(model: ModelProto, source: LocalFile, options: Options) -> ModelFacts
     return ModelFacts(
         name=options.name,
         format="onnx",
-        digest=_digest(source),
         size_bytes=source.size,
         inputs=tuple(_declared_port(info) for info in model_inputs(model)),
         outputs=tuple(_declared_port(info) for info in model.graph.output),

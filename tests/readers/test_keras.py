@@ -24,7 +24,7 @@ def read(document: Json) -> Graph:
 
 def report(document: Json) -> Json:
     graph, weights = read_spec(json.dumps(document).encode(), Options())
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", "", 0, (), ())))
+    return analyze(Model((graph,), weights, ModelFacts(None, "spec", 0, (), ())))
 
 
 def layer(kind: str, name: str, **config: Any) -> Json:

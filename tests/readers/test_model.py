@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -35,8 +34,7 @@ def test_facts(tmp_path: Path) -> None:
     assert (facts.name, facts.format, facts.producer, facts.ir_version) == ("label", "onnx", "pytorch 2.4", 10)
     assert facts.opsets == {"ai.onnx": 17, "my.domain": 3}
     assert [(port.name, port.dtype, port.shape) for port in facts.inputs] == [("x", "float32", (None, 3, 8, None))]
-    data = proto.SerializeToString()
-    assert (facts.size_bytes, facts.digest) == (len(data), f"sha256:{hashlib.sha256(data).hexdigest()}")
+    assert facts.size_bytes == len(proto.SerializeToString())
 
 
 def test_fixed_axes_and_a_symbolic_batch_are_read_once(tmp_path: Path) -> None:

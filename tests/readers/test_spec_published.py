@@ -17,7 +17,7 @@ from tests import networks
 def report(spec: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(spec).encode()
     graph, weights = read_spec(text, Options())
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", "", len(text), (), ())))
+    return analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ())))
 
 
 def counts(spec: dict[str, Any], connections: str) -> list[tuple[str, int, int]]:
