@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from service.api.context import current
-from service.api.drawing import CSV, answer, drawn, tag
+from service.api.drawing import CSV, answer, drawn, rendered, tag
 from service.api.jobs import job_response
 from service.api.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.problems import Problem, kept_problem
@@ -27,7 +27,8 @@ blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description
 
 # Representations of a report by the suffix of its address.
 REPRESENTATIONS = {"json": "application/json", "html": "text/html", "md": "text/markdown", "csv": "text/csv"}
-HTML = "service.jobs.report_pictures:report_page"
+PICTURES = "service.jobs.pictures:page_pictures"
+PAGE = "service.jobs.report_pictures:report_page"
 
 _FORM = {
     "type": "object",
@@ -171,7 +172,7 @@ def _represented(report_id: str, form: str) -> Response:
 
     def make() -> bytes:
         if form == "html":
-            page: bytes = drawn(HTML, report, report.document)
+            page: bytes = rendered(PAGE, report.document, drawn(PICTURES, report, report.document))
             return page
         document = json.loads(report.document)
         return report_markdown(document) if form == "md" else layers_csv(document)

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response
 
 from service.api.analyses import find_report
-from service.api.drawing import JSON, PNG, SVG, answer, tag, worked_out
+from service.api.drawing import JSON, PNG, SVG, answer, rendered, tag
 from service.api.problems import Problem
 from service.api.specification import Feature
 from service.render import charts
@@ -53,7 +53,7 @@ def _add_route(address: str, form: str) -> None:
                 raise Problem("no-chart", f"The report has nothing to show in the chart {address}.")
             if form == "vl.json":
                 return json.dumps(chart(document), separators=(",", ":"), allow_nan=False).encode()
-            picture: bytes = worked_out(PICTURE, report.document, chart, form)
+            picture: bytes = rendered(PICTURE, report.document, chart, form)
             return picture
 
         return answer(tag(report_id, address, form), make, content_type)

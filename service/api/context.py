@@ -6,10 +6,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import current_app
 
+from service.jobs.drawer import Drawer, KeptProcess
 from service.jobs.limits import Limits
 from service.jobs.pool import ProcessPool
 from service.jobs.runner import Runner
@@ -17,6 +18,9 @@ from service.settings import Settings
 from service.store import Store
 
 EXTENSION = "receptive"
+
+DRAWING_SECONDS = 10.0
+"""The wall time of one drawing of a report: a second try still fits in the time that a request waits."""
 
 
 class Gate:
@@ -42,41 +46,60 @@ class Work:
 
     analysis: str = "service.jobs.work:analyze_file"
     filters: str = "service.jobs.pictures:filters_png"
+    warm_up: str = "service.jobs.report_pictures:warm_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What works for one process of the server, and the id of that process."""
+
+    process: int
+    runner: Runner
+    drawer: Drawer
 
 
 class Service:
-    """The service behind one application. Its runner starts in the process that first needs it, because threads do not survive a fork."""
+    """The service behind one application. Its engines start in the process that first needs them, because threads do not survive a fork."""
 
     def __init__(self, settings: Settings, store: Store, tasks: Work) -> None:
         self.settings, self.store, self.tasks = settings, store, tasks
         self.uploads, self.waits = Gate(settings.max_uploads), Gate(settings.max_waits)
         self._lock = threading.Lock()
-        self._runner: Runner | None = None
-        self._process: int | None = None
+        self._running: Engines | None = None
 
     @property
     def runner(self) -> Runner:
         """The runner of this process."""
+        return self._engines().runner
+
+    @property
+    def drawer(self) -> Drawer:
+        """The drawer of this process."""
+        return self._engines().drawer
+
+    def start(self) -> None:
+        """Starts the engines of this process, for a server that wants the first request to be as fast as the second."""
+        self._engines().drawer.start()
+
+    def close(self) -> None:
+        """Stops the engines and closes the database."""
         with self._lock:
-            if self._runner is None or self._process != os.getpid():
+            if self._running is not None:
+                self._running.drawer.close()
+                self._running.runner.close()
+                self._running = None
+        self.store.engine.dispose()
+
+    def _engines(self) -> Engines:
+        with self._lock:
+            if self._running is None or self._running.process != os.getpid():
                 settings = self.settings
                 limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
                 pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
-                self._runner = Runner(self.store, pool, self.tasks.analysis, settings.job_keep_seconds)
-                self._process = os.getpid()
-            return self._runner
-
-    def start(self) -> None:
-        """Starts the runner of this process, for a server that wants the first request to be as fast as the second."""
-        _ = self.runner
-
-    def close(self) -> None:
-        """Stops the runner and its pool and closes the database."""
-        with self._lock:
-            if self._runner is not None:
-                self._runner.close()
-                self._runner = None
-        self.store.engine.dispose()
+                runner = Runner(self.store, pool, self.tasks.analysis, settings.job_keep_seconds)
+                drawing = replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS))
+                self._running = Engines(os.getpid(), runner, KeptProcess(drawing, self.tasks.warm_up))
+            return self._running
 
 
 def current() -> Service:

@@ -1,4 +1,4 @@
-"""What the routes of pictures and tables share: entity tags, work in a job's process, and how the answer goes out."""
+"""What the routes of pictures and tables share: entity tags, work in other processes, and how the answer goes out."""
 
 from __future__ import annotations
 
@@ -56,6 +56,11 @@ def drawn(task: str, report: StoredReport, *arguments: Any) -> Any:
 def worked_out(task: str, *arguments: Any) -> Any:
     """What the function that `task` names makes of its arguments, in a job's process."""
     return _awaited(lambda seconds: current().runner.call(task, seconds, *arguments))
+
+
+def rendered(task: str, *arguments: Any) -> Any:
+    """What the function that `task` names makes of stored reports, in the process that is kept for drawing them."""
+    return _awaited(lambda seconds: current().drawer.draw(task, seconds, *arguments))
 
 
 def _awaited(work: Callable[[float], Any]) -> Any:

@@ -14,7 +14,8 @@ from werkzeug.exceptions import HTTPException
 
 from service.api.problem_types import HTTP_CODES, problem_type
 from service.jobs.limits import BrokenAnalysisError
-from service.jobs.pool import PoolClosedError, PoolFullError
+from service.jobs.pool import PoolFullError
+from service.jobs.process import PoolClosedError
 from service.readers.errors import ReadError
 
 MEDIA_TYPE = "application/problem+json"

@@ -9,5 +9,5 @@ from multiprocessing import spawn
 # it costs up to a second for each job, because that script is not loaded here before (python/cpython#126631).
 setattr(spawn, "_fixup_main_from_path", lambda path: None)  # noqa: B010 the name is not public
 
-for name in ("pool", "document", "work", "pictures", "report_pictures", "comparing", "sweeping"):
+for name in ("pool", "document", "work", "pictures", "drawer", "comparing", "sweeping"):
     importlib.import_module(f"service.jobs.{name}")

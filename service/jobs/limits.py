@@ -28,11 +28,19 @@ class BrokenAnalysisError(RuntimeError):
 
 
 def run_limited(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
-    """Runs the function that `task` names (package.module:function) in this process, which is a job's own, under `limits`.
+    """Runs the function that `task` names in this process, which is a job's own, under `limits`. Raises what `attempt` does."""
+    confine(limits.memory_bytes)
+    # One second between the signal and the kill, in case something blocks the signal.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
+    set_alarm(limits.wall_seconds)
+    return attempt(task, arguments, limits)
+
+
+def attempt(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
+    """What the function that `task` names (package.module:function) gives in this process, which is held to `limits` already.
 
     Raises ReadError where the input is at fault or too much for the limits, BrokenAnalysisError where our code is.
     """
-    _restrict(limits)
     try:
         return pkgutil.resolve_name(task)(*arguments)
     except ReadError:
@@ -49,22 +57,28 @@ def run_limited(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
         raise BrokenAnalysisError("".join(traceback.format_exception(error))[-20_000:]) from None
 
 
-def _restrict(limits: Limits) -> None:
-    """Holds this process to `limits` from now on; it may write no file and dump no core."""
-    for name, value in ((resource.RLIMIT_AS, limits.memory_bytes), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+def confine(memory_bytes: int) -> None:
+    """Holds this process to so much address space from now on; it may write no file and dump no core."""
+    for name, value in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(name)
         resource.setrlimit(name, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-    # One second between the signal and the kill, in case something blocks the signal.
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
     # Ctrl-C in a terminal is for the server, which ends its jobs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The default action ends native code too; a Python handler would wait for it to come back.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    # The pool stops a job that runs too long. This alarm is for a job whose pool died first.
-    signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds + 5)
     # Where the machine itself runs out of memory, the kernel should end a job and not the server (see proc(5)).
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")
+
+
+def set_alarm(wall_seconds: float) -> None:
+    """Has this process ended some seconds after it should have been stopped: for work whose server died first."""
+    # The default action ends native code too; a Python handler would wait for it to come back.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, wall_seconds + 5)
+
+
+def cancel_alarm() -> None:
+    """Takes back what `set_alarm` said."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def count_written_memory() -> None:

@@ -5,7 +5,8 @@ Every function takes the files and options of an analysis and what the client ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from service.analysis.filters import LayerFilters, measure_filters
 from service.analysis.hierarchy import Projection, Projector, convolutions, strongest_filters
 from service.analysis.kernels import kernel_statistics
 from service.analysis.unit import NoField, unit_field
+from service.graph import GraphError
 from service.graph.model import Model
 from service.options import Options
 from service.readers.errors import ReadError
@@ -29,6 +31,9 @@ from service.render.overlay import NoPicture, draw_overlay
 
 MOST_FILTERS = 256
 """Filters of one layer that are projected at the most; of a wider layer, those of the largest norm."""
+
+PAGE_FILTERS, PAGE_STRONGEST, PAGE_DEPTH = 64, 8, 3
+"""What the picture of the hierarchy in a document shows: so many filters, channels followed back, and the depth at the most."""
 
 Chosen = Mapping[str, Any]
 
@@ -85,6 +90,25 @@ def overlay_png(
         raise ReadError("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
     headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
     return picture, headers
+
+
+def page_pictures(path: str, options: Options, externals: Mapping[str, str], document: bytes) -> dict[str, bytes]:
+    """The pictures for the HTML document of a report, given as JSON text, by name: the filter grid, and the hierarchy at the depth of the
+    report's curve that is still small. One that cannot be drawn is left out."""
+    report = json.loads(document)
+    depths = [row["depth"] for row in report["hierarchy"]][:PAGE_DEPTH]
+    wanted: dict[str, Callable[[], tuple[bytes, Any]]] = {}
+    if report["first_layers"]:
+        wanted["filters"] = lambda: filters_png(path, options, externals, {})
+    if len(depths) > 1:
+        wanted["hierarchy"] = lambda: hierarchy_png(path, options, externals, depths[-1], PAGE_STRONGEST, {}, PAGE_FILTERS)
+    pictures = {}
+    for name, draw in wanted.items():
+        try:
+            pictures[name] = draw()[0]
+        except (ReadError, GraphError):
+            continue
+    return pictures
 
 
 def _tap_weights(model: Model, last: str, zero_tolerance: float) -> dict[str, TapWeights]:

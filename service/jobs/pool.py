@@ -10,35 +10,27 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import queue
 import signal
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol
 
-from service.jobs.limits import BrokenAnalysisError, Limits, run_limited
+from service.jobs.limits import Limits, run_limited
+from service.jobs.process import CONTEXT, PoolClosedError, Result, death, end, load_fork_server, outcome_of, start
 from service.readers.errors import ReadError
 
-PRELOAD = ["service.jobs.fork_server"]
 CLOSE_SECONDS = 5.0
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
-# multiprocessing looks at every child when it starts one, and reads an exit code only once, whoever looks first.
-_CHILDREN = threading.Lock()
-
 
 class CancelledJobError(RuntimeError):
     """The job was cancelled before it had a result."""
-
-
-class PoolClosedError(RuntimeError):
-    """The server is stopping; the job did not run to its end and may be run again elsewhere."""
 
 
 class PoolFullError(RuntimeError):
@@ -80,10 +72,7 @@ class ProcessPool:
 
     def __init__(self, size: int, queue_size: int, limits: Limits) -> None:
         self.limits = limits
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOAD)
-        # Loading takes a second or two: better now than in the first job.
-        forkserver.ensure_running()
+        load_fork_server()
         self._queue_size = queue_size
         self._waiting: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._running: set[Ticket] = set()
@@ -153,12 +142,10 @@ class ProcessPool:
             raise CancelledJobError
         if self._closed.is_set():
             raise PoolClosedError
-        answer, their_end = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_answer, args=(their_end, ticket.task, ticket.arguments, self.limits), daemon=True)
+        answer, their_end = CONTEXT.Pipe(duplex=False)
         with answer:
-            with _CHILDREN, their_end:
-                process.start()
-            ticket.process = process
+            with their_end:
+                process = ticket.process = start(_answer, their_end, ticket.task, ticket.arguments, self.limits)
             if ticket.cancelled.is_set() or self._closed.is_set():
                 process.kill()
             try:
@@ -166,12 +153,12 @@ class ProcessPool:
             except (EOFError, OSError):  # the process is dead, or died while it wrote
                 outcome = self._death(process)
             finally:
-                _end(process)
+                end(process)
         return self._settle(ticket, outcome)
 
     def _settle(self, ticket: Ticket, outcome: Any) -> Any:
         """The result in an outcome; raises the exception in it, unless its cause is ours."""
-        if isinstance(outcome, _Result):
+        if isinstance(outcome, Result):
             return outcome.value
         if ticket.cancelled.is_set():
             raise CancelledJobError
@@ -183,32 +170,12 @@ class ProcessPool:
 
     def _death(self, process: BaseProcess) -> ReadError:
         """Why a process gave no answer, by its exit code: minus the number of the signal that ended it."""
-        code = _end(process)
+        code = end(process)
         if code == -signal.SIGXCPU:
             return ReadError("limit", "limit-time", f"The analysis took more than {self.limits.cpu_seconds} seconds of processor time.")
-        if code is not None and code < 0:
-            return ReadError("limit", "worker-died", f"The process that analysed the model was ended by {signal.Signals(-code).name}.")
-        return ReadError("limit", "worker-died", "The process that analysed the model ended without an answer.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    value: Any
+        return death(code, "analysed the model")
 
 
 def _answer(answer: Connection, task: str, arguments: tuple[Any, ...], limits: Limits) -> None:
     """What a job's process does: sends the result, or the exception that there is none."""
-    outcome: _Result | ReadError | BrokenAnalysisError
-    try:
-        outcome = _Result(run_limited(task, arguments, limits))
-    except (ReadError, BrokenAnalysisError) as error:
-        outcome = error
-    answer.send(outcome)
-
-
-def _end(process: BaseProcess) -> int | None:
-    """The exit code of a process, which is killed if it still lives."""
-    with _CHILDREN:
-        process.kill()
-        process.join()
-        return process.exitcode
+    answer.send(outcome_of(partial(run_limited, task, arguments, limits)))

@@ -14,7 +14,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.jobs.limits import BrokenAnalysisError
-from service.jobs.pool import CancelledJobError, Pool, PoolClosedError, PoolFullError, Ticket
+from service.jobs.pool import CancelledJobError, Pool, PoolFullError, Ticket
+from service.jobs.process import PoolClosedError
 from service.jobs.question import Question, options_document, read_options
 from service.readers.errors import ReadError
 from service.store import Store

@@ -66,3 +66,22 @@ def picture(path: str, options: Options, externals: Mapping[str, str], grid: Map
     """The question as a picture."""
     text = f"{Path(path).read_text()} {sorted(grid.items())} {sorted(externals)}"
     return text.encode(), {"Receptive-Rows": "1"}
+
+
+def ready() -> None:
+    """What a drawer's process does to get ready: nothing."""
+
+
+def drawing(marker: str, misfortune: str, times: int) -> str:
+    """A drawing that ends the process so many times, which it counts by empty files, and then says in which process it is made."""
+    for number in range(times):
+        place = Path(f"{marker}.{number}")
+        if not place.exists():
+            place.touch()
+            {"die": lambda: os.kill(os.getpid(), signal.SIGSEGV), "hang": lambda: time.sleep(600)}[misfortune]()
+    return str(os.getpid())
+
+
+def fill(size: int) -> int:
+    """Takes so many bytes."""
+    return len(bytearray(b"x") * size)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from service.jobs.limits import BrokenAnalysisError, Limits
-from service.jobs.pool import CancelledJobError, PoolClosedError, PoolFullError, ProcessPool, Ticket
+from service.jobs.pool import CancelledJobError, PoolFullError, ProcessPool, Ticket
+from service.jobs.process import PoolClosedError
 from service.options import Options
 from service.readers.errors import Detail, ReadError
 

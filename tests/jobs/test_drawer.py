@@ -1,0 +1,178 @@
+"""The kept process: it is warm, it is held to its limits, and no drawing is lost to its death."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.jobs.drawer import KeptProcess
+from service.jobs.limits import BrokenAnalysisError, Limits
+from service.jobs.process import PoolClosedError
+from service.readers.errors import ReadError
+from service.render import charts
+from tests.networks import conv, spec_of
+from tests.reports import report_of
+
+MEBIBYTE = 1 << 20
+LIMITS = Limits(1024 * MEBIBYTE, 60, 60.0)
+DOCUMENT = json.dumps(report_of(spec_of([1, 8, 8], conv("c", 1, 3)))).encode()
+DRAWING = "tests.jobs.fakes:drawing"
+
+Make = Callable[..., KeptProcess]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Drawers of nothing but fakes, closed in the end."""
+    made: list[KeptProcess] = []
+
+    def kept(limits: Limits = LIMITS, **more: Any) -> KeptProcess:
+        made.append(KeptProcess(limits, "tests.jobs.fakes:ready", **more))
+        return made[-1]
+
+    yield kept
+    for drawer in made:
+        drawer.close()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[KeptProcess]:
+    """The drawer as it is served."""
+    drawer = KeptProcess(LIMITS, "service.jobs.report_pictures:warm_up")
+    drawer.start()
+    yield drawer
+    drawer.close()
+
+
+def growth(drawer: KeptProcess) -> bytes:
+    picture: bytes = drawer.draw("service.jobs.report_pictures:chart_picture", 60.0, DOCUMENT, charts.growth, "svg")
+    return picture
+
+
+def test_the_same_process_draws_again(engine: KeptProcess) -> None:
+    first = growth(engine)
+    process = engine.process
+    assert first.startswith(b"<svg") and growth(engine) == first
+    assert process is not None and engine.process is process
+
+
+def test_chart_is_not_lost_when_its_process_dies(engine: KeptProcess) -> None:
+    whole = growth(engine)
+    stop = threading.Event()
+
+    def murder() -> None:
+        while not stop.wait(0.7):
+            if engine.process is not None:
+                engine.process.kill()
+
+    murderer = threading.Thread(target=murder)
+    murderer.start()
+    try:
+        deaths, last = 0, engine.process
+        while deaths < 3:
+            try:
+                assert growth(engine) == whole
+            except ReadError as error:  # two deaths within one drawing, most of them while the next process got ready
+                assert error.code == "worker-died"
+            deaths, last = deaths + (engine.process is not last), engine.process
+    finally:
+        stop.set()
+        murderer.join()
+    assert growth(engine) == whole
+
+
+@pytest.mark.parametrize("misfortune", ["die", "hang"])
+def test_drawing_is_made_again_by_another_process(make: Make, tmp_path: Path, misfortune: str) -> None:
+    drawer = make(Limits(LIMITS.memory_bytes, 60, 1.0))
+    first = drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
+    second = drawer.draw(DRAWING, 30.0, str(tmp_path / "one"), misfortune, 1)
+    assert first != second == drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
+
+
+@pytest.mark.parametrize(("misfortune", "code"), [("die", "worker-died"), ("hang", "limit-time")])
+def test_drawing_that_ends_every_process_is_refused_and_the_next_is_made(make: Make, tmp_path: Path, misfortune: str, code: str) -> None:
+    drawer = make(Limits(LIMITS.memory_bytes, 60, 0.5))
+    with pytest.raises(ReadError) as caught:
+        drawer.draw(DRAWING, 30.0, str(tmp_path / "all"), misfortune, 9)
+    assert (caught.value.fault, caught.value.code) == ("limit", code)
+    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
+
+
+def test_fault_of_our_own_leaves_the_process_alive(make: Make) -> None:
+    drawer = make()
+    with pytest.raises(BrokenAnalysisError, match="'missing'"):
+        drawer.draw("tests.jobs.fakes:missing", 30.0)
+    assert drawer.process is not None and drawer.process.is_alive()
+
+
+def test_memory_of_a_drawing_is_bounded(make: Make) -> None:
+    drawer = make(Limits(256 * MEBIBYTE, 60, 60.0))
+    with pytest.raises(ReadError) as caught:
+        drawer.draw("tests.jobs.fakes:fill", 30.0, 512 * MEBIBYTE)
+    assert caught.value.code == "limit-memory"
+    with pytest.raises(ReadError) as caught:
+        drawer.draw("tests.jobs.fakes:fill", 30.0, 512 * MEBIBYTE)
+    assert caught.value.code == "limit-memory"
+    assert drawer.draw("tests.jobs.fakes:fill", 30.0, MEBIBYTE) == MEBIBYTE
+
+
+def test_engine_that_needs_more_memory_than_the_limit_is_ended() -> None:
+    drawer = KeptProcess(Limits(128 * MEBIBYTE, 60, 60.0), "service.jobs.report_pictures:warm_up")
+    try:
+        with pytest.raises(ReadError) as caught:
+            growth(drawer)
+    finally:
+        drawer.close()
+    assert caught.value.fault == "limit"
+
+
+def test_process_is_replaced_when_it_has_made_its_drawings(make: Make, tmp_path: Path) -> None:
+    drawer = make(most_drawings=2)
+    makers = [drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "die", 0) for _ in range(4)]
+    assert makers[0] == makers[1] != makers[2] == makers[3]
+
+
+def test_whoever_comes_later_waits_and_not_for_ever(make: Make, tmp_path: Path) -> None:
+    drawer = make()
+    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
+    busy = threading.Thread(target=pytest.raises, args=(TimeoutError, drawer.draw, DRAWING, 2.0, str(tmp_path / "all"), "hang", 9))
+    busy.start()
+    while not (tmp_path / "all.0").exists():
+        time.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        drawer.draw(DRAWING, 0.1, str(tmp_path / "no"), "hang", 0)
+    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
+    busy.join()
+
+
+def test_closing_ends_the_drawing_under_way_and_leaves_no_process(make: Make, tmp_path: Path) -> None:
+    drawer = make()
+    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
+    process = drawer.process
+    assert process is not None and process.pid is not None
+    told: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            drawer.draw(DRAWING, 30.0, str(tmp_path / "all"), "hang", 9)
+        except PoolClosedError as error:
+            told.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not (tmp_path / "all.0").exists():
+        time.sleep(0.01)
+    drawer.close()
+    asking.join(10)
+    assert len(told) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+    with pytest.raises(PoolClosedError):
+        drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
