@@ -49,23 +49,67 @@ class KernelStatistics:
 
     def tap_weights(self) -> TapWeights | None:
         """How the absolute weight spreads over the taps of each kernel axis; None where all weights are zero."""
-        total = float(self.absolute_per_tap.sum())
-        if not math.isfinite(total) or total <= 0:
-            return None
-        axes = range(self.absolute_per_tap.ndim)
-        shares = tuple(self.absolute_per_tap.sum(axis=tuple(a for a in axes if a != axis)) / total for axis in axes)
-        return TapWeights(shares, total / max(self.rows, 1))
+        return _spread(self.absolute_per_tap, self.rows)
+
+
+def _spread(absolute_per_tap: Values, rows: int) -> TapWeights | None:
+    total = float(absolute_per_tap.sum())
+    if not math.isfinite(total) or total <= 0:
+        return None
+    axes = range(absolute_per_tap.ndim)
+    shares = tuple(absolute_per_tap.sum(axis=tuple(a for a in axes if a != axis)) / total for axis in axes)
+    return TapWeights(shares, total / max(rows, 1))
 
 
 def kernel_statistics(layer: Layer, weights: WeightReader, tolerance: float) -> KernelStatistics | None:
     """The statistics of a layer's kernel; None where it has none or its values cannot be read. |w| <= tolerance counts as zero."""
-    node = weight_node(layer)
-    if node is None or not layer.kernel or not all(weights.readable(weight) for weight in layer.kernel):
+    operator = _readable(layer, weights)
+    if operator is None:
         return None
-    passed = _Pass(node.operator, layer.kernel[0].shape, tolerance)
+    passed = _Pass(operator, layer.kernel[0].shape, tolerance)
     for weight in layer.kernel:
         passed.take(weight.shape, weights.blocks(weight))
     return passed.finished()
+
+
+def tap_weights(layer: Layer, weights: WeightReader) -> TapWeights | None:
+    """What `kernel_statistics` says of the taps, for whoever needs nothing else of the values; None where there are not several."""
+    operator = _readable(layer, weights)
+    if operator is None:
+        return None
+    shape = layer.kernel[0].shape
+    trailing = _trailing(operator, shape)
+    if math.prod(trailing) == 1:
+        return None
+    absolute = sum((_absolute(block, trailing) for weight in layer.kernel for block in weights.blocks(weight)), np.zeros(trailing))
+    return _spread(absolute, _rows(operator, shape))
+
+
+def _readable(layer: Layer, weights: WeightReader) -> Operator | None:
+    """The operator of a layer whose kernel can be read."""
+    node = weight_node(layer)
+    readable = node is not None and layer.kernel and all(weights.readable(weight) for weight in layer.kernel)
+    return node.operator if node is not None and readable else None
+
+
+def _trailing(operator: Operator, shape: Shape) -> Shape:
+    """The kernel's own axes, behind filters and channels, over which uses differ."""
+    if isinstance(operator, core.Convolution | core.TransposedConvolution) and len(shape) == len(operator.kernel) + 2:
+        return operator.kernel
+    return ()
+
+
+def _rows(operator: Operator, shape: Shape) -> int:
+    """The number of filters, or of entries of the first axis where a layer has none."""
+    if isinstance(operator, core.TransposedConvolution):
+        return shape[1] * operator.groups
+    return shape[1] if isinstance(operator, core.Dense) else shape[0] if shape else 1
+
+
+def _absolute(block: NDArray[np.generic], trailing: Shape) -> Values:
+    """Σ |w| over all but the kernel's own axes; values that are not finite count for nothing."""
+    lead = tuple(range(block.ndim - len(trailing)))
+    return np.asarray(np.where(np.isfinite(block), np.abs(block), 0.0).sum(axis=lead), dtype=np.float64)
 
 
 class _Part(NamedTuple):
@@ -82,14 +126,12 @@ class _Pass:
     def __init__(self, operator: Operator, shape: Shape, tolerance: float) -> None:
         self._tolerance = tolerance
         self._nonzero = self._nonfinite = 0
-        self._trailing: Shape = ()
-        if isinstance(operator, core.Convolution | core.TransposedConvolution) and len(shape) == len(operator.kernel) + 2:
-            self._trailing = operator.kernel
+        self._trailing = _trailing(operator, shape)
         self._nonzero_per_tap = np.zeros(self._trailing, dtype=np.int64)
         self._absolute_per_tap = np.zeros(self._trailing, dtype=np.float64)
         self._channels_first = isinstance(operator, core.TransposedConvolution | core.Dense)
         self._groups = getattr(operator, "groups", 1)
-        self._rows = shape[1] * self._groups if self._channels_first else shape[0] if shape else 1
+        self._rows = _rows(operator, shape)
         filters = self._rows if self._trailing or self._channels_first else 0
         self._alive = np.zeros(filters, dtype=bool)
         self._prints = np.zeros(filters, dtype=np.uint64)
@@ -127,7 +169,7 @@ class _Pass:
         self._nonfinite += int((~finite).sum())
         lead = tuple(range(values.ndim - len(self._trailing)))
         self._nonzero_per_tap += kept.sum(axis=lead)
-        self._absolute_per_tap += np.where(finite, np.abs(values), 0.0).sum(axis=lead)
+        self._absolute_per_tap += _absolute(values, self._trailing)
         if len(self._alive):
             filters = slice(part.first_filter, part.first_filter + len(values))
             self._alive[filters] |= kept.reshape(len(values), -1).any(axis=1)

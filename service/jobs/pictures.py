@@ -19,7 +19,7 @@ from service.analysis.filter_layer import LayerKernel, find_filters
 from service.analysis.filter_summary import describe_filters
 from service.analysis.filters import LayerFilters, measure_filters
 from service.analysis.hierarchy import Projection, Projector, convolutions, strongest_filters
-from service.analysis.kernels import kernel_statistics
+from service.analysis.kernels import tap_weights
 from service.analysis.unit import NoField, unit_field
 from service.graph import GraphError
 from service.graph.model import Model
@@ -78,7 +78,7 @@ def overlay_png(
     """A unit's field drawn on an image (or on a neutral ground), weighed by |w| where all weights can be read."""
     model = _model(path, options, externals)
     graph = model.graphs[0]
-    taps = _tap_weights(model, layer, options.zero_tolerance) if options.read_weights != "none" else {}
+    taps = _tap_weights(model, layer) if options.read_weights != "none" else {}
     try:
         field = unit_field(graph, layer, unit, taps or None)
         picture = draw_overlay(field, image)
@@ -111,12 +111,11 @@ def page_pictures(path: str, options: Options, externals: Mapping[str, str], doc
     return pictures
 
 
-def _tap_weights(model: Model, last: str, zero_tolerance: float) -> dict[str, TapWeights]:
+def _tap_weights(model: Model, last: str) -> dict[str, TapWeights]:
     """What each tap weighs, of the layers up to the last one: nothing after it is on the way to the image."""
     taps = {}
     for layer in model.graphs[0].layers:
-        known = kernel_statistics(layer, model.weights, zero_tolerance)
-        weights = known.tap_weights() if known is not None else None
+        weights = tap_weights(layer, model.weights)
         if weights is not None:
             taps[layer.name] = weights
         if layer.name == last:

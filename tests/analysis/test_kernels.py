@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.analysis import Reading
-from service.analysis.kernels import kernel_statistics
+from service.analysis.kernels import kernel_statistics, tap_weights
 from service.readers.spec import values
 from tests.networks import conv, spec_of
 from tests.reports import graph_of, report_of
@@ -144,3 +144,17 @@ def test_how_the_weight_spreads_over_the_taps() -> None:
     assert found.shares[0] == pytest.approx([1.5 / 6, 4.5 / 6])
     assert found.shares[1] == pytest.approx([1 / 6, 2 / 6, 3 / 6])
     assert found.mass == 6
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 3, 5), (6, 3, 1, 2)])
+def test_taps_alone_are_weighed_as_in_the_whole_pass(shape: tuple[int, ...]) -> None:
+    kernel = pruned(*shape)
+    graph, weights = graph_of(spec_of([shape[1], 9, 9], layer(kernel)))
+    whole, alone = kernel_statistics(graph.layers[0], weights, 0.0).tap_weights(), tap_weights(graph.layers[0], weights)
+    assert whole is not None and alone is not None
+    assert alone.mass == whole.mass and all((a == b).all() for a, b in zip(alone.shares, whole.shares, strict=True))
+
+
+def test_a_single_tap_has_nothing_to_weigh() -> None:
+    graph, weights = graph_of(spec_of([2, 9, 9], layer(pruned(4, 2, 1, 1))))
+    assert tap_weights(graph.layers[0], weights) is None
