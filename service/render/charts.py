@@ -25,8 +25,14 @@ _SERIES = {
 MOST_POINTS = 2000
 """Layers drawn at the most; of more, every n-th is."""
 
+LONGEST_LABEL = 16
+"""Characters of a layer's name under its bar, which its index leads."""
+
+MOST_LABELS = 40
+"""Names under the bars at the most; of more layers, every n-th has its name there."""
+
 MOST_MARKED = 150
-"""Up to so many layers each has a mark on its line and a label under its bar."""
+"""Up to so many layers each has a mark on its line, and a bar that screen readers read out."""
 
 
 def grows(report: Report) -> bool:
@@ -39,13 +45,9 @@ def growth(report: Report) -> Specification:
 
     The dashed line is the size of the input, the vertical line the first layer that sees all of it, the shaded layers are unproductive.
     """
-    summary = report["summary"]["receptive_field"] or {"axes": [], "input_size": [], "first_global_layer": None}
+    summary = report["summary"]["receptive_field"] or {"axes": [], "input_size": []}
     points = _points(report, summary["axes"])
     sizes = [{"axis": axis, "size": size} for axis, size in zip(summary["axes"], summary["input_size"], strict=True) if size]
-    depths = {layer["name"]: layer["index"] for layer in report["layers"]}
-    first = summary["first_global_layer"]
-    lines = [*_unproductive(report), _lines(len(report["layers"]) <= MOST_MARKED)]
-    marks = [] if first is None else [_global_layer(first, depths[first])]
     same = len({tuple(p[k] for k in ("depth", "series", "pixels")) for p in points}) * max(len(summary["axes"]), 1) == len(points)
     axes = summary["axes"][:1] if same else summary["axes"]
     title = {"text": "Receptive field against depth", "subtitle": _subtitle(report, same)}
@@ -57,20 +59,26 @@ def growth(report: Report) -> Specification:
             "data": data,
             "width": 640,
             "height": 320,
-            "layer": [*lines, *_input_size(sizes), *marks],
+            "layer": _panel(report, sizes),
             "config": _CONFIG,
         }
     rows = [
         {
-            "title": axis,
             "width": 640,
             "height": 220,
             "transform": [{"filter": {"field": "axis", "equal": axis}}],
-            "layer": [*lines, *_input_size([s for s in sizes if s["axis"] == axis]), *marks],
+            "layer": _panel(report, [s for s in sizes if s["axis"] == axis], f" of the {axis}"),
         }
         for axis in axes
     ]
     return {"$schema": _SCHEMA, "title": title, "data": data, "vconcat": rows, "config": _CONFIG}
+
+
+def _panel(report: Report, sizes: list[Specification], axis: str = "") -> list[Specification]:
+    """What is drawn over one axis of the input, or over one that stands for all."""
+    layers, first = report["layers"], (report["summary"]["receptive_field"] or {}).get("first_global_layer")
+    marks = [_global_layer(first, layer["index"], len(layers)) for layer in layers if layer["name"] == first]
+    return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"pixels{axis}"), *_input_size(sizes), *marks]
 
 
 _CONFIG = {"font": "DejaVu Sans, sans-serif", "view": {"stroke": None}, "axis": {"grid": True, "gridOpacity": 0.35}, "background": "white"}
@@ -105,9 +113,9 @@ def _points(report: Report, axes: list[str]) -> list[Specification]:
     return points
 
 
-def _lines(marked: bool) -> Specification:
+def _lines(marked: bool, title: str) -> Specification:
     return {
-        "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18} if marked else False},
+        "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18, "aria": False} if marked else False},
         "encoding": {
             "x": {
                 "field": "depth",
@@ -115,7 +123,7 @@ def _lines(marked: bool) -> Specification:
                 "title": "layer (in topological order)",
                 "axis": {"tickMinStep": 1, "format": "d"},
             },
-            "y": {"field": "pixels", "type": "quantitative", "title": "pixels"},
+            "y": {"field": "pixels", "type": "quantitative", "title": title},
             "color": {
                 "field": "series",
                 "type": "nominal",
@@ -152,16 +160,18 @@ def _input_size(sizes: list[Specification]) -> list[Specification]:
     return [line]
 
 
-def _global_layer(name: str, depth: int) -> Specification:
+def _global_layer(name: str, depth: int, layers: int) -> Specification:
+    """The first global layer as a vertical line; its name stands above the chart, on the side that has room for it."""
+    late = 2 * depth > layers
     return {
         "data": {"values": [{"depth": depth}]},
         "layer": [
             {"mark": {"type": "rule", "color": "#8a2be2"}, "encoding": {"x": {"field": "depth", "type": "quantitative"}}},
             {
-                "mark": {"type": "text", "align": "right", "dx": -4, "color": "#6a1fb0", "baseline": "top"},
+                "mark": {"type": "text", "align": "right" if late else "left", "color": "#6a1fb0", "baseline": "bottom"},
                 "encoding": {
                     "x": {"field": "depth", "type": "quantitative"},
-                    "y": {"value": 2},
+                    "y": {"value": -4},
                     "text": {"value": f"first global layer: {shown(name, 32)}"},
                 },
             },
@@ -194,7 +204,7 @@ def sharing(report: Report) -> Specification:
     rows = [
         {
             "layer": shown(layer["name"]),
-            "depth": layer["index"],
+            "place": f"{layer['index']} {shown(layer['name'], LONGEST_LABEL)}",
             "sharing factor": layer["sharing"]["factor"],
             "sparsity": layer["sparsity"]["connection"],
             "kept": None if layer["sparsity"]["connection"] is None else 1 - layer["sparsity"]["connection"],
@@ -203,34 +213,44 @@ def sharing(report: Report) -> Specification:
         for layer in report["layers"]
         if layer["connections"] is not None
     ][:MOST_POINTS]
-    labelled = len(rows) <= MOST_MARKED
     shared: Specification = {
         "x": {
-            "field": "layer",
+            "field": "place",
             "type": "nominal",
-            "sort": {"field": "depth"},
-            "title": None if labelled else "layers with connections",
-            "axis": {"labelAngle": -60, "labelLimit": 140} if labelled else {"labels": False, "ticks": False},
+            "sort": None,
+            "title": None,
+            "axis": {"labels": False, "ticks": False},
         },
         "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
     }
-    width = {"step": max(1, min(28, 1000 // max(len(rows), 1)))}
+    # Names stand once, below both. Too long ones are cut before, because the engine would try out many lengths of each.
+    every = -(-len(rows) // MOST_LABELS) or 1
+    names = {"labelAngle": -60, "labelLimit": 0, "labelOverlap": False, "values": [row["place"] for row in rows[::every]]}
+    spoken = len(rows) <= MOST_MARKED
+    width = {"step": max(1, min(28, 640 // max(len(rows), 1)))}
     above = {
         "width": width,
         "height": 180,
-        "mark": {"type": "bar", "aria": labelled},
+        "mark": {"type": "bar", "aria": spoken},
         "encoding": {
             **shared,
-            "y": {"field": "sharing factor", "type": "quantitative", "scale": {"type": "symlog"}, "title": "uses of each weight"},
+            "y": {
+                "field": "sharing factor",
+                "type": "quantitative",
+                "scale": {"type": "symlog"},
+                "axis": {"values": [0, *(10**power for power in range(13))]},
+                "title": "uses of each weight",
+            },
             "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
         },
     }
     below = {
         "width": width,
         "height": 180,
-        "mark": {"type": "bar", "aria": labelled},
+        "mark": {"type": "bar", "aria": spoken},
         "encoding": {
             **shared,
+            "x": {**shared["x"], "title": "layers with connections, by index and name", "axis": names},
             "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
             "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
         },

@@ -63,6 +63,15 @@ def test_sharing_shows_every_layer_with_connections() -> None:
     assert rows[0]["sharing factor"] == 784
 
 
+def test_names_under_the_bars_are_few_short_and_apart() -> None:
+    """Layers may have names that differ past what is shown; their indices keep the bars apart."""
+    report = report_of(spec_of([1, 8, 8], *(conv(f"{'long' * 9}{number}", 1, 1) for number in range(100))))
+    chart = charts.sharing(report)
+    places = [row["place"] for row in chart["data"]["values"]]
+    assert len(set(places)) == 100 and max(map(len, places)) <= charts.LONGEST_LABEL + 3
+    assert chart["vconcat"][1]["encoding"]["x"]["axis"]["values"] == places[::3]
+
+
 def test_colour_shows_the_hierarchy_where_it_is_known() -> None:
     rows = [{"depth": 1, "layer": "a", "filters": 4, "colour_share": 0.25}, {"depth": 2, "layer": "b", "filters": 4, "colour_share": None}]
     chart = charts.colour({**LENET, "hierarchy": rows})
