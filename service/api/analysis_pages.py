@@ -29,7 +29,7 @@ GRID_CHOICES = {
 def overview(report_id: str) -> Response:
     """What the model shares, skips and sees."""
     report = _report(report_id)
-    return _tab("overview.html", report, "", kinds=view.kinds(report), connected=view.has_connections(report), grows=charts.grows(report))
+    return _tab("overview.html", report, "", kinds=view.kinds(report), connected=charts.shares(report), grows=charts.grows(report))
 
 
 @blueprint.route("/<report:report_id>/findings")

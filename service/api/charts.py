@@ -23,19 +23,11 @@ Chart = Callable[[Record], charts.Specification]
 blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="Charts of a report.")
 
 
-def _connects(report: Record) -> bool:
-    return any(layer["connections"] is not None for layer in report["layers"])
-
-
-def _is_coloured(report: Record) -> bool:
-    return any(row["colour_share"] is not None for row in report["hierarchy"])
-
-
 # By address: the chart, whether a report has anything to show in it, and what it shows.
 CHARTS: dict[str, tuple[Chart, Callable[[Record], bool], str]] = {
     "receptive-field": (charts.growth, charts.grows, "Draw how the receptive field grows with depth"),
-    "sharing": (charts.sharing, _connects, "Draw what every layer shares and what it skips"),
-    "colour": (charts.colour, _is_coloured, "Draw the colour share of the filters against depth"),
+    "sharing": (charts.sharing, charts.shares, "Draw what every layer shares and what it skips"),
+    "colour": (charts.colour, charts.coloured, "Draw the colour share of the filters against depth"),
 }
 
 

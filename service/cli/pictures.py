@@ -19,7 +19,12 @@ from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE
 
 CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
 BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}
-CHARTS = {"growth": charts.growth, "sharing": charts.sharing, "colour": charts.colour}
+# By kind: the chart, and whether a report has anything to show in it.
+CHARTS = {
+    "growth": (charts.growth, charts.grows),
+    "sharing": (charts.sharing, charts.shares),
+    "colour": (charts.colour, charts.coloured),
+}
 
 _GRID = (
     click.option("--columns", type=click.IntRange(1, MAX_COLUMNS), metavar="N", help="Tiles in a row. Default: near square."),
@@ -112,11 +117,10 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     with start_engine() as engine:
         report, opened = open_report(engine, model, asked)
     with whole_report(model, opened):
-        summary = report["summary"]
-        known = {"growth": summary["receptive_field"], "sharing": summary["connections"]["dense"], "colour": report["hierarchy"]}
-        if not known[kind]:
+        draw, has_data = CHARTS[kind]
+        if not has_data(report):
             raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
-        specification = CHARTS[kind](report)
+        specification = draw(report)
         content = (
             json.dumps(specification).encode() + b"\n"
             if form == "vl.json"

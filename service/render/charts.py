@@ -40,6 +40,21 @@ def grows(report: Report) -> bool:
     return any(layer["receptive_field"] is not None and layer["receptive_field"]["size"] for layer in report["layers"])
 
 
+def shares(report: Report) -> bool:
+    """Whether it is known of any layer what it shares and skips, so that there is something to draw."""
+    return any(map(_is_known, report["layers"]))
+
+
+def _is_known(layer: Report) -> bool:
+    """Whether a layer has connections, and how they are shared or how many there might be is known; other bars have no length."""
+    return layer["connections"] is not None and (layer["sharing"]["factor"] is not None or layer["sparsity"]["connection"] is not None)
+
+
+def coloured(report: Report) -> bool:
+    """Whether the colour share of any convolution is known."""
+    return any(row["colour_share"] is not None for row in report["hierarchy"])
+
+
 def growth(report: Report) -> Specification:
     """Receptive-field growth against depth: the size in pixels over all local paths, over the narrowest, and the effective width.
 
@@ -207,11 +222,10 @@ def sharing(report: Report) -> Specification:
             "place": f"{layer['index']} {shown(layer['name'], LONGEST_LABEL)}",
             "sharing factor": layer["sharing"]["factor"],
             "sparsity": layer["sparsity"]["connection"],
-            "kept": None if layer["sparsity"]["connection"] is None else 1 - layer["sparsity"]["connection"],
             "kind": layer["kind"],
         }
         for layer in report["layers"]
-        if layer["connections"] is not None
+        if _is_known(layer)
     ][:MOST_POINTS]
     shared: Specification = {
         "x": {

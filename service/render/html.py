@@ -34,7 +34,7 @@ def report_html(report: Record, pictures: Mapping[str, bytes] | None = None) -> 
         about=view.about(report),
         rows=view.rows(report),
         growth=_chart(charts.growth(report)) if charts.grows(report) else None,
-        sharing=_chart(charts.sharing(report)) if view.has_connections(report) else None,
+        sharing=_chart(charts.sharing(report)) if charts.shares(report) else None,
         pictures=drawn,
         policy=_policy(),
     )

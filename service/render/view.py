@@ -278,8 +278,3 @@ def about(report: Record) -> list[tuple[str, str]]:
     said.append(("parameters", _count(dig(report, "summary.parameters.stored"))))
     said.append(("connections", _count(dig(report, "summary.connections.exact"))))
     return said
-
-
-def has_connections(report: Record) -> bool:
-    """Whether any layer has connections to draw."""
-    return any(layer["connections"] is not None for layer in report["layers"])

@@ -63,6 +63,13 @@ def test_sharing_shows_every_layer_with_connections() -> None:
     assert rows[0]["sharing factor"] == 784
 
 
+def test_layers_of_which_nothing_is_known_have_no_bar() -> None:
+    report = report_of(spec_of([1, 8, 8], conv("a", 1, 3), conv("b", 1, 3)))
+    unknown = {**report["layers"][1], "sharing": {"factor": None}, "sparsity": {"connection": None}}
+    assert [row["layer"] for row in charts.sharing({**report, "layers": [report["layers"][0], unknown]})["data"]["values"]] == ["a"]
+    assert charts.shares(report) and not charts.shares({**report, "layers": [unknown]})
+
+
 def test_names_under_the_bars_are_few_short_and_apart() -> None:
     """Layers may have names that differ past what is shown; their indices keep the bars apart."""
     report = report_of(spec_of([1, 8, 8], *(conv(f"{'long' * 9}{number}", 1, 1) for number in range(100))))
