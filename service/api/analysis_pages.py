@@ -85,6 +85,7 @@ def layer(report_id: str, layer: str) -> Response:
         report=report,
         layer=found,
         row=row,
+        themes=view.THEMES,
         groups=groups,
         shape=shape,
         animate=request.args.get("animate") == "true",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.render import view
-from service.render.explain import number
 from service.render.markdown import times
+from service.render.numbers import number
 from service.render.text import shown
 
 Record = Mapping[str, Any]

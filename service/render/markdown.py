@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.render.explain import number
+from service.render.numbers import number
 from service.render.text import shown
 
 Record = Mapping[str, Any]

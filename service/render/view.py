@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.analysis.comparison import dig
-from service.render.explain import explain, number
+from service.render.explain import explain
 from service.render.markdown import percent, times
+from service.render.numbers import number
 from service.render.text import shown
 
 Record = Mapping[str, Any]
@@ -21,20 +22,40 @@ MOST_ROWS = 5000
 MOST_MESSAGES = 200
 """Messages shown of the findings of one code."""
 
-# Each derivation by its path in the record: the column of the layer table that it explains, and its name in words.
+# Each derivation that is shown, by its path in the record: its theme, the column of the layer table it explains, its name in words.
+# Not shown is what another line says: uses.mean is the sharing factor, and the parts of the reduction are in its total.
 DERIVATIONS = {
-    "receptive_field.size": ("r", "receptive field, pixels"),
-    "parameters.weights": ("", "weights"),
-    "parameters.total": ("p", "parameters"),
-    "connections.exact": ("c", "connections"),
-    "connections.padded": ("", "connections, with padding"),
-    "connections.with_bias": ("", "connections, with biases"),
-    "connections.dense": ("", "connections if dense"),
-    "fan_in.mean": ("", "connections per unit"),
-    "sparsity.connection": ("k", "connections left out"),
-    "sharing.factor": ("s", "uses per weight"),
-    "reduction.total": ("", "times fewer weights"),
+    "parameters.weights": ("", "", "weights"),
+    "parameters.total": ("", "p", "parameters"),
+    "parameters.other": ("", "p", "other parameters"),
+    "connections.exact": ("skips", "c", "connections"),
+    "connections.padded": ("skips", "", "connections, taps on padding counted"),
+    "connections.with_bias": ("skips", "", "connections, biases counted"),
+    "connections.effective": ("skips", "", "connections by weights other than zero"),
+    "connections.dense": ("skips", "", "connections if dense"),
+    "sparsity.connection": ("skips", "k", "connections left out"),
+    "sparsity.weight": ("skips", "", "weights at zero"),
+    "sparsity.effective": ("skips", "", "connections left out or at zero"),
+    "fan_in.min": ("skips", "", "fewest connections of a unit"),
+    "fan_in.mean": ("skips", "", "connections per unit"),
+    "fan_in.max": ("skips", "", "most connections of a unit"),
+    "sharing.positions": ("shares", "", "places of the kernel"),
+    "sharing.factor": ("shares", "s", "uses per weight"),
+    "uses.min": ("shares", "", "fewest uses of a weight"),
+    "uses.max": ("shares", "", "most uses of a weight"),
+    "reduction.total": ("shares", "", "times fewer weights than dense"),
+    "receptive_field.size": ("sees", "r", "receptive field, pixels"),
+    "receptive_field.min_size": ("sees", "", "narrowest path, pixels"),
+    "receptive_field.stride": ("sees", "t", "from unit to unit, pixels"),
+    "receptive_field.padding": ("sees", "", "first unit begins before the input, pixels"),
+    "receptive_field.coverage": ("sees", "", "share of the input in sight"),
+    "receptive_field.density": ("sees", "", "share of the box that is read"),
+    "receptive_field.effective.sigma": ("sees", "", "effective field, standard deviation, pixels"),
+    "receptive_field.effective.width95": ("sees", "", "width of 95 % of the influence, pixels"),
 }
+
+THEMES = {"": "Parameters", "shares": "What it shares", "skips": "What it skips", "sees": "How far it sees"}
+"""The groups of the derivations on the page of a layer, by theme."""
 
 GEOMETRY = (("kernel", "kernel"), ("strides", "stride"), ("dilations", "dilation"))
 
@@ -52,8 +73,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A derivation: the column it explains (or none), what it derives, and how."""
+    """A derivation: its theme, the column it explains (or none), what it derives, and how."""
 
+    theme: str
     column: str
     label: str
     text: str
@@ -151,15 +173,16 @@ def pixels(axes: Sequence[str] | None) -> str:
 
 def rows(report: Record, start: int = 0) -> list[Row]:
     """The layer table, from one layer on; at most `MOST_ROWS` of it."""
-    # A derivation needs the layer before; looking for it in the whole report would take quadratic time.
+    # A derivation needs the layers before; looking for them in the whole report would take quadratic time.
     makers = {output: layer for layer in report["layers"] for output in layer["outputs"]}
     layers = report["layers"][start : start + MOST_ROWS]
-    return [row({"layers": [makers[name] for name in layer["inputs"][:1] if name in makers]}, layer) for layer in layers]
+    return [row({**report, "layers": [makers[name] for name in layer["inputs"] if name in makers]}, layer) for layer in layers]
 
 
 def row(report: Record, layer: Record) -> Row:
-    """One layer as a row of the table, with its derivations, which look for the layer before it in the report."""
-    lines = (Line(*DERIVATIONS[path], shown(text, 400)) for path, text in explain(report, layer).items())
+    """One layer as a row of the table, with its derivations, which look for the layers before it in the report."""
+    derived = explain(report, layer)
+    lines = (Line(*DERIVATIONS[path], shown(derived[path], 400)) for path in DERIVATIONS if path in derived)
     field = layer["receptive_field"]
     seen = None if field is None else times(field["size"]) if field["size"] else field["status"]
     return Row(

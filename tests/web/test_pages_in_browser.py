@@ -102,7 +102,7 @@ def test_the_table_sorts_explains_and_opens_its_derivations(live: str, analyses:
     assert page.locator("table.layers tbody th a").first.inner_text() == "c3"
     row = page.locator("#layer-0")
     row.locator("td >> nth=3").hover()
-    expect(page.locator(".tip")).to_have_text("6 pairs of channels × 140 × 140 real taps = 117,600")
+    expect(page.locator(".tip")).to_have_text("5·5·1·6·28·28 = 117,600")
     expect(row.locator(".how")).to_be_hidden()
     row.locator("summary").focus()
     page.keyboard.press("Enter")
