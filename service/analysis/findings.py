@@ -34,6 +34,11 @@ class Finding:
         return {"code": self.code, "severity": self.severity, "layer": self.layer, "message": self.message, "data": dict(self.data)}
 
 
+def _times(sizes: Sequence[int]) -> str:
+    """Sizes along the axes, "7×7"."""
+    return "×".join(f"{size:,}" for size in sizes)
+
+
 def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
     """All findings, in the order of the layers, those about the model first."""
     found = [Finding(code, "warning", layer, message) for code, layer, message in graph.notes]
@@ -106,7 +111,10 @@ def unproductive_layer(one: Examined) -> Iterator[Finding]:
     """The narrowest path already sees more than the whole input before this layer (Richter et al. 2021)."""
     if one.unproductive:
         needed, lengths = list(one.needed or ()), list(one.lengths)
-        message = f"its input already has a receptive field of {needed} pixels on every path, more than the input of {lengths}"
+        unit = "positions" if len(lengths) == 1 else "pixels"
+        message = (
+            f"its input already has a receptive field of {_times(needed)} {unit} on every path, more than the input of {_times(lengths)}"
+        )
         yield Finding("unproductive-layer", "info", one.layer.name, message, {"needed": needed, "input": lengths})
 
 
@@ -129,7 +137,7 @@ def pixels_never_read(one: Examined) -> Iterator[Finding]:
             read = {k * dilation % stride for k in range(min(kernel, stride))}
             skipped.append(1 - len(read) / stride)
         if any(skipped):
-            message = f"the window of {operator.kernel} at stride {operator.strides} never reads some units of its input"
+            message = f"the window of {_times(operator.kernel)} at stride {_times(operator.strides)} never reads some units of its input"
             yield Finding("pixels-never-read", "warning", one.layer.name, message, {"skipped": skipped})
 
 
@@ -140,7 +148,9 @@ def checkerboard(one: Examined) -> Iterator[Finding]:
         return
     kernel, strides = node.operator.kernel, node.operator.strides
     if any(k % s for k, s in zip(kernel, strides, strict=True)):
-        message = f"kernel {kernel} is no multiple of stride {strides}: neighbouring outputs are fed by different numbers of taps"
+        message = (
+            f"kernel {_times(kernel)} is no multiple of stride {_times(strides)}: neighbouring outputs are fed by different numbers of taps"
+        )
         yield Finding("checkerboard", "warning", one.layer.name, message, {"kernel": list(kernel), "strides": list(strides)})
 
 

@@ -125,6 +125,7 @@ def test_unproductive_layers_and_the_smallest_productive_input() -> None:
     layers = [conv(f"c{i}", 1, 3) for i in range(4)]
     (finding,) = codes(spec_of([1, 5, 5], *layers))["unproductive-layer"]
     assert (finding["layer"], finding["data"]["needed"]) == ("c3", [7, 7])
+    assert "receptive field of 7×7 pixels on every path, more than the input of 5×5" in finding["message"]
     summary = report_of(spec_of([1, 5, 5], *layers))["summary"]["receptive_field"]
     assert (summary["unproductive_layers"], summary["smallest_productive_input"]) == (1, [7, 7])
     assert "unproductive-layer" not in codes(spec_of([1, 7, 7], *layers))
