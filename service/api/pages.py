@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.api import analysis_pages, compare_page, learn_pages, web
 from service.api.context import current
-from service.api.problems import Problem, http_problem, kept_problem, other_problem, read_problem
+from service.api.problems import MEDIA_TYPE, Problem, http_problem, kept_problem, other_problem, read_problem
 from service.api.receive import received, upload_place
 from service.api.schemas import make_options
 from service.api.web import page, problem_page
@@ -26,12 +26,23 @@ PAGE_WAIT_SECONDS = 2.0
 """A page shows the wait instead of waiting longer than this."""
 
 blueprint = Blueprint("pages", __name__)
+API = "/v1/"
 BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint)
 for each in BLUEPRINTS:
     each.register_error_handler(Problem, problem_page)
     each.register_error_handler(ReadError, lambda error: problem_page(read_problem(error)))
     each.register_error_handler(HTTPException, lambda error: problem_page(http_problem(error)))
     each.register_error_handler(Exception, lambda error: problem_page(other_problem(error)))
+
+
+@blueprint.app_errorhandler(404)
+@blueprint.app_errorhandler(405)
+def unknown(error: HTTPException) -> Response:
+    """A browser that asks for an address that there is not, or not in this way, gets a page; the API and other clients get the document."""
+    problem = http_problem(error)
+    routed = request.routing_exception is None or request.path.startswith(API)
+    pages = request.accept_mimetypes.best_match((MEDIA_TYPE, "application/json", "text/html")) == "text/html"
+    return problem.response() if routed or not pages else problem_page(problem)
 
 
 @blueprint.route("/")

@@ -93,6 +93,17 @@ def test_what_is_not_there_is_a_page_too(client: FlaskClient, address: str, stat
     assert page.mimetype == "text/html"
 
 
+def test_an_unknown_address_is_a_page_for_a_browser_only(client: FlaskClient) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = client.get("/nowhere", headers=browser)
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    page = client.get("/examples/lenet-5.json", headers=browser)
+    assert (page.status_code, page.mimetype, page.headers["Allow"]) == (405, "text/html", "POST, OPTIONS")
+    for address, headers in (("/nowhere", {}), ("/v1/nowhere", browser)):
+        answer = client.get(address, headers=headers)
+        assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
 def test_a_missing_layer_is_a_page_too(client: FlaskClient, lenet: str) -> None:
     assert client.get(f"{lenet}/layers/none").status_code == 404
     assert client.post("/examples/none.json").status_code == 404
