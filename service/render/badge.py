@@ -22,7 +22,9 @@ def _compact(value: float | None) -> str:
 
 def _receptive_field(report: Report) -> str:
     largest = (report["summary"]["receptive_field"] or {}).get("largest")
-    return "×".join(map(str, largest["size"])) + " px" if largest else "none"
+    if not largest:
+        return "none"
+    return "×".join(f"{size:,}" for size in largest["size"]) + (" positions" if len(largest["size"]) == 1 else " px")
 
 
 def _share(value: float | None) -> str:

@@ -167,7 +167,7 @@ def _input_size(sizes: list[Specification]) -> list[Specification]:
                 "encoding": {
                     "y": {"field": "size", "type": "quantitative"},
                     "x": {"value": 0},
-                    "text": {"value": f"input: {largest[0]['size']} pixels"},
+                    "text": {"value": f"input: {largest[0]['size']:,} pixels"},
                 },
             },
         ],

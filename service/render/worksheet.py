@@ -22,7 +22,7 @@ QUESTIONS = {
     "connections.dense": "How many would it have if every input unit were joined to every output unit?",
     "sharing.factor": "How often is each weight used, on average?",
     "sparsity.connection": "Which share of the possible connections is left out?",
-    "receptive_field.size": "How many pixels of the model's input does one of its units see, along each axis?",
+    "receptive_field.size": "How many {pixels} of the model's input does one of its units see, along each axis?",
 }
 
 
@@ -59,7 +59,11 @@ def worksheet(report: Record) -> list[Exercise]:
 
 def _exercise(report: Record, layer: Record) -> Exercise:
     lines = explain(report, layer)
-    asked = tuple(Question(text, shown(lines[path], 400)) for path, text in QUESTIONS.items() if path in lines)
+    pixels = view.pixels(layer["receptive_field"] and layer["receptive_field"]["axes"])
+    # Only what can be worked out is asked: a line with a result.
+    asked = tuple(
+        Question(text.format(pixels=pixels), shown(lines[path], 400)) for path, text in QUESTIONS.items() if " = " in lines.get(path, "")
+    )
     return Exercise(shown(layer["name"]), layer["index"], _given(report, layer), asked)
 
 
@@ -78,8 +82,9 @@ def _given(report: Record, layer: Record) -> str:
         said.append("with biases" if layer["parameters"]["biases"] else "without biases")
     before = _before(report, layer)
     if before is not None and before["size"] and before["stride"]:
+        unit = view.pixels(before["axes"])
         said.append(
-            f"each unit of its input sees {times(before['size'])} pixels, and the next one begins {times(before['stride'])} pixels on"
+            f"each unit of its input sees {times(before['size'])} {unit}, and the next one begins {times(before['stride'])} {unit} on"
         )
     return ", ".join(said)
 

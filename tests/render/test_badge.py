@@ -29,6 +29,11 @@ def test_message_is_the_reports_number(metric: str, message: str) -> None:
     assert endpoint(LENET, metric)["message"] == message
 
 
+def test_a_sequence_is_counted_in_positions() -> None:
+    report = report_of(networks.spec_of([1, 4000], networks.conv("long", 1, 1500)))
+    assert endpoint(report, "receptive-field")["message"] == "1,500 positions"
+
+
 def test_large_numbers_have_a_prefix() -> None:
     for value, text in ((0, "0"), (999, "999"), (1000, "1k"), (61_100_840, "61.1M"), (4_111_514_624, "4.11G"), (None, "unknown")):
         report = {"summary": {"connections": {"exact": value}}}

@@ -1,0 +1,45 @@
+"""What is said of a report in words: sizes, padding and directions as people write them, and nothing said of what is not known."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.render.view import answers, facts, has_connections, padding
+from tests import networks
+from tests.reports import report_of
+
+
+@pytest.mark.parametrize(
+    ("pads", "text"),
+    [
+        ([[1, 1], [1, 1]], "1×1"),
+        ([[0, 3], [1, 2]], "0×1 before and 3×2 after"),
+        ([[0, None], [0, None]], "0×0 before and –×– after"),
+        ([[0, 1200]], "0 before and 1,200 after"),
+    ],
+)
+def test_padding_is_one_size_or_two(pads: list[list[int]], text: str) -> None:
+    assert padding(pads) == text
+
+
+@pytest.mark.parametrize(("bidirectional", "said"), [(False, True), (True, False)])
+def test_a_recurrence_along_one_way_is_told_from_one_along_both(bidirectional: bool, said: bool) -> None:
+    """Both are `global`, because the last step of either sees everything."""
+    report = report_of(networks.spec_of([2, 5], {"name": "memory", "type": "lstm", "units": 3, "bidirectional": bidirectional}))
+    layer = report["layers"][0]
+    assert layer["receptive_field"]["status"] == "global"
+    assert ("a step sees those before it and itself" in facts(layer)) is said
+
+
+def test_weights_of_which_none_is_zero_are_not_counted() -> None:
+    spec = networks.spec_of([1, 3, 3], networks.conv("c", 1, 2, 1, 0, weights=[[[[1, 3], [4, 2]]]]))
+    sentences = " ".join(sentence for answer in answers(report_of(spec)) for sentence in answer.sentences)
+    assert "None of the weights is zero." in sentences
+
+
+def test_connections_of_unknown_number_make_no_chart() -> None:
+    """Where a model leaves an axis open, the counts are null, and a chart of nothing cannot be drawn."""
+    report = report_of(networks.spec_of([1, 8], networks.conv("c", 1, 3)))
+    assert has_connections(report)
+    report["layers"][0]["sharing"]["factor"] = None
+    assert not has_connections(report)
