@@ -57,6 +57,9 @@ DERIVATIONS = {
 THEMES = {"": "Parameters", "shares": "What it shares", "skips": "What it skips", "sees": "How far it sees"}
 """The groups of the derivations on the page of a layer, by theme."""
 
+ONE_WAY = {"forward": "a step sees those before it and itself", "reverse": "a step sees itself and those after it"}
+"""What a recurrent layer sees, by its direction; along both it is the whole input."""
+
 GEOMETRY = (("kernel", "kernel"), ("strides", "stride"), ("dilations", "dilation"))
 
 
@@ -142,7 +145,7 @@ def _skips(report: Record) -> Answer:
     if zeros is not None:
         effective = dig(report, "summary.connections.effective")
         counted = "" if effective is None else f", which leaves {number(effective)} connections that count"
-        said.append(f"{percent(zeros)} of the weights are zero{counted}.")
+        said.append(f"{percent(zeros)} of the weights are zero{counted}." if zeros else "None of the weights is zero.")
     return Answer("skips", "What does it skip?", percent(left_out), "of connections left out", tuple(said))
 
 
@@ -228,9 +231,11 @@ def facts(layer: Record) -> list[str]:
         said.append(f"input {times(layer['input_shape'])}")
     zeros = dig(layer, "sparsity.weight")
     if zeros is not None:
-        said.append(f"{percent(zeros)} of its weights are zero")
+        said.append(f"{percent(zeros) if zeros else 'none'} of its weights are zero")
     if dig(layer, "parameters.tied_to"):
         said.append(f"weights shared with {shown(', '.join(layer['parameters']['tied_to'][:8]), 200)}")
+    if attributes.get("direction") in ONE_WAY:
+        said.append(ONE_WAY[attributes["direction"]])
     return said + _seen(layer["receptive_field"])
 
 
@@ -256,9 +261,8 @@ def _seen(field: Record | None) -> list[str]:
 
 def padding(pads: Sequence[Sequence[int]]) -> str:
     """Padding of every axis: one size where both ends are alike, else both."""
-    if all(before == after for before, after in pads):
-        return times([before for before, _ in pads])
-    return "×".join(f"({before}, {after})" for before, after in pads)
+    before, after = (times([pad[end] for pad in pads]) for end in (0, 1))
+    return before if before == after else f"{before} before and {after} after"
 
 
 def finding_groups(findings: Sequence[Record], layers: Sequence[Record]) -> list[Group]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.render.view import answers, facts, has_connections, padding
+from service.render.view import answers, facts, padding
 from tests import networks
 from tests.reports import report_of
 
@@ -35,11 +35,3 @@ def test_weights_of_which_none_is_zero_are_not_counted() -> None:
     spec = networks.spec_of([1, 3, 3], networks.conv("c", 1, 2, 1, 0, weights=[[[[1, 3], [4, 2]]]]))
     sentences = " ".join(sentence for answer in answers(report_of(spec)) for sentence in answer.sentences)
     assert "None of the weights is zero." in sentences
-
-
-def test_connections_of_unknown_number_make_no_chart() -> None:
-    """Where a model leaves an axis open, the counts are null, and a chart of nothing cannot be drawn."""
-    report = report_of(networks.spec_of([1, 8], networks.conv("c", 1, 3)))
-    assert has_connections(report)
-    report["layers"][0]["sharing"]["factor"] = None
-    assert not has_connections(report)
