@@ -38,7 +38,7 @@ ROUGH = 0.5
 
 # Weights of a kernel that is measured: 16 Mi, 128 MiB as float64.
 MAX_WEIGHTS = 1 << 24
-# Complex values of one filter's transform (a colour kernel of 800 × 800 has as many), and of as many filters as are transformed at a time.
+# Complex values of one filter's transform (a colour kernel of 800 × 800 has as many), and of as many filters as are worked on at a time.
 MAX_TRANSFORM = 1 << 22
 CHUNK = 1 << 21
 
@@ -171,7 +171,7 @@ def _normed(kernel: NDArray[np.floating]) -> tuple[Values, Values, Values]:
 def _pattern(unit: Values, coloured: bool) -> dict[str, Values]:
     """The quantities that do not depend on a filter's scale, each (filters,), NaN where not defined."""
     filters = len(unit)
-    each = max(1, CHUNK // _transform_values(unit.shape))
+    each = max(1, CHUNK // max(_transform_values(unit.shape), spectra.ray_size(unit.shape[2:])))
     parts = [_tuning(unit[start : start + each]) for start in range(0, filters, each)]
     pattern = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     flipped = np.flip(unit, axis=tuple(range(2, unit.ndim)))

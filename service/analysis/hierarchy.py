@@ -32,6 +32,9 @@ Pixels = NDArray[np.float64]
 MOST_COEFFICIENTS = 1 << 23
 """Coefficients of one tensor that are held at the most, over the filters that are drawn together (64 MiB)."""
 
+MOST_SIDE = 8192
+"""Pixels along any axis of a receptive field that is drawn: of a longer one a picture would show nothing any more."""
+
 TOGETHER = 16
 """Filters that are drawn together."""
 
@@ -151,6 +154,8 @@ class Projector:
             if part is not None:
                 channels = [axis for axis in range(1, part.counts.ndim) if axis not in spatial]
                 ordered = part.counts.transpose(0, *channels, *spatial)
+                if max(ordered.shape[1 + len(channels) :]) > MOST_SIDE:
+                    raise TooLarge(f"a receptive field of {ordered.shape[1 + len(channels) :]}")
                 return ordered.reshape(len(ordered), -1, *ordered.shape[1 + len(channels) :])
         return None
 

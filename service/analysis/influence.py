@@ -229,10 +229,13 @@ def _reshape_back(part: Reached, shape: Shape, result: Shape) -> Reached:
             sizes += [1] * len(old)
             origin += [None] * len(old)
         else:
+            # One axis among axes of one unit stays what it was, beyond its border too; others are merged or split as a whole.
+            long = [a for a, length in zip(span, new, strict=True) if length > 1]
+            moved = long[0] if long and [n for n in old if n > 1] == [new[long[0] - axis]] else None
             for a, length in zip(span, new, strict=True):
-                part = whole(part, a, length)
-            sizes += old
-            origin += [0] * len(old)
+                part = part if a == moved else whole(part, a, length)
+            sizes += [n if n == 1 or moved is None else part.counts.shape[moved] for n in old]
+            origin += [0 if n == 1 or moved is None else part.origin[moved] for n in old]
         axis += len(new)
     return Reached(part.counts.reshape(sizes), tuple(origin))
 

@@ -20,6 +20,8 @@ GRID = {1: 129, 2: 33, 3: 17}
 HIGH_FREQUENCY = 0.25
 # Steps from frequency zero to Nyquist's on which the half-amplitude points are found.
 RADIAL_STEPS = 64
+# Complex values of the waves of one filter that are held at a time (32 MiB); only of a filter of 32,000 taps in a row there are more.
+MOST_WAVES = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ def transform_size(size: tuple[int, ...]) -> int:
     """The number of complex values in the transform of one channel of a filter of this size."""
     points = _points(size)
     return int(np.prod(points[:-1])) * (points[-1] // 2 + 1)
+
+
+def ray_size(size: tuple[int, ...]) -> int:
+    """The number of complex values in the waves that the `bandwidth` of a filter of this size is measured with."""
+    return sum(size) * (RADIAL_STEPS + 1)
 
 
 def _points(size: tuple[int, ...]) -> tuple[int, ...]:
@@ -142,8 +149,12 @@ def bandwidth(kernel: Values, peak: Values) -> Values:
     # Along the ray up to where its largest component reaches Nyquist's 0.5.
     reach = 0.5 / np.maximum(np.abs(unit).max(axis=1), 0.5)
     radius = reach[:, None] * np.linspace(0, 1, RADIAL_STEPS + 1)
-    response = _response(kernel, unit[:, None, :] * radius[:, :, None])
-    return _octaves((response.real**2 + response.imag**2).sum(axis=1), radius, length)
+    together = max(1, MOST_WAVES // sum(kernel.shape[2:]))
+    power = []
+    for first in range(0, radius.shape[1], together):
+        response = _response(kernel, unit[:, None, :] * radius[:, first : first + together, None])
+        power.append((response.real**2 + response.imag**2).sum(axis=1))
+    return _octaves(np.concatenate(power, axis=1), radius, length)
 
 
 def _response(kernel: Values, frequency: Values) -> NDArray[np.complex128]:

@@ -253,8 +253,10 @@ def test_layers_are_measured_the_same_in_chunks_and_in_any_memory_layout(monkeyp
     whole = measure_filters(kernel)
     assert measure_filters(np.asfortranarray(kernel)) == whole
     monkeypatch.setattr("service.analysis.filters.CHUNK", 1)
+    monkeypatch.setattr("service.analysis.spectrum.MOST_WAVES", 100)
     for one, other in zip(measure_filters(kernel).filters, whole.filters, strict=True):
         assert (one.label, one.nearest, one.orientation) == (other.label, other.nearest, pytest.approx(other.orientation))
+        assert one.bandwidth == pytest.approx(other.bandwidth)
 
 
 def test_measurements_do_not_change_the_kernel_and_cannot_be_changed() -> None:

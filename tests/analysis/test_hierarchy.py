@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis.hierarchy import Projector, convolutions
+from service.analysis.fields import TooLarge
+from service.analysis.hierarchy import MOST_SIDE, Projector, convolutions
 from tests.networks import conv, spec_of
 from tests.reports import graph_of
 
@@ -122,3 +123,21 @@ def test_only_the_strongest_channels_are_followed() -> None:
 def test_without_values_there_is_no_picture() -> None:
     graph, weights = graph_of(spec_of([1, 16, 16], conv("a", 2, 3)))
     assert Projector(graph, weights).project(graph.layers[0], [0]) is None
+
+
+def test_an_image_that_is_given_another_shape_keeps_the_field_small() -> None:
+    """A column of 40 pixels read as a line: the filters stay 5 pixels long, beyond the border of the reshaped line too."""
+    kernel = random(2, 1, 5)
+    for padding in (0, [[4, 0]]):
+        layers = [{"name": "line", "type": "reshape", "shape": [1, 40]}, stated("a", kernel, padding=padding, stride=40)]
+        graph, weights = graph_of({"receptive": 1, "name": "line", "inputs": [{"name": "x", "shape": [1, 40, 1]}], "layers": layers})
+        projection = Projector(graph, weights).project(convolutions(graph)[0], [0, 1])
+        assert projection is not None
+        assert projection.pixels == pytest.approx(kernel, abs=1e-6)
+
+
+def test_a_field_that_no_picture_could_show_is_refused() -> None:
+    layers = [stated("a", random(1, 1, 2), stride=MOST_SIDE), stated("b", random(1, 1, 2))]
+    graph, weights = graph_of({"receptive": 1, "name": "long", "inputs": [{"name": "x", "shape": [1, 4 * MOST_SIDE]}], "layers": layers})
+    with pytest.raises(TooLarge):
+        Projector(graph, weights).project(convolutions(graph)[1], [0])
