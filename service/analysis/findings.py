@@ -84,13 +84,19 @@ def duplicate_weights(examined: Sequence[Examined]) -> Iterator[Finding]:
 
 
 def misaligned_join(one: Examined, axes: Sequence[str]) -> Iterator[Finding]:
-    """Paths that meet with other strides, or whose units at the same place look at other centres (Araujo et al. 2019, alignment)."""
+    """Paths that meet with other strides, or whose units at the same place look at other centres (Araujo et al. 2019, alignment).
+
+    Tensors laid one after the other along the axis that they move along do not meet (a circular padding, a roll, tokens of several scales).
+    """
     index = one.input
     if index is None or not any(isinstance(node.operator, core.Elementwise | core.Concatenation) for node in one.layer.nodes):
         return
+    laid = [node.operator.axis for node in one.layer.nodes if isinstance(node.operator, core.Concatenation)]
     views = [(name, seen[index]) for name, seen in zip(one.layer.inputs, one.seen.inputs, strict=False) if index in seen]
     for (name, view), (other, second) in pairwise(views):
         for axis, first, joined in zip(axes, view.fields, second.fields, strict=True):
+            if any(field.varies(along) for along in laid for field in (first, joined)):
+                continue
             places = placement(first), placement(joined)
             if places[0] is None or places[1] is None or places[0] == places[1]:
                 continue

@@ -61,6 +61,19 @@ def test_with_same_padding_the_size_of_the_input_decides() -> None:
     assert height["data"]["paths"] == ["shortcut", "k1"]
 
 
+def test_tensors_laid_end_to_end_do_not_meet() -> None:
+    """Rows joined to other rows (a roll) keep their places; the same tensors side by side as channels are misaligned."""
+    parts = (
+        conv("left", 1, 3, 1, padding=[[0, 2], [1, 1]], inputs=["input"]),
+        conv("right", 1, 3, 1, padding=[[2, 0], [1, 1]], inputs=["input"]),
+    )
+    rows = spec_of([1, 9, 9], *parts, {"name": "join", "type": "concat", "axis": 1, "inputs": ["left", "right"]})
+    channels = spec_of([1, 9, 9], *parts, {"name": "join", "type": "concat", "inputs": ["left", "right"]})
+    assert "misaligned-join" not in codes(rows)
+    (height,) = codes(channels)["misaligned-join"]
+    assert (height["data"]["axis"], height["data"]["shift"]) == ("height", -2)
+
+
 def test_strides_that_differ() -> None:
     """[k5 s2] beside [k3, k3] of the same output size along one axis: the strides differ."""
     spec = spec_of(
