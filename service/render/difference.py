@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.render import view
-from service.render.markdown import times
-from service.render.numbers import number
+from service.render.numbers import number, percent, times
 from service.render.text import shown
 
 Record = Mapping[str, Any]
@@ -52,17 +51,17 @@ class BudgetField:
 
 
 BUDGET_FIELDS = (
-    BudgetField("max_parameters", "at most so many parameters", "parameters"),
-    BudgetField("max_parameters_change", "parameters grow at most by", "%"),
-    BudgetField("max_connections", "at most so many connections", "connections"),
-    BudgetField("max_connections_change", "connections grow at most by", "%"),
-    BudgetField("max_effective_connections", "at most so many connections by weights other than zero", "connections"),
-    BudgetField("max_layers", "at most so many layers", "layers"),
-    BudgetField("max_unproductive_layers", "at most so many unproductive layers", "layers"),
-    BudgetField("min_receptive_field", "largest receptive field at least", "pixels"),
-    BudgetField("min_sharing_factor", "each weight used at least", "times"),
-    BudgetField("min_connection_sparsity", "connections left out at least", "%"),
-    BudgetField("min_weight_sparsity", "weights equal to zero at least", "%"),
+    BudgetField("max_parameters", "parameters, at most", ""),
+    BudgetField("max_parameters_change", "parameters may grow by", "%"),
+    BudgetField("max_connections", "connections, at most", ""),
+    BudgetField("max_connections_change", "connections may grow by", "%"),
+    BudgetField("max_effective_connections", "connections by weights other than zero, at most", ""),
+    BudgetField("max_layers", "layers, at most", ""),
+    BudgetField("max_unproductive_layers", "unproductive layers, at most", ""),
+    BudgetField("min_receptive_field", "largest receptive field, at least", "pixels"),
+    BudgetField("min_sharing_factor", "uses per weight, at least", ""),
+    BudgetField("min_connection_sparsity", "connections left out, at least", "%"),
+    BudgetField("min_weight_sparsity", "weights equal to zero, at least", "%"),
     BudgetField("no_new_findings", "no new findings", "yes"),
 )
 """Every budget of service.analysis.comparison."""
@@ -92,9 +91,10 @@ class ChangedLayer:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A budget, its limit and what it limits, as text."""
+    """A budget, what it says, its limit and what it limits, as text."""
 
     name: str
+    label: str
     limit: str
     value: str
     passed: bool
@@ -102,10 +102,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A comparison as an HTML document shows it."""
+    """A comparison in words and rows, all as text."""
 
     base: str
     head: str
+    columns: tuple[str, str]
+    """What the numbers of either side stand under."""
     verdict: str
     verdict_text: str
     budgets: tuple[Budget, ...]
@@ -125,9 +127,10 @@ def difference(comparison: Record) -> Difference:
     return Difference(
         base=base,
         head=head,
+        columns=(base, head) if base != head else ("before", "after"),
         verdict=comparison["verdict"],
-        verdict_text=VERDICTS[comparison["verdict"]],
-        budgets=tuple(Budget(b["budget"], value("", b["limit"]), value("", b["value"]), b["passed"]) for b in comparison["budgets"]),
+        verdict_text=VERDICTS[comparison["verdict"]] if changed or comparison["budgets"] or comparison["summary"] else "Nothing differs",
+        budgets=tuple(_budget(budget) for budget in comparison["budgets"]),
         summary=_changes(comparison["summary"]),
         output=_output(comparison["output"]),
         counts=comparison["counts"],
@@ -149,25 +152,54 @@ def _layer(layer: Record) -> ChangedLayer:
     return ChangedLayer(str(name), layer["status"], layer["kind"], (), only)
 
 
+def _budget(budget: Record) -> Budget:
+    field = next(field for field in BUDGET_FIELDS if field.name == budget["budget"])
+    limit, reached = (_limited(field.unit, budget[key]) for key in ("limit", "value"))
+    return Budget(field.name, field.label, limit, "not known" if budget["value"] is None else reached, budget["passed"])
+
+
+def _limited(unit: str, given: Any) -> str:
+    """A limit, or the number that it limits, in the unit of the budget."""
+    if unit == "%" and given is not None:
+        return f"{number(float(f'{100 * given:.6g}'))} %"
+    return f"{value('', given)} {unit}" if unit == "pixels" else value("", given)
+
+
 def _changes(changes: Record) -> tuple[Change, ...]:
     return tuple(
-        Change(NAMES.get(path, path), value(path, change["base"]), value(path, change["head"]), _share(change.get("change")))
+        Change(NAMES.get(path, path), value(path, change["base"]), value(path, change["head"]), _change(path, change))
         for path, change in changes.items()
     )
 
 
-def _share(share: float | None) -> str:
+def _change(path: str, change: Record) -> str:
+    """How much a number changed: a share in percentage points, any other as a share of the number before."""
+    base, head, share = change["base"], change["head"], change.get("change")
+    if path.startswith("sparsity."):
+        return "" if base is None or head is None else f"{100 * (head - base):+.3f} points"
     if share is None:
         return ""
     return f"{100 * share:+.2f} %" if abs(share) < 10 else f"× {number(float(f'{share + 1:.4g}'))}"
 
 
 def _output(output: Record) -> tuple[Change, ...]:
-    """What one unit of each model's last layer with a receptive field sees."""
-    base, head = output["base"] or {}, output["head"] or {}
-    words = {"layer": "last layer with a receptive field", "size": NAMES["receptive_field.size"], "stride": "stride, pixels"}
-    words |= {"status": "how it sees", "because": "because of"}
-    return tuple(Change(word, value(key, base.get(key)), value(key, head.get(key)), "") for key, word in words.items())
+    """What one unit of each model's last layer with a receptive field sees; nothing of what neither side has."""
+    sides = [output["base"] or {}, output["head"] or {}]
+    rows = [
+        ("last layer with a receptive field", *(value("layer", side.get("layer")) for side in sides)),
+        (NAMES["receptive_field.size"], *(_sees(side) for side in sides)),
+        (NAMES["receptive_field.stride"], *(value("stride", side.get("stride")) for side in sides)),
+        ("because of", *(value("because", side.get("because")) for side in sides)),
+    ]
+    return tuple(Change(word, base, head, "") for word, base, head in rows if (base, head) != ("–", "–"))
+
+
+def _sees(side: Record) -> str:
+    """The size of a field, or what is known instead."""
+    whole = {"global": "the whole input", "unknown": "not known"}.get(side.get("status", ""), "–")
+    if not side.get("size"):
+        return whole
+    return times(side["size"]) + (f", and {whole} on some path" if side["status"] == "global" else "")
 
 
 def value(path: str, given: Any) -> str:
@@ -180,5 +212,5 @@ def value(path: str, given: Any) -> str:
         numbers = given and all(entry is None or isinstance(entry, int | float) for entry in given)
         return times(given) if numbers else shown(", ".join(map(str, given)) or "none", 300)
     if isinstance(given, int | float):
-        return f"{100 * given:.3f} %" if path.startswith("sparsity.") else number(given)
+        return percent(given) if path.startswith("sparsity.") else number(given)
     return shown(given)

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.analysis.connectivity import AxisTaps, transposed_taps, window_taps
 from service.render.explain_field import field_lines
-from service.render.numbers import number, product, product_of
+from service.render.numbers import counted, number, product, product_of
 
 Record = Mapping[str, Any]
 Lines = dict[str, str]
@@ -92,7 +92,9 @@ def _parameter_lines(layer: Record, window: _Window | None) -> Lines:
     if layer["kind"] == "convolution" and shape and biases == shape[0] and math.prod(shape) == weights:
         lines["parameters.total"] = f"({product([*shape[2:], shape[1]])} + 1)·{number(shape[0])} = {number(total)}"
     elif total:
-        lines["parameters.total"] = f"{number(weights)} weights + {number(biases)} biases = {number(total)}"
+        lines["parameters.total"] = (
+            f"{counted(weights, 'weight')} + {number(biases)} {'bias' if biases == 1 else 'biases'} = {number(total)}"
+        )
     lengths = (layer["output_shape"] or [])[1:]
     each = next((length for length in (*lengths[:1], *lengths[-1:]) if length and other and other % length == 0), None)
     if each is not None:
@@ -107,9 +109,10 @@ def _weights(layer: Record, window: _Window | None) -> str | None:
         directions, rows, features = shape
         hidden = geometry["hidden"]
         if directions * rows * (features + hidden) == weights:
-            return f"{directions} directions·{rows // hidden} gates·{number(hidden)}·({number(features)} inputs + {number(hidden)} hidden)"
+            gates = f"{counted(directions, 'direction')}·{counted(rows // hidden, 'gate')}"
+            return f"{gates}·{number(hidden)}·({number(features)} inputs + {number(hidden)} hidden)"
     if layer["kind"] == "locally-connected" and layer["connections"]["exact"] == weights:
-        return f"{number(weights)} connections·1 weight each"
+        return f"{counted(weights, 'connection')}·1 weight each"
     if geometry.get("ties"):
         return product_of(weights, [len(geometry["ties"]), geometry["units"]])
     if math.prod(shape) != weights and window is not None and window.pairs * math.prod(window.kernel) == weights:
@@ -126,7 +129,7 @@ def _connection_lines(layer: Record, window: _Window | None) -> Lines:
     if window:
         lines["connections.padded"] = f"{window.padded()} = {number(padded)}"
     else:
-        lines["connections.padded"] = f"{number(exact)} real + {number(padded - exact)} taps on padding = {number(padded)}"
+        lines["connections.padded"] = f"{number(exact)} real + {counted(padded - exact, 'tap')} on padding = {number(padded)}"
     lines["connections.with_bias"] = f"{_with_bias(layer, window)} = {number(with_bias)}"
     sides = (_factors(units[side], layer[f"{side}put_shape"]) for side in ("in", "out"))
     lines["connections.dense"] = f"{'·'.join(sides)} = {number(dense)}"
@@ -147,10 +150,10 @@ def _per_position(layer: Record) -> str:
     exact, positions, weights = layer["connections"]["exact"], layer["sharing"]["positions"], layer["parameters"]["weights"]
     shape = layer["parameters"]["shape"]
     if positions and positions * weights == exact:
-        return f"{number(positions)} positions·{product_of(weights, shape) or number(weights)}"
+        return f"{counted(positions, 'position')}·{product_of(weights, shape) or number(weights)}"
     if positions and exact % positions == 0:
-        return f"{number(positions)} positions·{number(exact // positions)} connections each"
-    return f"{number(layer['units']['out'])} units·{number(layer['fan_in']['mean'])} connections each"
+        return f"{counted(positions, 'position')}·{counted(exact // positions, 'connection')} each"
+    return f"{counted(layer['units']['out'], 'unit')}·{number(layer['fan_in']['mean'])} connections each"
 
 
 def _with_bias(layer: Record, window: _Window | None) -> str:
@@ -161,16 +164,16 @@ def _with_bias(layer: Record, window: _Window | None) -> str:
         channels, rest = divmod(window.pairs, filters)
         if not rest:
             return f"({product([*window.kernel, channels])} + 1)·{product([filters, *window.places])}"
-    return f"{number(counts['exact'])} exact + {number(biased)} biased units"
+    return f"{number(counts['exact'])} exact + {counted(biased, 'biased unit')}"
 
 
 def _unit_lines(layer: Record, window: _Window | None) -> Lines:
     """Connections of one output unit, and uses of one weight: the fewest, the mean, the most."""
     exact = layer["connections"]["exact"]
     lines = {}
-    for name, divisor, word in (("fan_in", layer["units"]["out"], "units"), ("uses", layer["parameters"]["weights"], "weights")):
+    for name, divisor, word in (("fan_in", layer["units"]["out"], "unit"), ("uses", layer["parameters"]["weights"], "weight")):
         spread = layer[name] or {}
-        mean = f"{number(exact)} / {number(divisor)} {word}" if exact is not None and divisor else None
+        mean = f"{number(exact)} / {counted(divisor, word)}" if exact is not None and divisor else None
         for end in ("min", "mean", "max"):
             made = mean if end == "mean" else _end(layer, window, name, end) or (mean if spread.get("min") == spread.get("max") else None)
             if spread.get(end) is not None and made:
@@ -183,7 +186,7 @@ def _end(layer: Record, window: _Window | None, name: str, end: str) -> str | No
     value, pick = (layer[name] or {}).get(end), min if end == "min" else max
     if value is not None and layer["attributes"].get("ties") and name == "uses":
         size = pick(len(group) for group in layer["attributes"]["ties"])
-        return f"{number(value // size)} positions·{number(size)} inputs of the group"
+        return f"{counted(value // size, 'position')}·{counted(size, 'input')} of the group"
     if window is None or value is None:
         # Of a window at an unknown number of places the whole kernel is known.
         shape = layer["parameters"]["shape"] or []
@@ -203,7 +206,7 @@ def _sparsity_lines(layer: Record) -> Lines:
         lines["sparsity.connection"] = f"1 - {number(counts['exact'])} / {dense} = {number(sparsity['connection'])}"
     if sparsity["weight"] is not None and weights:
         zeros = round(sparsity["weight"] * weights)
-        lines["sparsity.weight"] = f"{number(zeros)} at zero / {number(weights)} weights = {number(sparsity['weight'])}"
+        lines["sparsity.weight"] = f"{number(zeros)} at zero / {counted(weights, 'weight')} = {number(sparsity['weight'])}"
     if sparsity["effective"] is not None and counts["effective"] is not None:
         lines["sparsity.effective"] = f"1 - {number(counts['effective'])} / {dense} = {number(sparsity['effective'])}"
     return lines

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.render.numbers import number
+from service.render.difference import Change, ChangedLayer, difference
+from service.render.numbers import number, percent, times
 from service.render.text import shown
 
 Record = Mapping[str, Any]
@@ -13,27 +14,35 @@ Record = Mapping[str, Any]
 MOST_LAYERS = 200
 """Rows of the layer table; a longer one ends with a line that says how many follow."""
 
+MOST_CHARACTERS = 60_000
+"""Of a comparison: a comment on GitHub ends at 65,536."""
+
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()#+!|~$^"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+_LINKS = (
+    # GitHub looks for mentions and addresses in the finished text, where an entity is a character again; a space of no width stays.
+    ("@", "@&#8203;"),
+    ("://", "&#58;//"),
+    ("www.", "www&#46;"),
+    ("WWW.", "WWW&#46;"),
+)
 
 
 def safe(text: object) -> str:
     """Text from a model as Markdown text: markup escaped, line breaks, control and reordering characters made visible."""
-    # An entity keeps @names and links from becoming mentions.
-    return shown(text).translate(_SPECIAL).replace("@", "&#64;").replace("://", "&#58;//")
+    return escaped(shown(text))
 
 
-def percent(share: float | None) -> str:
-    """A share as a percentage with three decimals."""
-    return "–" if share is None else f"{100 * share:.3f} %"
+def escaped(text: str) -> str:
+    """Visible text as Markdown text: no markup, no mention, no link."""
+    plain = text.translate(_SPECIAL)
+    for link, broken in _LINKS:
+        plain = plain.replace(link, broken)
+    return plain
 
 
-def times(values: Sequence[Any] | None) -> str:
-    """Sizes along the axes, "7×7"."""
-    return "–" if not values else "×".join("–" if value is None else number(value) for value in values)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    aligned = ["---" if i == 0 else "---:" for i in range(len(head))]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """A table whose first columns are words and the others numbers, which stand to the right."""
+    aligned = ["---" if i < words else "---:" for i in range(len(head))]
     return [f"| {' | '.join(line)} |" for line in (head, aligned, *rows)]
 
 
@@ -55,9 +64,9 @@ def report_markdown(report: Record) -> bytes:
         "sees: pixels",
         "stride",
     )
-    lines += ["### Layers", "", *_table(head, [_layer_row(layer) for layer in layers])]
+    lines += ["### Layers", "", *_table(head, [_layer_row(layer) for layer in layers], 2)]
     if len(report["layers"]) > MOST_LAYERS:
-        lines += ["", f"… and {len(report['layers']) - MOST_LAYERS} more layers."]
+        lines += ["", f"… and {number(len(report['layers']) - MOST_LAYERS)} more layers."]
     lines += ["", f"<sub>Receptive {safe(report.get('analyzer', {}).get('version', ''))}, model {safe(model['digest'])}</sub>", ""]
     return "\n".join(lines).encode()
 
@@ -79,7 +88,7 @@ def _summary_lines(summary: Record) -> list[str]:
         rows.append(("largest receptive field, pixels", f"{times(largest['size'])} at {safe(largest['layer'])}" if largest else "–"))
         rows.append(("first layer that sees everything", safe(field["first_global_layer"] or "none")))
         rows.append(("unproductive layers", number(field["unproductive_layers"])))
-    return _table(("", "value"), [(safe(name), value) for name, value in rows])
+    return _table(("", "value"), rows)
 
 
 _MARKS = {"error": "🛑", "warning": "⚠️", "info": "ℹ️"}
@@ -88,7 +97,7 @@ _MARKS = {"error": "🛑", "warning": "⚠️", "info": "ℹ️"}
 def _finding_lines(findings: Sequence[Record]) -> list[str]:
     worst = sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding["severity"]))
     lines = [f"* {_MARKS[f['severity']]} `{f['code']}` {safe(f['layer'] or 'model')}: {safe(f['message'])}" for f in worst[:50]]
-    return lines + ([f"* … and {len(worst) - 50} more findings"] if len(worst) > 50 else [])
+    return lines + ([f"* … and {number(len(worst) - 50)} more findings"] if len(worst) > 50 else [])
 
 
 def _layer_row(layer: Record) -> tuple[str, ...]:
@@ -106,45 +115,47 @@ def _layer_row(layer: Record) -> tuple[str, ...]:
     )
 
 
-_VERDICTS = {"pass": "✅ all budgets hold", "fail": "❌ a budget is broken", "none": "no budgets were set"}
+_VERDICTS = {"pass": "✅ ", "fail": "❌ ", "none": ""}
 
 
 def comparison_markdown(comparison: Record) -> bytes:
-    """A comparison for a pull request: the verdict, the budgets, what changed in the model, and the layers that did."""
-    names = [safe(comparison[side]["name"] or comparison[side]["digest"]) for side in ("base", "head")]
-    counts = comparison["counts"]
-    lines = [f"## {names[0]} → {names[1]}: {_VERDICTS[comparison['verdict']]}", ""]
-    if comparison["budgets"]:
-        rows = [("✅" if b["passed"] else "❌", f"`{b['budget']}`", _shown(b["limit"]), _shown(b["value"])) for b in comparison["budgets"]]
-        lines += [*_table(("", "budget", "limit", "value"), rows), ""]
-    if comparison["summary"]:
-        lines += [*_table(("model", "base", "head", "change"), [_change(path, c) for path, c in comparison["summary"].items()]), ""]
+    """A comparison for a pull request: the verdict, the budgets, what changed in the model and at its output, and the layers that did."""
+    said = difference(comparison)
+    counts = {status: number(count) for status, count in said.counts.items()}
+    columns = tuple(escaped(name) for name in said.columns)
+    verdict = said.verdict_text[0].lower() + said.verdict_text[1:]
+    lines = [f"## {escaped(said.base)} → {escaped(said.head)}: {_VERDICTS[said.verdict]}{verdict}", ""]
+    if said.budgets:
+        rows = [("✅" if b.passed else "❌", f"`{b.name}`", escaped(b.limit), escaped(b.value)) for b in said.budgets]
+        lines += [*_table(("", "budget", "limit", "value"), rows, 2), ""]
+    if said.summary:
+        lines += [*_table(("model", *columns, "change"), [_change(change) for change in said.summary]), ""]
+    lines += [*_table(("at the output", *columns), [_change(change)[:3] for change in said.output]), ""]
     lines.append(f"{counts['same']} layers the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")
-    changed = [
-        (safe(layer["head"] or layer["base"]), layer["status"], *_change(path, change))
-        for layer in comparison["layers"]
-        if layer["status"] != "same"
-        for path, change in layer["changes"].items()
-    ]
-    if changed:
-        lines += ["", "<details><summary>Layers</summary>", ""]
-        lines += _table(("layer", "status", "number", "base", "head", "change"), changed[: 4 * MOST_LAYERS])
+    for title, side in (("New findings", "new"), ("Findings that are gone", "gone")):
+        if comparison["findings"][side]:
+            lines += ["", f"### {title}", "", *_finding_lines(comparison["findings"][side])]
+    if said.layers:
+        lines += ["", "<details><summary>Layers that differ</summary>", ""]
+        lines += _layers_that_differ(said.layers, said.left_out, columns, MOST_CHARACTERS - sum(map(len, lines)))
         lines += ["", "</details>"]
-    if comparison["findings"]["new"]:
-        lines += ["", "### New findings", "", *_finding_lines(comparison["findings"]["new"])]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return (
-            times(value) if all(isinstance(entry, int | float) for entry in value) and value else safe(", ".join(map(str, value)) or "none")
-        )
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
-    return number(value) if isinstance(value, int | float) else safe(value)
+def _layers_that_differ(layers: Sequence[ChangedLayer], left_out: int, columns: Sequence[str], room: int) -> list[str]:
+    """Rows of every changed layer, as many layers as there is room for."""
+    rows: list[tuple[str, ...]] = []
+    for place, layer in enumerate(layers):
+        made = [(escaped(layer.name), layer.status, *_change(change)) for change in layer.changes]
+        made = made or [(escaped(layer.name), layer.status, escaped(layer.only) or "its geometry", "", "", "")]
+        room -= sum(len(cell) + 3 for row in made for cell in row)
+        if room < 0:
+            left_out += len(layers) - place
+            break
+        rows += made
+    more = ["", f"… and {number(left_out)} more layers that differ."] if left_out else []
+    return _table(("layer", "status", "number", *columns, "change"), rows, 3) + more
 
 
-def _change(path: str, change: Record) -> tuple[str, str, str, str]:
-    share = change.get("change")
-    return safe(path), _shown(change["base"]), _shown(change["head"]), "" if share is None else f"{100 * share:+.2f} %"
+def _change(change: Change) -> tuple[str, str, str, str]:
+    return change.name, escaped(change.base), escaped(change.head), change.change

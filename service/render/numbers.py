@@ -1,9 +1,10 @@
-"""Numbers as text, and the products that derive them."""
+"""Numbers as text: counts, shares, sizes along axes, and the products that derive them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 def number(value: float | None) -> str:
@@ -13,6 +14,21 @@ def number(value: float | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
+
+
+def counted(count: int, word: str) -> str:
+    """A count with what is counted: "1 weight", "3 weights"."""
+    return f"{number(count)} {word}{'' if count == 1 else 's'}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with three decimals."""
+    return "–" if share is None else f"{100 * share:.3f} %"
+
+
+def times(values: Sequence[Any] | None) -> str:
+    """Sizes along the axes, "7×7"; a question mark for one that is not known."""
+    return "–" if not values else "×".join("?" if value is None else number(value) for value in values)
 
 
 def product(factors: Iterable[int]) -> str:

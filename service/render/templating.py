@@ -8,8 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from service.render.markdown import percent, times
-from service.render.numbers import number
+from service.render.numbers import number, percent, times
 from service.render.text import shown
 
 WEB = Path(__file__).parents[1] / "web"

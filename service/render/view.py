@@ -8,8 +8,7 @@ from typing import Any
 
 from service.analysis.comparison import dig
 from service.render.explain import explain
-from service.render.markdown import percent, times
-from service.render.numbers import number
+from service.render.numbers import number, percent, times
 from service.render.text import shown
 
 Record = Mapping[str, Any]
@@ -56,6 +55,9 @@ DERIVATIONS = {
 
 THEMES = {"": "Parameters", "shares": "What it shares", "skips": "What it skips", "sees": "How far it sees"}
 """The groups of the derivations on the page of a layer, by theme."""
+
+REACHES = {"global": "sees the whole input", "bound": "sees at least so much", "unknown": "sees an unknown part of the input"}
+"""What a receptive field that is not exact says, by its status."""
 
 ONE_WAY = {"forward": "a step sees those before it and itself", "reverse": "a step sees itself and those after it"}
 """What a recurrent layer sees, by its direction; along both it is the whole input."""
@@ -124,7 +126,7 @@ def _shares(report: Record) -> Answer:
     factor, weights = dig(report, "summary.sharing.factor"), dig(report, "summary.parameters.weights")
     exact = dig(report, "summary.connections.exact")
     if not factor:
-        return Answer("shares", "What does it share?", "–", "", ("It has no layer whose weights join units, so nothing is shared.",))
+        return Answer("shares", "What does it share?", "–", "", ("It has no layer whose weights join units.",))
     said = [f"{number(exact)} connections are made by {number(weights)} weights, so each weight is used {short(factor)} times on average."]
     most = max(report["layers"], key=lambda layer: dig(layer, "sharing.factor") or 0)
     used = most["sharing"]["factor"] if most["sharing"] else None
@@ -140,7 +142,9 @@ def _skips(report: Record) -> Answer:
     left_out, dense = dig(report, "summary.sparsity.connection"), dig(report, "summary.connections.dense")
     exact, zeros = dig(report, "summary.connections.exact"), dig(report, "summary.sparsity.weight")
     if left_out is None:
-        return Answer("skips", "What does it skip?", "–", "", ("The number of its possible connections is not known.",))
+        joined = any(layer["connections"] is not None for layer in report["layers"])
+        why = "The number of its possible connections is not known." if joined else "It has no layer whose weights join units."
+        return Answer("skips", "What does it skip?", "–", "", (why,))
     said = [f"Fully connected layers of the same units would have {number(dense)} connections; {number(exact)} of them exist."]
     if zeros is not None:
         effective = dig(report, "summary.connections.effective")
@@ -166,7 +170,8 @@ def _sees(report: Record) -> Answer:
             f"{number(field['unproductive_layers'])} layers come after everything was seen already; "
             f"an input of at least {times(field['smallest_productive_input'])} {unit} would use them."
         )
-    return Answer("sees", "How far does it see?", times(largest["size"]) if largest else "everything", unit, tuple(said))
+    figure, unit = (times(largest["size"]), unit) if largest else ("everything", "") if field["first_global_layer"] else ("–", "")
+    return Answer("sees", "How far does it see?", figure, unit, tuple(said))
 
 
 def pixels(axes: Sequence[str] | None) -> str:
@@ -195,7 +200,7 @@ def row(report: Record, layer: Record) -> Row:
         output=times(layer["output_shape"]),
         parameters=_count(_sum(dig(layer, "parameters.total"), dig(layer, "parameters.other"))),
         connections=_count(dig(layer, "connections.exact")),
-        shares=_count(dig(layer, "sharing.factor")),
+        shares=_factor(dig(layer, "sharing.factor")),
         skips=percent(dig(layer, "sparsity.connection")),
         sees=seen or "–",
         stride=times(dig(layer, "receptive_field.stride")),
@@ -213,6 +218,11 @@ def short(value: float) -> str:
 def _sum(*values: int | None) -> int | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
+
+
+def _factor(value: float | None) -> str:
+    """A ratio in a column: two decimals, so that points stand below each other."""
+    return "–" if value is None else f"{value:,.2f}"
 
 
 def _count(value: float | None) -> str:
@@ -250,12 +260,13 @@ def _seen(field: Record | None) -> list[str]:
         said.append(f"95 % of the influence within {times([None if value is None else round(value, 1) for value in width])}")
     if field["density"] is not None and field["density"] < 1:
         said.append(f"{percent(field['density'])} of its box is read")
-    if field["coverage"]:
+    if field["coverage"] and field["size"]:
         said.append(
             "covers " + " × ".join("–" if share is None else f"{100 * share:.1f} %" for share in field["coverage"]) + " of the input"
         )
-    if field["status"] != "exact" and field["because"]:
-        said.append(f"{field['status']} because of {shown(field['because'])}")
+    if field["status"] in REACHES:
+        because = f", because of {shown(field['because'])}" if field["because"] else ""
+        said.append(REACHES[field["status"]] + because)
     return said
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.render import view
 from service.render.explain import explain
-from service.render.markdown import times
+from service.render.numbers import times
 from service.render.text import shown
 
 Record = Mapping[str, Any]

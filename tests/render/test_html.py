@@ -187,8 +187,8 @@ def test_a_comparison_shows_verdict_budgets_and_layers(lenet: dict[str, Any], re
     comparison = compare(lenet, resnet, {"max_parameters": 1_000_000, "min_receptive_field": 100})
     text = Document(comparison_html(comparison)).text
     assert "A budget is broken" in text
-    assert re.search(r"max_parameters\s+1,000,000\s+23,454,912\s+broken", text)
-    assert re.search(r"min_receptive_field\s+100\s+483\s+holds", text)
+    assert re.search(r"parameters, at most\s*max_parameters\s+1,000,000\s+23,454,912\s+broken", text)
+    assert re.search(r"min_receptive_field\s+100 pixels\s+483 pixels\s+holds", text)
     assert "block1/unit_1/shortcut" in text
 
 

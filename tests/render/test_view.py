@@ -14,7 +14,7 @@ from tests.reports import report_of
     [
         ([[1, 1], [1, 1]], "1×1"),
         ([[0, 3], [1, 2]], "0×1 before and 3×2 after"),
-        ([[0, None], [0, None]], "0×0 before and –×– after"),
+        ([[0, None], [0, None]], "0×0 before and ?×? after"),
         ([[0, 1200]], "0 before and 1,200 after"),
     ],
 )
