@@ -7,11 +7,13 @@ import json
 from typing import Any
 
 import yaml
-from flask import Response, render_template
+from flask import Response, render_template, request
 from flask_smorest import current_api
 
+from service import __version__
 from service.api.problem_types import PROBLEM_TYPES
 from service.api.specification import Feature
+from service.api.web import as_page
 
 SPECIFICATION = {
     "info": {
@@ -21,9 +23,6 @@ SPECIFICATION = {
     "servers": [{"url": "/"}],
 }
 YAML_TYPE = "application/yaml"
-
-# The page needs its own style and nothing else.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 blueprint = Feature("documentation", __name__, description="The description of this interface.")
 
@@ -47,8 +46,9 @@ def openapi_json() -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/html", description="A page.")
 def docs() -> Response:
     """Describe this interface on a page"""
-    page = render_template("docs.html", spec=description(), problems=PROBLEM_TYPES, reference=reference)
-    return Response(page, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY})
+    values = {"spec": description(), "problems": PROBLEM_TYPES, "reference": reference}
+    # Flask's own templates let a field be missing, as many of a description are.
+    return as_page(render_template("docs.html", version=__version__, here=request.path, **values))
 
 
 def description() -> dict[str, Any]:

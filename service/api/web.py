@@ -37,7 +37,11 @@ blueprint = Blueprint("web", __name__)
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
     """A page: the template with these values."""
-    text = render(template, version=__version__, here=request.path, **values)
+    return as_page(render(template, version=__version__, here=request.path, **values), status)
+
+
+def as_page(text: str, status: int = 200) -> Response:
+    """HTML as a page under the policy of all pages."""
     headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
     headers["Cache-Control"] = REVALIDATE
     return Response(text, status, headers, content_type="text/html; charset=utf-8")
