@@ -52,7 +52,8 @@ def layers(report_id: str) -> Response:
 def receptive_field(report_id: str) -> Response:
     """How the receptive field grows."""
     report = _report(report_id)
-    return _tab("receptive_field.html", report, "receptive-field", grows=charts.grows(report))
+    field = report["summary"]["receptive_field"]
+    return _tab("receptive_field.html", report, "receptive-field", grows=charts.grows(report), pixels=view.pixels(field and field["axes"]))
 
 
 @blueprint.route("/<report:report_id>/filters")
@@ -86,6 +87,7 @@ def layer(report_id: str, layer: str) -> Response:
         layer=found,
         row=row,
         themes=view.THEMES,
+        pixels=view.pixels(found["receptive_field"] and found["receptive_field"]["axes"]),
         groups=groups,
         shape=shape,
         animate=request.args.get("animate") == "true",

@@ -21,6 +21,12 @@ from service.readers.errors import ReadError
 from service.render.json_lines import line_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TRAINED = {
+    "photographs": "Four convolutions trained on photographs: learned filters, and how colour comes with depth.",
+    "photographs-pruned": "The same with 60 % of its weights at zero: compare the two.",
+}
+"""What the ONNX examples show."""
+
 RECENT = 20
 PAGE_WAIT_SECONDS = 2.0
 """A page shows the wait instead of waiting longer than this."""
@@ -59,12 +65,11 @@ def _home(status: int = 200, spec: str = "", problem: Problem | None = None) -> 
 def examples() -> list[tuple[str, str, str]]:
     """The models that can be tried: file, name, and what each shows."""
     found = []
-    for path in sorted(EXAMPLES.glob("*")):
-        if path.suffix == ".json":
-            document = json.loads(path.read_bytes())
-            found.append((path.name, document["name"], document.get("description", "")))
-        elif path.suffix == ".onnx":
-            found.append((path.name, path.stem, "An ONNX model with its learned weights."))
+    for path in sorted(EXAMPLES.glob("*.json")):
+        document = json.loads(path.read_bytes())
+        found.append((path.name, document["name"], document.get("description", "")))
+    for path in sorted(EXAMPLES.glob("*.onnx"), key=lambda each: each.stem):
+        found.append((path.name, path.stem, TRAINED.get(path.stem, "An ONNX model with its learned weights.")))
     return found
 
 

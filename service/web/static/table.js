@@ -14,6 +14,7 @@ for (const table of document.querySelectorAll("table.layers")) {
     made.append(...children);
     return made;
   };
+  const count = (value) => value.toLocaleString("en");
   const chosen = (label, values) => {
     const select = element("select", {}, element("option", { value: "", textContent: `all ${label}s` }));
     for (const value of [...new Set(values)].sort()) select.append(element("option", { value, textContent: value }));
@@ -24,7 +25,7 @@ for (const table of document.querySelectorAll("table.layers")) {
   const finding = chosen("finding", bodies.flatMap((_, index) => marks(index, "b")));
   const text = element("input", { type: "search", placeholder: "part of a name" });
   const status = element("output", {});
-  const before = element("button", { type: "button", textContent: "← before" });
+  const before = element("button", { type: "button", textContent: "← previous" });
   const after = element("button", { type: "button", textContent: "next →" });
   const tools = element("form", { className: "tools" },
     element("label", {}, "Name ", text), element("label", {}, "Kind ", kind), element("label", {}, "Finding ", finding),
@@ -46,7 +47,7 @@ for (const table of document.querySelectorAll("table.layers")) {
     bodies.forEach((body, index) => { body.hidden = !visible.has(index); });
     const first = found.length ? page * PER_PAGE + 1 : 0;
     const last = Math.min((page + 1) * PER_PAGE, found.length);
-    status.textContent = pages > 1 ? `${first} to ${last} of ${found.length} layers` : `${found.length} of ${bodies.length} layers`;
+    status.textContent = pages > 1 ? `${count(first)} to ${count(last)} of ${count(found.length)} layers` : `${count(found.length)} of ${count(bodies.length)} layers`;
     before.hidden = after.hidden = pages === 1;
     before.disabled = page === 0;
     after.disabled = page === pages - 1;
