@@ -126,7 +126,7 @@ def _shares(report: Record) -> Answer:
     factor, weights = dig(report, "summary.sharing.factor"), dig(report, "summary.parameters.weights")
     exact = dig(report, "summary.connections.exact")
     if not factor:
-        return Answer("shares", "What does it share?", "–", "", ("It has no layer whose weights join units.",))
+        return Answer("shares", "What does it share?", "–", "", (_uncounted(report),))
     said = [f"{number(exact)} connections are made by {number(weights)} weights, so each weight is used {short(factor)} times on average."]
     most = max(report["layers"], key=lambda layer: dig(layer, "sharing.factor") or 0)
     used = most["sharing"]["factor"] if most["sharing"] else None
@@ -142,15 +142,22 @@ def _skips(report: Record) -> Answer:
     left_out, dense = dig(report, "summary.sparsity.connection"), dig(report, "summary.connections.dense")
     exact, zeros = dig(report, "summary.connections.exact"), dig(report, "summary.sparsity.weight")
     if left_out is None:
-        joined = any(layer["connections"] is not None for layer in report["layers"])
-        why = "The number of its possible connections is not known." if joined else "It has no layer whose weights join units."
-        return Answer("skips", "What does it skip?", "–", "", (why,))
+        return Answer("skips", "What does it skip?", "–", "", (_uncounted(report),))
     said = [f"Fully connected layers of the same units would have {number(dense)} connections; {number(exact)} of them exist."]
     if zeros is not None:
         effective = dig(report, "summary.connections.effective")
         counted = "" if effective is None else f", which leaves {number(effective)} connections that count"
         said.append(f"{percent(zeros)} of the weights are zero{counted}." if zeros else "None of the weights is zero.")
     return Answer("skips", "What does it skip?", percent(left_out), "of connections left out", tuple(said))
+
+
+def _uncounted(report: Record) -> str:
+    """Why there is no number of connections."""
+    if all(layer["connections"] is None for layer in report["layers"]):
+        return "It has no layer whose weights join units."
+    if any(port["shape"] is None or None in port["shape"] for port in report["model"]["inputs"] or ()):
+        return "The number of its connections depends on the size of its input, which it leaves open: analyse it with an input shape."
+    return "The number of its connections is not known."
 
 
 def _sees(report: Record) -> Answer:

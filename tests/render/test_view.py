@@ -35,3 +35,14 @@ def test_weights_of_which_none_is_zero_are_not_counted() -> None:
     spec = networks.spec_of([1, 3, 3], networks.conv("c", 1, 2, 1, 0, weights=[[[[1, 3], [4, 2]]]]))
     sentences = " ".join(sentence for answer in answers(report_of(spec)) for sentence in answer.sentences)
     assert "None of the weights is zero." in sentences
+
+
+def test_what_cannot_be_counted_says_why() -> None:
+    report = report_of(networks.spec_of([1, 8], networks.conv("c", 1, 3)))
+    report["summary"]["sharing"]["factor"] = report["summary"]["sparsity"]["connection"] = None
+    report["model"]["inputs"] = [{"name": "x", "dtype": None, "shape": [1, None]}]
+    shares, skips, _ = answers(report)
+    assert shares.sentences == skips.sentences
+    assert "which it leaves open" in shares.sentences[0]
+    relu = report_of(networks.spec_of([8], {"type": "activation", "function": "relu"}))
+    assert [answer.sentences for answer in answers(relu)][:2] == [("It has no layer whose weights join units.",)] * 2
