@@ -123,16 +123,12 @@ def _submitted(content: bytes, **chosen: str) -> Accepted:
     service = current()
     if not content.strip():
         raise Problem("empty-body", "There is nothing to analyse.")
-    upload = service.store.uploads.new()
-    try:
+    with service.store.uploads.begin() as upload:
         part = upload.part()
         part.write(content)
         part.close()
         options = make_options(chosen, part.size, service.settings.auto_read_bytes)
         return service.runner.submit(upload, part, {}, Question(part.digest, {}, options))
-    except BaseException:
-        upload.discard()
-        raise
 
 
 def _onward(accepted: Accepted) -> Response:

@@ -81,12 +81,8 @@ def received(request: Request, uploads: Uploads) -> Iterator[Received]:
             "unsupported-media-type", f"Content-Type is {kind or 'missing'}; it must be one of {known}.", headers={"Accept": known}
         )
     body = Body(request.stream)
-    upload = uploads.new()
-    try:
+    with uploads.begin() as upload:
         yield _form(request, body, upload) if kind == FORM_TYPE else _raw(kind, body, upload)
-    except BaseException:
-        upload.discard()
-        raise
 
 
 def check_encoding(request: Request) -> None:

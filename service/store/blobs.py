@@ -119,6 +119,15 @@ class Uploads:
         place.mkdir(parents=True)
         return Upload(place)
 
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Upload]:
+        """An empty upload. Whoever takes it over does so inside the block; if the block fails, it is removed."""
+        upload = self.new()
+        with contextlib.ExitStack() as undo:
+            undo.callback(upload.discard)
+            yield upload
+            undo.pop_all()
+
     def reopen(self, name: str) -> Path:
         """The directory of the upload of that name."""
         return self._directory / name

@@ -6,6 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+import pytest
+
 from service.store.blobs import LocalBlobs, Uploads
 
 
@@ -25,6 +27,16 @@ def test_upload_becomes_a_blob(tmp_path: Path) -> None:
     blobs.remove(part.digest)
     blobs.remove(part.digest)
     assert not blobs.path(part.digest).exists()
+
+
+def test_an_upload_outlives_its_block_only_where_that_succeeds(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    with uploads.begin() as taken:
+        taken.part().close()
+    with pytest.raises(KeyboardInterrupt), uploads.begin() as lost:
+        lost.part().write(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == [taken.directory]
 
 
 def test_abandoned_uploads_are_swept(tmp_path: Path) -> None:
