@@ -3,7 +3,9 @@
 Luo, Li, Urtasun and Zemel (*Understanding the Effective Receptive Field in Deep Convolutional Neural Networks*, NIPS 2016): the influence
 of a pixel is the number of paths that lead from it to the unit (uniform weights), or the sum over paths of the product of |w|. Along a
 chain the distributions of the taps are convolved, so means and variances (in input pixels) add: n layers of three uniform taps have σ =
-sqrt(2n/3). Where paths meet, the distribution is the mixture of theirs, weighted by their number of paths.
+sqrt(2n/3). Where paths meet, the distribution is the mixture of theirs, weighted by their number of paths. The coefficients of an
+interpolation are fixed and weigh its taps. Where neighbouring units differ (after enlargement), there is one distribution for each unit of
+a period.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from service.analysis.dependence import Mix, Slide
 from service.analysis.fields import FAR, Field, extremes, table
-from service.analysis.taps import NOTHING
+from service.analysis.taps import NOTHING, Taps
 
 WIDTH95 = 2 * 1.959963984540054
 """Widths of a Gaussian, in standard deviations, that hold 95 % of it."""
@@ -31,16 +33,25 @@ class TapWeights:
     mass: float
 
 
+_MOST_PHASES = 64
+"""Units of a period that are told apart at the most; of a longer one the average is kept."""
+
+Values = NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Influence along one input axis: log number of paths, mean position of unit 0 in pixels, variance in pixels².
+    """Influence along one input axis: log number of paths, mean position in pixels beside that of the unit's stride, variance in pixels².
 
-    `weighted`: every kernel so far was weighed by its values; None before the first kernel.
+    Each is one number, or an array of one for each unit of a period. `between` is the variance that the units of one place add to it once
+    they are mixed, because the channels of a concatenation look at different places. `weighted`: every kernel so far was weighed by its
+    values; None before the first kernel.
     """
 
-    log_paths: float
-    mean: float
-    variance: float
+    log_paths: float | Values
+    mean: float | Values
+    variance: float | Values
+    between: float | Values = 0.0
     weighted: bool | None = None
 
     @classmethod
@@ -58,8 +69,54 @@ class Spread:
         return replace(self, log_paths=self.log_paths + math.log(paths)) if paths > 0 else Spread.none()
 
     @property
-    def source(self) -> str:
-        return "weights" if self.weighted else "uniform"
+    def period(self) -> int:
+        """Units that are told apart."""
+        return len(self.mean) if isinstance(self.mean, np.ndarray) else 1
+
+    @property
+    def sigma(self) -> float | None:
+        """The standard deviation, in the mean over the variances of a period; None where no path is known."""
+        seen = np.isfinite(self.log_paths)
+        return math.sqrt(max(float(np.mean(np.asarray(self.variance)[seen])), 0.0)) if seen.any() else None
+
+    def tiled(self, period: int) -> Values:
+        """Log paths, mean, variance and variance between, as rows over a period that is a multiple of the own one."""
+        rows = (self.log_paths, self.mean, self.variance, self.between)
+        return np.array([rows]).T if period == 1 else np.stack([np.resize(values, period) for values in rows])
+
+    def even(self) -> Spread:
+        """One distribution for all units: the mixture of those of a period."""
+        if self.period == 1:
+            return self
+        return _blend(self.tiled(self.period)[:, :, None], self.weighted).times(1 / self.period)
+
+    def joined(self) -> Spread:
+        """The distribution of a unit that reads all units of a place."""
+        return replace(self, variance=self.variance + self.between, between=0.0)
+
+
+def _blend(rows: Values, weighted: bool | None, coefficients: Values | float = 1.0, apart: bool = False) -> Spread:
+    """The mixtures over the second axis of the rows of `Spread.tiled`, weighted by paths times coefficients; the last axis is the period.
+
+    `apart`: the distance between the means is in no unit's own variance.
+    """
+    log_paths, mean, variance, between = rows
+    top = log_paths.max()
+    if not math.isfinite(top):
+        return Spread.none()
+    weights = coefficients * np.exp(log_paths - top)
+    total = weights.sum(0)
+    seen = total > 0
+    safe = np.where(seen, total, 1.0)
+    centre = (weights * mean).sum(0) / safe
+    distance = (weights * (mean - centre) ** 2).sum(0) / safe
+    own, other = ((weights * values).sum(0) / safe for values in (variance, between))
+    logs = np.where(seen, top + np.log(safe), -math.inf)
+    found = (logs, centre, own, other + distance) if apart else (logs, centre, own + distance, other)
+    if len(logs) == 1 or (seen.all() and all(np.ptp(values) <= 1e-9 * (1 + np.abs(values).max()) for values in found)):
+        first = [float(values[0]) for values in found]
+        return Spread(first[0], first[1], first[2], first[3], weighted)
+    return Spread(*found, weighted)
 
 
 def follow(
@@ -68,14 +125,14 @@ def follow(
     """The spreads after a window or a mixture of `units` units along a tensor axis that the fields may vary along."""
     if isinstance(step, Mix):
         paths = weights.mass if weights else units / step.groups
-        moved = (_mixed(s, f, step.axis, units) if f.varies(step.axis) else s for s, f in zip(spreads, fields, strict=True))
-        return tuple(s.times(paths) for s in moved)
-    counted = [row[row != NOTHING] for row in step.taps.offsets[:64]]
-    shares = weights.shares[step.kernel] if weights and step.kernel is not None and len(counted) == 1 else None
-    paths = 1.0 if weights and step.kernel is not None else max(float(np.mean([len(row) for row in counted] or [1])), 1e-9)
-    return tuple(
-        (_slid(s, f, step, counted, shares) if f.varies(step.axis) else s).times(paths) for s, f in zip(spreads, fields, strict=True)
-    )
+        if units > step.groups:
+            spreads = [_mixed(s, f, step.axis, units) for s, f in zip(spreads, fields, strict=True)]
+        return tuple(s.times(paths) for s in spreads)
+    taps = step.taps
+    shares = weights.shares[step.kernel] if weights and step.kernel is not None else None
+    real = (taps.offsets[:_MOST_PHASES] != NOTHING).sum(1)
+    paths = 1.0 if shares is not None or taps.coefficients is not None else max(float(real.mean()) if len(real) else 1.0, 1e-9)
+    return tuple(_slid(s, f, step, paths, shares) if f.varies(step.axis) else s.times(paths) for s, f in zip(spreads, fields, strict=True))
 
 
 def weighed(spread: Spread, weights: TapWeights | None) -> Spread:
@@ -83,29 +140,62 @@ def weighed(spread: Spread, weights: TapWeights | None) -> Spread:
     return replace(spread, weighted=weights is not None and spread.weighted is not False)
 
 
-def _slid(spread: Spread, field: Field, step: Slide, taps: Sequence[NDArray[np.int64]], shares: NDArray[np.float64] | None) -> Spread:
-    pace = field.steps[step.axis]
-    if pace is None or step.taps.step is None:
-        return spread
-    stride = pace / field.extents[step.axis]
-    drift = step.taps.step / step.taps.period
-    means, variances = [], []
-    for phase, offsets in enumerate(taps):
-        if len(offsets):
-            mean = float(np.average(offsets, weights=shares))
-            means.append(mean - phase * drift)
-            variances.append(float(np.average((offsets - mean) ** 2, weights=shares)))
-    if not means:
-        return spread
-    return replace(
-        spread, mean=spread.mean + stride * float(np.mean(means)), variance=spread.variance + stride**2 * float(np.mean(variances))
-    )
+def _stride(field: Field, axis: int) -> float | None:
+    """Pixels from one unit to the next along a tensor axis: of a listed one those of its inner half."""
+    pace, extent = field.steps[axis], field.extents[axis]
+    if pace is not None:
+        return pace / extent
+    doubled = np.moveaxis(field.bounds[0] - field.bounds[1], axis, -1).reshape(-1, extent)[0]
+    first, last = extent // 4, extent - 1 - extent // 4
+    if last == first or max(abs(doubled[first]), abs(doubled[last])) >= FAR // 2:
+        return None
+    return float(doubled[last] - doubled[first]) / (2 * (last - first))
+
+
+def _slid(spread: Spread, field: Field, step: Slide, paths: float, shares: Values | None) -> Spread:
+    """The spread after a window along the axis that the field moves along."""
+    stride, taps = _stride(field, step.axis), step.taps
+    if stride is None or taps.step is None or 0 in taps.offsets.shape:
+        return spread.times(paths)
+    if taps.period == 1 and spread.period == 1:
+        offsets = taps.offsets[0]
+        weights = shares if shares is not None else taps.coefficients[0] if taps.coefficients is not None else None
+        mean = float(np.average(offsets, weights=weights))
+        variance = float(np.average((offsets - mean) ** 2, weights=weights))
+        moved = replace(spread, mean=spread.mean + stride * mean, variance=spread.variance + stride**2 * variance)
+        return moved.times(paths)
+    return _slid_by_phase(spread, stride, taps, taps.step, shares)
+
+
+def _slid_by_phase(spread: Spread, stride: float, taps: Taps, step: int, shares: Values | None) -> Spread:
+    """The same, unit by unit of a period: every tap brings the distribution of the unit that it reads."""
+    own = spread.period
+    units = taps.period * (own // math.gcd(own, step))
+    if units > _MOST_PHASES:
+        spread, own, units = spread.even(), 1, min(taps.period, _MOST_PHASES)
+    read = taps.indices(0, units).T
+    real = read != NOTHING
+    coefficients = real.astype(np.float64)
+    rows = np.arange(units) % taps.period
+    if taps.coefficients is not None:
+        coefficients = taps.coefficients[rows].T
+    elif shares is not None and taps.kernel is not None:
+        coefficients = np.where(real, taps.period * shares[np.where(real, taps.kernel[rows].T, 0)], 0.0)
+    elif shares is not None and len(shares) == len(read):
+        coefficients = coefficients * shares[:, None]
+    read = np.where(real, read, 0)
+    rows_read = spread.tiled(own)[:, read % own]
+    rows_read[1] += stride * (read - np.arange(units) * (step / taps.period))
+    return _blend(rows_read, spread.weighted, coefficients)
 
 
 def _mixed(spread: Spread, field: Field, axis: int, units: int) -> Spread:
     """Uniform influence of the units along an axis: their positions' mean and variance are added."""
     pace = field.steps[axis]
+    if not field.varies(axis) or np.any(spread.between):
+        return spread.joined()
     if field.extents[axis] == 1 and pace is not None:
+        spread = spread.even()
         return replace(spread, mean=spread.mean + pace * (units - 1) / 2, variance=spread.variance + pace**2 * (units**2 - 1) / 12)
     bounds = table(field, axis, extremes(field, axis, units))
     seen = bounds[0] < FAR // 2
@@ -127,12 +217,10 @@ def combine(parts: Sequence[Sequence[Spread]], shares: Sequence[float], apart: b
 
 
 def _mixture(spreads: Sequence[Spread], shares: Sequence[float], apart: bool) -> Spread:
-    logs = np.array([s.log_paths + math.log(share) if share > 0 else -math.inf for s, share in zip(spreads, shares, strict=True)])
-    top = logs.max()
-    if not math.isfinite(top):
-        return spreads[0]
-    weights = np.exp(logs - top)
-    mean = float(np.average([s.mean for s in spreads], weights=weights))
-    variance = float(np.average([s.variance + (0.0 if apart else (s.mean - mean) ** 2) for s in spreads], weights=weights))
     judged = [s.weighted for s in spreads if s.weighted is not None]
-    return Spread(float(top + math.log(weights.sum())), mean, variance, all(judged) if judged else None)
+    weighted = all(judged) if judged else None
+    period = math.lcm(*(s.period for s in spreads))
+    if period > _MOST_PHASES:
+        spreads, period = [s.even() for s in spreads], 1
+    rows = np.stack([s.tiled(period) for s in spreads], axis=1)
+    return _blend(rows, weighted, np.array(shares)[:, None], apart)

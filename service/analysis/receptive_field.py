@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.analysis.density import PixelCounter, mixture_filled, union_filled, window_filled
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
@@ -227,9 +228,8 @@ class _Trace:
                 )
             except TooLarge:
                 return self._bounded(present[0], Widen(output, known=True))
-            weights = [length / max(sum(lengths), 1) for length, part in zip(lengths, parts, strict=True) if part is not None]
-            spread = combine([p.spread for p in present], weights, apart=True)
-            return View(output, fields, all(p.filled for p in present), spread)
+            beside = [length for length, part in zip(lengths, parts, strict=True) if part is not None]
+            return View(output, fields, all(p.filled for p in present), self._beside(present, fields, beside, place.axis))
         if len(present) == 1:
             return replace(present[0], shape=output)
         try:
@@ -240,6 +240,13 @@ class _Trace:
             union_filled([part.fields[i] for part in present], output) for i in range(len(self.lengths))
         )
         return View(output, fields, filled, combine([p.spread for p in present], [1.0] * len(present)))
+
+    def _beside(self, parts: Sequence[View], fields: Sequence[Field], lengths: Sequence[int], axis: int) -> tuple[Spread, ...]:
+        """The spread of a concatenation: a mixture, but of parts laid end to end over the input (a roll) that of the longest."""
+        mixed = combine([p.spread for p in parts], [length / max(sum(lengths), 1) for length in lengths], apart=True)
+        longest = parts[lengths.index(max(lengths))].spread
+        swept = (bool(_sweeps(f, axis, sum(lengths), n).any()) for f, n in zip(fields, self.lengths, strict=True))
+        return tuple(end if sweeps else own for own, end, sweeps in zip(mixed, longest, swept, strict=True))
 
 
 def _local(spread: Sequence[Spread], fields: Sequence[Field]) -> tuple[Spread, ...]:
@@ -254,19 +261,21 @@ def _with(shape: Shape, axis: int, length: int) -> Shape:
 def _covers(field: Field, mixed: Field, axis: int, units: int, length: int) -> bool:
     """Whether mixing a tensor axis made every unit see the whole input axis, because the units along that axis lie at places all over it.
 
-    The second condition tells a sweep over the input from channels that each saw the whole of it at the same place: the centres of the
-    units that are mixed must spread over an eighth of the input at least. Layers with a stride and no padding read nothing after their last
-    place, so at either end fewer positions than lie between neighbouring units may be missing.
+    The second condition tells a sweep over the input from channels that each saw the whole of it at the same place. Layers with a stride
+    and no padding read nothing after their last place, so at either end fewer positions than lie between neighbouring units may be missing.
     """
-    bounds = table(field, axis, extremes(field, axis, units))
-    seen = bounds[0] < FAR // 2
-    if not seen.any():
-        return False
-    doubled = bounds[0] - bounds[1]
-    spread = np.where(seen, doubled, -FAR).max(axis, keepdims=True) - np.where(seen, doubled, FAR).min(axis, keepdims=True)
     gap = _gap(field, axis, units)
     covered = (mixed.bounds[0] < gap) & (-mixed.bounds[1] > length - 1 - gap)
-    return bool(covered.all() and (4 * spread >= length).all())
+    return bool(covered.all() and _sweeps(field, axis, units, length).all())
+
+
+def _sweeps(field: Field, axis: int, units: int, length: int) -> NDArray[np.bool_]:
+    """Whether the centres of the units along a tensor axis spread over an eighth of the input at least, for each place on the others."""
+    bounds = table(field, axis, extremes(field, axis, units))
+    seen = bounds[0] < FAR // 2
+    doubled = bounds[0] - bounds[1]
+    spread = np.where(seen, doubled, -FAR).max(axis, keepdims=True) - np.where(seen, doubled, FAR).min(axis, keepdims=True)
+    return np.asarray(4 * spread >= length)
 
 
 def _gap(field: Field, axis: int, units: int) -> Integers:

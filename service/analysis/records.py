@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,9 +84,9 @@ def _defined(values: list[Any]) -> list[Any] | None:
 
 
 def _effective(view: View) -> Record | None:
-    if not view.spread or any(not math.isfinite(s.log_paths) for s in view.spread):
+    sigma = [s.sigma for s in view.spread if s.sigma is not None]
+    if not sigma or len(sigma) < len(view.spread):
         return None
-    sigma = [math.sqrt(max(s.variance, 0.0)) for s in view.spread]
     source = "weights" if all(s.weighted for s in view.spread) else "uniform"
     return {"sigma": sigma, "width95": [WIDTH95 * s for s in sigma], "source": source}
 

@@ -31,11 +31,14 @@ NOTHING = np.iinfo(np.int64).min
 class Taps:
     """The taps of one axis: `offsets` has shape (phases, taps), `step` is the input units per period.
 
-    `step` None: the offsets are a plain table, one phase for each output unit, that says nothing beyond the border.
+    `step` None: the offsets are a plain table, one phase for each output unit, that says nothing beyond the border. `kernel` numbers the
+    taps of a kernel that is spread over several phases; `coefficients` are the fixed weights of an interpolation.
     """
 
     offsets: Integers
     step: int | None
+    kernel: Integers | None = None
+    coefficients: NDArray[np.float64] | None = None
 
     @property
     def period(self) -> int:
@@ -66,10 +69,12 @@ def transposed(kernel: int, stride: int, dilation: int, before: int) -> Taps:
     The taps of a phase are in the order of the kernel.
     """
     rows: list[list[int]] = [[] for _ in range(stride)]
+    numbers: list[list[int]] = [[] for _ in range(stride)]
     for k in range(kernel):
         phase = (k * dilation - before) % stride
         rows[phase].append((phase + before - k * dilation) // stride)
-    return Taps(_table(rows), 1)
+        numbers[phase].append(k)
+    return Taps(_table(rows), 1, _table(numbers))
 
 
 def shifted(start: int, step: int = 1) -> Taps:
@@ -102,7 +107,9 @@ def resampled(operator: core.Resampling, length: int) -> Taps:
     if operator.transform == "tf_crop_and_resize" or period > min(_MOST_PHASES, max(operator.length, 1)):
         rows = [[min(max(i, 0), length - 1) for i in _read(operator, slope * o + origin)] for o in range(operator.length)]
         return Taps(_table([sorted(set(row)) for row in rows]), None)
-    return Taps(_table([_read(operator, slope * o + origin) for o in range(period)]), slope.numerator)
+    places = [slope * o + origin for o in range(period)]
+    offsets = _table([_read(operator, x) for x in places])
+    return Taps(offsets, slope.numerator, coefficients=_coefficients(operator, offsets, places))
 
 
 def _coordinates(operator: core.Resampling, length: int) -> tuple[Fraction, Fraction]:
@@ -150,3 +157,24 @@ def _read(operator: core.Resampling, x: Fraction) -> list[int]:
     taps = range(math.floor(x - reach) + 1, math.ceil(x + reach))
     # The cubic kernel is zero in the middle of either side, too.
     return [i for i in taps if operator.mode == "linear" or abs(i - x) != reach / 2]
+
+
+_CUBIC = -0.75
+"""The parameter a of cubic interpolation (Keys 1981) that PyTorch and ONNX use by default."""
+
+
+def _coefficients(operator: core.Resampling, offsets: Integers, places: list[Fraction]) -> NDArray[np.float64]:
+    """The weights of the units that are read, which add up to one; 0 where there is no tap."""
+    real: NDArray[np.bool_] = offsets != NOTHING
+    if operator.mode == "nearest":
+        return real.astype(np.float64)
+    shrunk = operator.scale if operator.antialias and operator.scale < 1 else 1.0
+    x = np.abs(np.where(real, offsets, 0) - np.array([float(place) for place in places])[:, None]) * shrunk
+    if operator.mode == "linear":
+        kernel = np.maximum(1 - x, 0)
+    else:
+        near = ((_CUBIC + 2) * x - (_CUBIC + 3)) * x * x + 1
+        kernel = np.where(x <= 1, near, np.where(x < 2, _CUBIC * (((x - 5) * x + 8) * x - 4), 0))
+    kernel = np.where(real, kernel, 0.0)
+    shares: NDArray[np.float64] = kernel / kernel.sum(axis=1, keepdims=True)
+    return shares

@@ -60,6 +60,57 @@ def test_channels_that_look_in_two_directions() -> None:
     assert found[builder.last].spread[0].variance == pytest.approx(1.0)
 
 
+def test_channels_that_are_mixed_count_by_their_paths() -> None:
+    """One path from pixel 0 beside three from pixels 0, 1 and 2, mixed: 0 twice, 1, 2, so a variance of 5/4 - (3/4)². Filters of one
+    channel do not mix them.
+    """
+    for groups, variance in ((1, 11 / 16), (2, (0 * 1 + 3 * 2 / 3) / 4)):
+        builder = Builder()
+        source = builder.input(1, 1, 32)
+        wide = builder.add(conv(1, 3, rank=1), source)
+        near = builder.add(core.Slicing(2, 0, 1, 30), source)
+        builder.add(core.Concatenation(1), near, wide)
+        builder.add(conv(2, 1, groups=groups, rank=1))
+        assert views(builder.graph())[builder.last].spread[0].variance == pytest.approx(variance)
+
+
+def test_a_roll_does_not_spread() -> None:
+    """The last pixels laid before the first ones: every unit still sees one pixel, and three behind a window of three."""
+    builder = Builder()
+    source = builder.input(1, 2, 32)
+    last = builder.add(core.Slicing(2, 28, 1, 4), source)
+    first = builder.add(core.Slicing(2, 0, 1, 28), source)
+    builder.add(core.Concatenation(2), last, first)
+    builder.add(conv(2, 3, pad=1, rank=1))
+    assert views(builder.graph())[builder.last].spread[0].variance == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(("mode", "sigma"), [("nearest", 1.247219), ("linear", 1.443376), ("cubic", 1.025235)])
+def test_enlarged_units_have_a_spread_of_their_own(mode: str, sigma: float) -> None:
+    """Three taps at stride 2, enlarged by 2 as PyTorch does, three taps: σ of the float64 gradient, which interpolation weighs."""
+    builder = Builder()
+    builder.input(1, 1, 96)
+    builder.add(conv(1, 3, 2, 1, rank=1))
+    rounding = {"transform": "asymmetric", "rounding": "floor"} if mode == "nearest" else {}
+    builder.add(core.Resampling(2, 96, 2.0, mode, **rounding))  # type: ignore[arg-type]
+    builder.add(conv(1, 3, pad=1, rank=1))
+    assert views(builder.graph())[builder.last].spread[0].sigma == pytest.approx(sigma, abs=1e-6)
+
+
+def test_phases_of_a_transposed_window_count_by_their_taps() -> None:
+    """Three taps at stride 2 give units of two pixels and of one in turn; a window of three holds them as 1, 2, 1 or as 2, 1, 2 paths."""
+    builder = Builder()
+    builder.input(1, 1, 32)
+    builder.add(transposed(1, 3, 2, 1, rank=1))
+    (spread,) = views(builder.graph())[builder.last].spread
+    assert list(np.exp(spread.log_paths)) == pytest.approx([1, 2]) and list(np.atleast_1d(spread.variance)) == pytest.approx([0, 1 / 4])
+    builder.add(conv(1, 3, pad=1, rank=1))
+    (spread,) = views(builder.graph())[builder.last].spread
+    even, odd = np.array([-1, 0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    assert list(np.exp(spread.log_paths)) == pytest.approx([5, 4])
+    assert list(np.atleast_1d(spread.variance)) == pytest.approx([even.var(), odd.var()])
+
+
 def test_units_of_a_window_spread_over_it() -> None:
     """Attention in windows of four: the variance of four neighbouring pixels, (4² - 1)/12."""
     builder = Builder()
