@@ -207,13 +207,13 @@ def _mix_back(part: Reached, axis: int, units: int, length: int, groups: int) ->
         return part.summed(axis, length)
     if part.origin[axis] is None:
         return Reached(part.counts * (length // groups), part.origin)
-    start = part.origin[axis] or 0
-    group = np.arange(start, start + part.counts.shape[axis]) // (length // groups)
-    per_group = np.zeros((groups, part.counts.shape[axis]))
-    per_group[group, np.arange(len(group))] = 1.0
-    counts = np.moveaxis(np.tensordot(per_group, part.counts, (1, axis)), 0, axis)
+    if part.counts.shape[axis] == 0:
+        return part.replaced(axis, part.counts, 0)
+    start, width = part.origin[axis] or 0, length // groups
+    first, last = start // width, (start + part.counts.shape[axis] - 1) // width
+    counts = np.add.reduceat(part.counts, [max(group * width - start, 0) for group in range(first, last + 1)], axis)
     _check((counts.size, units // groups))
-    return part.replaced(axis, np.repeat(counts, units // groups, axis), 0)
+    return part.replaced(axis, np.repeat(counts, units // groups, axis), first * (units // groups))
 
 
 def _reshape_back(part: Reached, shape: Shape, result: Shape) -> Reached:
