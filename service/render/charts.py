@@ -96,7 +96,13 @@ def _panel(report: Report, sizes: list[Specification], axis: str = "") -> list[S
     return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"pixels{axis}"), *_input_size(sizes), *marks]
 
 
-_CONFIG = {"font": "DejaVu Sans, sans-serif", "view": {"stroke": None}, "axis": {"grid": True, "gridOpacity": 0.35}, "background": "white"}
+_CONFIG = {
+    "font": "DejaVu Sans, sans-serif",
+    "view": {"stroke": None},
+    "axis": {"grid": True, "gridOpacity": 0.35},
+    "background": "white",
+    "title": {"anchor": "start"},
+}
 
 
 def _model(report: Report) -> str:
@@ -252,7 +258,7 @@ def sharing(report: Report) -> Specification:
                 "field": "sharing factor",
                 "type": "quantitative",
                 "scale": {"type": "symlog"},
-                "axis": {"values": [0, *(10**power for power in range(13))]},
+                "axis": {"values": _ticks(max((row["sharing factor"] or 0 for row in rows), default=0)), "format": ","},
                 "title": "uses of each weight",
             },
             "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
@@ -273,6 +279,12 @@ def sharing(report: Report) -> Specification:
     return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, "vconcat": [above, below], "config": _CONFIG}
 
 
+def _ticks(largest: float) -> list[int]:
+    """Round numbers for an axis that is nearly logarithmic: powers of ten, and 2 and 5 between them where there is room."""
+    steps = (1, 2, 5) if largest < 100 else (1,)
+    return [0, *(step * 10**power for power in range(13) for step in steps)]
+
+
 def colour(report: Report) -> Specification:
     """Colour against depth: the share of the energy of each convolution's filters, drawn in pixels, that lies off the grey axis.
 
@@ -283,10 +295,14 @@ def colour(report: Report) -> Specification:
     y = {"field": "colour_share", "type": "quantitative", "title": "colour share", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
     tooltip = [{"field": "layer"}, {"field": "colour_share", "type": "quantitative", "format": ".1%"}]
     line = {"mark": {"type": "line", "point": True, "color": "#d1662a"}, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
+    level = {"y": {"field": "share", "type": "quantitative"}}
+    text = {"x": {"value": 0}, "text": {"value": "filters of random channels: 2/3"}}
     chance = {
         "data": {"values": [{"share": 2 / 3}]},
-        "mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"},
-        "encoding": {"y": {"field": "share", "type": "quantitative"}},
+        "layer": [
+            {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": level},
+            {"mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#333"}, "encoding": {**level, **text}},
+        ],
     }
     title = {"text": "Colour against depth", "subtitle": _model(report)}
     layers = {"width": 480, "height": 260, "layer": [line, chance]}

@@ -18,13 +18,14 @@ Record = Mapping[str, Any]
 
 MOST_INPUTS = 64
 MOST_OUTPUTS = 36
-"""Units shown at the most, unless a single place of the kernel has more."""
+MOST_CONNECTIONS = 400
+"""Units and connections shown at the most, unless a single place of the kernel has more: lines beyond that cannot be followed."""
 
 MOST_DENSE_INPUTS = 24
 MOST_DENSE_OUTPUTS = 4
 """The same of a dense layer, where every input is joined to every unit."""
 
-MOST_SHOWN = 4096
+MOST_SHOWN = 512
 """Pixels and weights of a single place of the kernel beyond which there is nothing to see any more."""
 
 WEIGHTED_WINDOWS = {"convolution", "locally-connected", "transposed-convolution"}
@@ -115,7 +116,8 @@ def _fitting(whole: Sequence[int], inputs: Sequence[int], axes: Sequence[tuple[i
     for size in range(1, max(whole, default=1) + 1):
         outputs = tuple(min(n, size) for n in whole)
         reached = [min(n, _reach(m, axis, back)) for n, m, axis in zip(inputs, outputs, axes, strict=True)]
-        if math.prod(outputs) > MOST_OUTPUTS or math.prod(reached) > MOST_INPUTS:
+        connections = math.prod(outputs) * math.prod(kernel for kernel, *_ in axes)
+        if math.prod(outputs) > MOST_OUTPUTS or math.prod(reached) > MOST_INPUTS or connections > MOST_CONNECTIONS:
             break
         best = outputs
     return best

@@ -23,7 +23,8 @@ def connectivity_svg(layer: Mapping[str, Any], view: View = "graph", animate: bo
     """The picture of a layer, given as its record in the report, as SVG. NoConnections where there is nothing to draw."""
     part = window(layer)
     body, width, height = (_graph if view == "graph" else _matrix)(part)
-    top, head = 66, _heading(part, layer)
+    head, head_width = _heading(part)
+    top, width = 66, max(width, head_width)
     legend, legend_height = _legend(part, width)
     foot = 40 if animate else 8
     total = top + height + legend_height + foot
@@ -67,15 +68,19 @@ def _style(part: Window, animate: bool) -> str:
     )
 
 
-def _heading(part: Window, layer: Mapping[str, Any]) -> str:
+def _heading(part: Window) -> tuple[str, int]:
+    """Three lines of text, and how wide they may be in a sans serif."""
     name = _clean(part.layer)
     name = name if len(name) <= 60 else name[:28] + "…" + name[-31:]
     inputs, outputs = math.prod(part.inputs), math.prod(part.outputs)
-    counts = f"{inputs} × {outputs} = {inputs * outputs} possible connections, {len(part.connections)} exist, {part.weights} weights"
-    return (
-        f'<text class="t" x="16" y="22" style="font-weight:bold;font-size:14px">{escape(name)} ({escape(part.kind)})</text>'
-        f'<text class="t" x="16" y="40">{counts}</text><text class="t s" x="16" y="57">shown: {escape(part.part)}</text>'
+    units = f"{inputs} input units × {outputs} hidden units"
+    counts = f"{units} = {inputs * outputs} possible connections, {len(part.connections)} exist, {part.weights} weights"
+    lines = (f"{name} ({part.kind})", counts, f"shown: {part.part}")
+    text = (
+        f'<text class="t" x="16" y="22" style="font-weight:bold;font-size:14px">{escape(lines[0])}</text>'
+        f'<text class="t" x="16" y="40">{lines[1]}</text><text class="t s" x="16" y="57">{escape(lines[2])}</text>'
     )
+    return text, 32 + round(max(len(line) * each for line, each in zip(lines, (9.6, 6.8, 6.4), strict=True)))
 
 
 def _delay(unit: int) -> str:
@@ -125,7 +130,8 @@ def _node(x: float, y: float, label: str, fill: str) -> str:
     )
 
 
-_CELL = 28
+_CELL, _NAME = 28, 80
+"""The side of a pixel, and the width of the words above a map."""
 
 
 def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -133,13 +139,18 @@ def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
     return (1, 1) if not shape else (shape[0], 1) if len(shape) == 1 else (math.prod(shape[:-1]), shape[-1])
 
 
+def _is_line(shape: tuple[int, ...]) -> bool:
+    """Whether the column of units shows a map as well as a picture of it would."""
+    return len(shape) == 1 or (sum(n > 1 for n in shape) == 1 and max(shape) > 32)
+
+
 def _image_height(shape: tuple[int, ...]) -> int:
-    return _rows(shape)[0] * _CELL + 30
+    return 0 if _is_line(shape) else _rows(shape)[0] * _CELL + 30
 
 
 def _image(shape: tuple[int, ...], letter: str, x: int, y: int, sliding: Window | None) -> tuple[str, int]:
     """A map as enumerated pixels, and the frame of the filter that slides over it."""
-    if len(shape) == 1:
+    if _is_line(shape):
         return "", 0
     rows, columns = _rows(shape)
     cells = "".join(
@@ -153,7 +164,7 @@ def _image(shape: tuple[int, ...], letter: str, x: int, y: int, sliding: Window 
     cells += f'<text class="t s" x="{x}" y="{y - 8}">{name}</text>'
     if sliding is not None and len(shape) == 2 and sliding.steps:
         cells += "".join(_frame(sliding, unit, x, y) for unit in range(len(sliding.steps)))
-    return cells, columns * _CELL
+    return cells, max(columns * _CELL, _NAME)
 
 
 def _frame(part: Window, unit: int, x: int, y: int) -> str:
@@ -193,7 +204,7 @@ def _matrix(part: Window) -> tuple[str, int, int]:
     for unit, connections in enumerate(_by_unit(part)):
         cells = "".join(_entry(c, left + c.source * cell, top + unit * cell, cell, part.weights) for c in connections)
         rows.append(f'<g class="u" {_delay(unit)}>{cells}</g>')
-    return ground + across + down + "".join(rows), max(left + inputs * cell + 24, 460), top + outputs * cell + 16
+    return ground + across + down + "".join(rows), left + inputs * cell + 24, top + outputs * cell + 16
 
 
 def _entry(connection: Connection, x: int, y: int, cell: int, weights: int) -> str:

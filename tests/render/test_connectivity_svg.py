@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service.render.connections import MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
+from service.render.connections import MOST_CONNECTIONS, MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
 from service.render.connectivity_svg import connectivity_svg
 from tests import networks
 from tests.networks import conv, spec_of
@@ -39,7 +39,7 @@ def test_the_matrix_is_coloured_where_connected() -> None:
     layer = report_of(networks.example("shift-example"))["layers"][0]
     svg = connectivity_svg(layer, "matrix").decode()
     assert svg.count(" by w") == 16
-    assert "9 × 4 = 36 possible connections, 16 exist, 4 weights" in svg
+    assert "9 input units × 4 hidden units = 36 possible connections, 16 exist, 4 weights" in svg
 
 
 def test_a_whole_small_layer_has_the_reports_own_connections() -> None:
@@ -129,3 +129,18 @@ def test_layer_of_unknown_size_has_no_picture() -> None:
     ):
         with pytest.raises(NoConnections):
             window(wrong)
+
+
+def test_lines_stay_few_enough_to_follow() -> None:
+    """A 7×7 kernel of stride 2, as ResNet's first: at 2×2 places, where the weights repeat, and not at as many as there is room for."""
+    part = window(report_of(networks.spec_of([3, 64, 64], networks.conv("c", 4, 7, stride=2, padding=3)))["layers"][0])
+    assert (part.outputs, part.inputs) == ((2, 2), (6, 6))
+    assert len(part.connections) <= MOST_CONNECTIONS
+
+
+def test_heading_and_names_fit_the_picture() -> None:
+    """Narrow pictures are as wide as their words; the browser tests measure the text itself."""
+    layer = report_of(networks.spec_of([1, 11, 11], networks.conv("n" * 70, 1, 11)))["layers"][0]
+    for view in ("graph", "matrix"):
+        width = int(ElementTree.fromstring(connectivity_svg(layer, view)).attrib["width"])  # type: ignore[arg-type]
+        assert width >= 32 + 6 * len("121 input units × 1 hidden units = 121 possible connections, 121 exist, 121 weights")
