@@ -58,6 +58,7 @@ gallery: $(ENVIRONMENT)/runtime.stamp ## Draw the first-layer filters of the exa
 
 bench: $(ENVIRONMENT)/runtime.stamp ## Measure costs as ratios, each in one run
 	PYTHONPATH=. $(PYTHON) benchmarks/bench.py
+	PYTHONPATH=. $(PYTHON) benchmarks/pictures.py
 
 clean: ## Remove the environment and the caches, never the data
 	rm -rf $(ENVIRONMENT) tests/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
