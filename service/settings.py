@@ -41,7 +41,11 @@ class Settings:
     queue_size: int = field(default=64, metadata=about("How many jobs may wait in each server process; one more is answered with 503.", 1))
     wait_seconds: float = field(default=25.0, metadata=about("How long a request waits for its job before it is answered with 202.", 0))
     job_memory_bytes: int = field(
-        default=2 * GIBIBYTE, metadata=about("The address space of a job's process, in bytes (RLIMIT_AS).", 256 * MEBIBYTE)
+        default=2 * GIBIBYTE,
+        metadata=about(
+            "The address space of a job's process, and what the process that draws charts may write to, in bytes (RLIMIT_AS, RLIMIT_DATA).",
+            256 * MEBIBYTE,
+        ),
     )
     job_cpu_seconds: int = field(default=300, metadata=about("The processor time of a job, in seconds (RLIMIT_CPU).", 1))
     job_wall_seconds: float = field(default=600.0, metadata=about("The time from a job's start until it is stopped, in seconds.", 0.1))
