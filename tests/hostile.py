@@ -1,4 +1,4 @@
-"""Models whose names are hostile: markup, a formula, reordering characters, line breaks, and one that is only long."""
+"""Models whose names are hostile: markup of HTML and Markdown, a formula, reordering characters, line breaks, and one that is only long."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ HOSTILE_NAMES = (
     "abc\u202ecba",
     "two\nlines\u0000\u2028",
     "n" * 3000,
+    "[a](https://example.org)|![b](c)`d` <b>**e** @everyone www.example.org",
 )
 MODEL_NAME = "".join(HOSTILE_NAMES[:6])
 

@@ -77,7 +77,7 @@ class ReportIdConverter(BaseConverter):
 
 
 class LayerConverter(BaseConverter):
-    """The index or the percent-encoded name of a layer in an address; names may hold slashes, also at their beginning."""
+    """The index or the percent-encoded name of a layer in an address; names may hold slashes, also at their beginning, and line breaks."""
 
-    regex = ".+?"
+    regex = r"[\s\S]+?"
     part_isolating = False

@@ -37,7 +37,7 @@ class Failure(click.ClickException):
         lines = [_line(self.file, self.detail, self.code)]
         numbers = _line_numbers(self.file, self.errors)
         for error, number in zip(self.errors, numbers, strict=True):
-            if not error.pointer and error.detail == self.detail:
+            if error.detail == self.detail and (not error.pointer or repr(error.pointer) in self.detail):
                 continue  # the line above, once more
             place = f"line {number}, {error.pointer}" if number else error.pointer or "the whole document"
             detail = "" if error.detail == self.detail else f": {error.detail}"

@@ -77,7 +77,7 @@ def filters(model: Path, output: Path, asked: Asked, **chosen: Any) -> None:
 @grid_options
 @model_options
 def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Asked, **chosen: Any) -> None:
-    """Draw the filters of MODEL's convolution number DEPTH in pixels (PNG).
+    """Draw the filters of a deeper convolution in pixels (PNG).
 
     Each is the weighted sum of the filters below it, activations taken as the identity. Convolutions are counted from 1, which is the
     first one on the image.
@@ -136,9 +136,9 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
 @click.option("--format", "form", type=click.Choice(list(BADGE_SUFFIXES.values())), help="Default: by the suffix of the output, else svg.")
 @model_options
 def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked) -> None:
-    """Write one number of MODEL, or of a report (JSON) on it, as a badge.
+    """Write one number of MODEL as a badge.
 
-    It is an SVG picture, or JSON for an endpoint badge of shields.io.
+    MODEL may be a report too (JSON). The badge is an SVG picture, or JSON for an endpoint badge of shields.io.
 
     \b
     receptive badge model.onnx --metric parameters -o parameters.svg

@@ -42,6 +42,7 @@ def comparison_text(comparison: Record) -> bytes:
     if said.budgets:
         lines.append("")
     lines += _changes(said.summary, "  ")
+    lines += (f"  at the output, {change.name}: {change.base} → {change.head}" for change in said.output if "pixels" in change.name)
     counts = said.counts
     same = "No layer differs" if counts["same"] == sum(counts.values()) else "Layers"
     lines.append(f"{same}: {counts['same']} the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")

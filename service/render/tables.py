@@ -7,6 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.render.text import visible
+
 COLUMNS: dict[str, str] = {
     "index": "index",
     "name": "name",
@@ -52,7 +54,8 @@ COLUMNS: dict[str, str] = {
 }
 """The columns of a flat row, and where in a layer's record each comes from."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The last four are the wide forms of the first, which some spreadsheets take for them.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def flat(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +77,8 @@ def _joined(values: Sequence[Any]) -> str:
 def write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> bytes:
     """Rows as CSV (RFC 4180: CRLF, quotes doubled), UTF-8, with a header line.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV Injection); numbers stay numbers.
+    A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV Injection); numbers stay numbers. Characters
+    that hide or reorder text, and NUL, at which readers stop, are written as \\uXXXX; line breaks and tabs are data.
     """
     columns = list(columns or (rows[0] if rows else ()))
     out = io.StringIO(newline="")
@@ -91,7 +95,8 @@ def _cell(value: Any) -> Any:
         return "true" if value else "false"
     if not isinstance(value, str):
         return value
-    return f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value
+    text = visible(value, "\t\r\n")
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def layers_csv(report: Mapping[str, Any]) -> bytes:

@@ -31,7 +31,13 @@ def test_rfc_4180() -> None:
 
 def test_no_formula_gets_through() -> None:
     """OWASP, CSV Injection: = + - @ tab and carriage return at the start, spaces before them or not."""
-    for evil in ("=cmd()", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "  =1"):
+    for evil in ("=cmd()", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1"):
         (row,) = parsed(write_csv([{"name": evil, "n": -5}]))
         assert row["name"] == f"'{evil}"
         assert row["n"] == "-5"
+
+
+def test_hidden_characters_are_seen() -> None:
+    """A reader stops at NUL, and reordered text shows another name than the one that is there."""
+    (row,) = parsed(write_csv([{"name": "a\u202eb\u0000c\u2028d"}]))
+    assert row["name"] == "a\\u202eb\\u0000c\\u2028d"
