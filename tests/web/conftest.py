@@ -92,6 +92,12 @@ def watched(browser: Browser, **context: Any) -> Iterator[Page]:
     assert complaints == []
 
 
+def settled(page: Page) -> None:
+    """Waits until everything on a page is there: its drawings, which the load event awaits, and its charts, which a script brings."""
+    page.wait_for_load_state("load")
+    page.wait_for_function("[...document.querySelectorAll('[data-chart]')].every(place => place.querySelector('canvas, img'))")
+
+
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core; a test that asks for it is skipped where it is not installed."""

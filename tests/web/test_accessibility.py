@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.web.conftest import watched
+from tests.web.conftest import settled, watched
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +18,10 @@ ADDRESSES = {
     "filters": "/analyses/{photographs}/filters",
     "layer": "/analyses/{lenet-5}/layers/0?animate=true",
     "compare": "/compare?base={photographs}&head={photographs-pruned}&max_parameters=10&no_new_findings=true",
+    "choice": "/compare",
     "learn": "/learn",
+    "docs": "/docs",
+    "impossible": "/learn?size=2&kernel=5",
     "worksheet": "/learn/worksheet/{lenet-5}?key=true",
     "nothing": "/analyses/sha256-" + "0" * 64,
     "report": "/v1/analyses/{photographs}.html",
@@ -48,7 +51,7 @@ def test_axe_finds_nothing(live: str, analyses: dict[str, str], browser: Browser
         return
     for page in watched(browser, color_scheme=scheme):
         page.goto(live + ADDRESSES[name].format(**analyses))
-        page.wait_for_load_state("networkidle")
+        settled(page)
         assert violations(page, axe) == []
 
 

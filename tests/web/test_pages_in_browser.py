@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from service.render.html import report_html
 from service.render.png import encode_png
 from tests.reports import report_of
-from tests.web.conftest import EXAMPLES, watched
+from tests.web.conftest import EXAMPLES, settled, watched
 
 pytestmark = pytest.mark.browser
 
@@ -89,6 +90,40 @@ def test_a_dropped_file_is_analysed(live: str, page: Page) -> None:
     expect(page.locator("h1")).to_have_text("dropped")
 
 
+def test_a_dropped_model_brings_its_external_data(live: str, page: Page) -> None:
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1, 1, 2, 2], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="weights.bin")
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", [1, 1, 3, 3]), ("y", [1, 1, 2, 2]))]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "c")], "brought", ports[:1], ports[1:], [tensor])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    page.goto(live)
+    transfer = page.evaluate_handle(
+        """model => {
+            const t = new DataTransfer();
+            t.items.add(new File([new Uint8Array(16)], 'weights.bin'));
+            t.items.add(new File([new Uint8Array(model)], 'brought.onnx'));
+            return t;
+        }""",
+        list(model),
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+    page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
+    expect(page.locator(".skips")).to_contain_text("100.000 % of the weights are zero, which leaves 0 connections that count")
+
+
+def test_a_spec_is_analysed_by_keyboard_alone(live: str, page: Page) -> None:
+    page.goto(live)
+    for _ in range(40):
+        if page.evaluate("document.activeElement.id") == "spec":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.insert_text('{"receptive": 1, "name": "typed", "input": {"shape": [1, 8, 8]}, "layers": [{"type": "flatten"}]}')
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/analyses/sha256-*", wait_until="commit")
+    expect(page.locator("h1")).to_have_text("typed")
+
+
 def test_an_example_is_one_click(live: str, page: Page) -> None:
     page.goto(live)
     page.click("button:text-is('lenet-5')")
@@ -134,9 +169,10 @@ def test_the_animation_of_a_layer_plays(live: str, analyses: dict[str, str], pag
     drawing = page.locator("object.drawing")
     drawing.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('object.drawing').contentDocument?.getAnimations().length > 0")
-    first = drawing.screenshot()
-    page.wait_for_timeout(1300)  # the filter moves every 1.2 s
-    assert drawing.screenshot() != first
+    lit = """() => [...document.querySelector('object.drawing').contentDocument.querySelectorAll('.u')]
+        .findIndex(u => getComputedStyle(u).opacity === '1')"""
+    first = page.evaluate(lit)
+    page.wait_for_function(f"first => ({lit})() !== first", arg=first)
 
 
 def test_the_field_is_drawn_on_the_readers_image(live: str, analyses: dict[str, str], page: Page, tmp_path: Path) -> None:
@@ -182,6 +218,26 @@ def test_graph_matrix_and_sum_of_the_lesson_move_together(live: str, page: Page)
     assert page.evaluate(lit) == [3, 3]
 
 
+def test_every_choice_of_the_lesson_moves_drawings_and_numbers(live: str, page: Page) -> None:
+    """Connections by hand: places times taps along each axis, without those on padding, squared."""
+    page.goto(f"{live}/learn?size=5")
+    steps = [
+        ("kernel", "3", 9 * 9),  # 3 places of 3 taps
+        ("stride", "2", 6 * 6),  # 2 places of 3
+        ("padding", "1", 7 * 7),  # 3 places, the outer ones with 2 real taps
+        ("dilation", "2", 4 * 4),  # 2 places from -1 to 3 and from 1 to 5, each with 2 real taps
+        ("channels", "2", 2 * 16),
+        ("filters", "2", 4 * 16),
+        ("groups", "2", 2 * 16),
+        ("size", "6", 2 * 25),  # 2 places, with 2 and with 3 real taps
+    ]
+    for name, value, connections in steps:
+        page.fill(f"#{name}", value)
+        expect(page.locator("#ideas table").first.locator("tr:has(th:text-is('connections')) td").last).to_have_text(str(connections))
+        drawn = "o => o.data.includes(choice) && o.contentDocument?.getAnimations().length > 0"
+        page.wait_for_function(f"choice => [...document.querySelectorAll('object')].filter({drawn}).length === 2", arg=f"{name}={value}")
+
+
 def test_the_lesson_changes_in_place(live: str, page: Page) -> None:
     page.goto(f"{live}/learn")
     page.fill("#size", "4")
@@ -210,7 +266,7 @@ def test_the_lesson_changes_in_place(live: str, page: Page) -> None:
 )
 def test_hostile_names_stay_text(live: str, analyses: dict[str, str], page: Page, address: str) -> None:
     page.goto(live + address.format(analyses["hostile"]))
-    page.wait_for_load_state("networkidle")
+    settled(page)
     assert "taken" not in page.title() or "<script>" in page.title()
     assert page.locator("main script, main img[src=x]").count() == 0
     text = page.inner_text("body")
@@ -240,7 +296,7 @@ def test_no_page_scrolls_sideways(live: str, analyses: dict[str, str], browser: 
         wider = {}
         for address in PAGES:
             page.goto(live + address.format(analyses[model]))
-            page.wait_for_load_state("networkidle")
+            settled(page)
             wider[address] = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             page.set_viewport_size({"width": 820, "height": 1180})
             wider[f"{address} tablet"] = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
@@ -290,12 +346,16 @@ def test_a_report_is_complete_without_a_network(browser: Browser, tmp_path: Path
         page.click(".finding a >> nth=0")
         opened = page.locator("tbody:has(details[open])")
         expect(opened.locator(".how")).to_be_visible()
+        # On paper all layers are there, and nothing to press.
+        page.emulate_media(media="print")
+        expect(shown).to_have_count(250)
+        expect(page.locator(".tools")).to_be_hidden()
 
 
 def test_a_reader_who_wants_less_motion_gets_none(live: str, browser: Browser) -> None:
     for page in watched(browser, reduced_motion="reduce"):
         page.goto(f"{live}/learn")
-        page.wait_for_load_state("networkidle")
+        settled(page)
         moving = page.evaluate("[...document.querySelectorAll('object')].flatMap(o => o.contentDocument.getAnimations()).length")
         assert moving == 0
         expect(page.locator(".player")).to_be_hidden()
