@@ -240,8 +240,9 @@ def _density_line(field: Record) -> Lines:
         return {}
     box = math.prod(field["size"])
     read = round(field["density"] * box)
+    pixels = f"({product(field['size'])})" if len(field["size"]) > 1 else number(box)
     if not math.isclose(read, field["density"] * box, rel_tol=1e-9):
         return {
             "receptive_field.density": f"pixels read / pixels of the box, the mean of units whose boxes differ = {number(field['density'])}"
         }
-    return {"receptive_field.density": f"{number(read)} read / ({product(field['size'])}) = {number(field['density'])}"}
+    return {"receptive_field.density": f"{number(read)} read / {pixels} = {number(field['density'])}"}
