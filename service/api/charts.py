@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response
@@ -12,40 +10,33 @@ from service.api.analyses import find_report
 from service.api.drawing import JSON, PNG, SVG, answer, rendered, tag
 from service.api.problems import Problem
 from service.api.specification import Feature
-from service.render import charts
 
 PICTURE = "service.jobs.report_pictures:chart_picture"
 FORMS = {"svg": SVG, "png": PNG, "vl.json": JSON}
 
-Record = Mapping[str, Any]
-Chart = Callable[[Record], charts.Specification]
-
 blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="Charts of a report.")
 
 
-# By address: the chart, whether a report has anything to show in it, and what it shows.
-CHARTS: dict[str, tuple[Chart, Callable[[Record], bool], str]] = {
-    "receptive-field": (charts.growth, charts.grows, "Draw how the receptive field grows with depth"),
-    "sharing": (charts.sharing, charts.shares, "Draw what every layer shares and what it skips"),
-    "colour": (charts.colour, charts.coloured, "Draw the colour share of the filters against depth"),
+# By address: the name of the chart, and what it shows.
+CHARTS = {
+    "receptive-field": ("growth", "Draw how the receptive field grows with depth"),
+    "sharing": ("sharing", "Draw what every layer shares and what it skips"),
+    "colour": ("colour", "Draw the colour share of the filters against depth"),
 }
 
 
 def _add_route(address: str, form: str) -> None:
     """Adds the route of one chart in one form."""
-    chart, has_data, summary = CHARTS[address]
+    chart, summary = CHARTS[address]
     content_type = FORMS[form]
 
     def get_chart(report_id: str) -> Response:
         report = find_report(report_id)
 
         def make() -> bytes:
-            document = json.loads(report.document)
-            if not has_data(document):
+            picture: bytes | None = rendered(PICTURE, report.document, chart, form)
+            if picture is None:
                 raise Problem("no-chart", f"The report has nothing to show in the chart {address}.")
-            if form == "vl.json":
-                return json.dumps(chart(document), separators=(",", ":"), allow_nan=False).encode()
-            picture: bytes = rendered(PICTURE, report.document, chart, form)
             return picture
 
         return answer(tag(report_id, address, form), make, content_type)

@@ -19,8 +19,8 @@ from service.store import Store
 
 EXTENSION = "receptive"
 
-DRAWING_SECONDS = 10.0
-"""The wall time of one drawing of a report: a second try still fits in the time that a request waits."""
+DRAWING_SECONDS = 20.0
+"""The wall time of one drawing of a report: less than a request waits, so that it is told whose fault it was."""
 
 
 class Gate:

@@ -19,12 +19,6 @@ from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE
 
 CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
 BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}
-# By kind: the chart, and whether a report has anything to show in it.
-CHARTS = {
-    "growth": (charts.growth, charts.grows),
-    "sharing": (charts.sharing, charts.shares),
-    "colour": (charts.colour, charts.coloured),
-}
 
 _GRID = (
     click.option("--columns", type=click.IntRange(1, MAX_COLUMNS), metavar="N", help="Tiles in a row. Default: near square."),
@@ -96,7 +90,7 @@ def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Aske
 @output_option("growth.svg")
 @click.option(
     "--kind",
-    type=click.Choice(list(CHARTS)),
+    type=click.Choice(list(charts.CHARTS)),
     default="growth",
     show_default=True,
     help="The receptive field against depth; sharing and sparsity of every layer; or colour against depth.",
@@ -117,7 +111,7 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     with start_engine() as engine:
         report, opened = open_report(engine, model, asked)
     with whole_report(model, opened):
-        draw, has_data = CHARTS[kind]
+        draw, has_data = charts.CHARTS[kind]
         if not has_data(report):
             raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
         specification = draw(report)

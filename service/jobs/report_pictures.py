@@ -7,19 +7,28 @@ it holds Python's lock while it draws. None of that belongs in the server's proc
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 from service.jobs.lesson import lesson
 from service.render import charts
 from service.render.html import report_html
 
-Record = Mapping[str, Any]
+Form = Literal["svg", "png", "vl.json"]
 
 
-def chart_picture(document: bytes, chart: Callable[[Record], charts.Specification], form: Literal["svg", "png"]) -> bytes:
-    """A chart (a function of service.render.charts) of a report, given as JSON text."""
-    return charts.picture(chart(json.loads(document)), form)
+def chart_picture(document: bytes, name: str, form: Form) -> bytes | None:
+    """One of `charts.CHARTS` of a report, given as JSON text, as a picture or as its specification; None where it would show nothing."""
+    chart, has_data = charts.CHARTS[name]
+    report = json.loads(document)
+    if not has_data(report):
+        return None
+    specification = chart(report)
+    return (
+        json.dumps(specification, separators=(",", ":"), allow_nan=False).encode()
+        if form == "vl.json"
+        else charts.picture(specification, form)
+    )
 
 
 def report_page(document: bytes, pictures: Mapping[str, bytes]) -> bytes:

@@ -5,7 +5,7 @@ One specification gives the interactive chart (vega-embed), the static image (`p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import vl_convert
@@ -307,6 +307,14 @@ def colour(report: Report) -> Specification:
     title = {"text": "Colour against depth", "subtitle": _model(report)}
     layers = {"width": 480, "height": 260, "layer": [line, chance]}
     return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": _CONFIG}
+
+
+CHARTS: Mapping[str, tuple[Callable[[Report], Specification], Callable[[Report], bool]]] = {
+    "growth": (growth, grows),
+    "sharing": (sharing, shares),
+    "colour": (colour, coloured),
+}
+"""By name: the chart, and whether a report has anything to show in it."""
 
 
 def picture(specification: Specification, form: Literal["svg", "png"]) -> bytes:

@@ -16,7 +16,6 @@ from service.jobs.drawer import KeptProcess
 from service.jobs.limits import BrokenAnalysisError, Limits
 from service.jobs.process import PoolClosedError
 from service.readers.errors import ReadError
-from service.render import charts
 from tests.networks import conv, spec_of
 from tests.reports import report_of
 
@@ -52,7 +51,7 @@ def engine() -> Iterator[KeptProcess]:
 
 
 def growth(drawer: KeptProcess) -> bytes:
-    picture: bytes = drawer.draw("service.jobs.report_pictures:chart_picture", 60.0, DOCUMENT, charts.growth, "svg")
+    picture: bytes = drawer.draw("service.jobs.report_pictures:chart_picture", 60.0, DOCUMENT, "growth", "svg")
     return picture
 
 
@@ -65,27 +64,14 @@ def test_the_same_process_draws_again(engine: KeptProcess) -> None:
 
 def test_chart_is_not_lost_when_its_process_dies(engine: KeptProcess) -> None:
     whole = growth(engine)
-    stop = threading.Event()
-
-    def murder() -> None:
-        while not stop.wait(0.7):
-            if engine.process is not None:
-                engine.process.kill()
-
-    murderer = threading.Thread(target=murder)
-    murderer.start()
-    try:
-        deaths, last = 0, engine.process
-        while deaths < 3:
-            try:
-                assert growth(engine) == whole
-            except ReadError as error:  # two deaths within one drawing, most of them while the next process got ready
-                assert error.code == "worker-died"
-            deaths, last = deaths + (engine.process is not last), engine.process
-    finally:
-        stop.set()
-        murderer.join()
-    assert growth(engine) == whole
+    for milliseconds in (0, 5, 15):
+        before = engine.process
+        assert before is not None
+        threading.Timer(milliseconds / 1000, before.kill).start()
+        assert growth(engine) == whole
+        before.join(10)
+        assert growth(engine) == whole
+        assert engine.process is not before
 
 
 @pytest.mark.parametrize("misfortune", ["die", "hang"])
