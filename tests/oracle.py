@@ -426,7 +426,7 @@ CHANNEL_MIXTURES = core.Convolution | core.LocallyConnected | core.TransposedCon
 def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.bool_], source: Shape, axis: int) -> bool | None:
     """Whether a step that mixes makes every unit see an input axis from end to end, because it mixes units from all over it.
 
-    Strided layers may leave out a few positions at either end: fewer than lie between the starts of neighbouring units. The centres of the
+    Strided layers may leave out a few positions at either end: fewer than lie between the ends of neighbouring units. The centres of the
     units must spread over an eighth of the axis, else they are channels that see it all at one place. A cumulation over different parts of
     the axis always ends its local paths. None: the matrix cannot tell, because a border cuts what the units see; or a window sees it
     all, together with the channels that it mixes.
@@ -435,6 +435,8 @@ def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.b
         return False
     if not before.any():
         return None if cut.any() else False
+    if isinstance(operator, core.Cumulation) and not operator.exclusive and (step.sum(axis=1) < 2).all():
+        return False  # an axis of one unit
     boxes = [box(row, source, axis) for row in before]
     verdicts = {_sees_all(operator, np.flatnonzero(row), boxes, cut, source[axis] - 1) for row in step if row.any()}
     if verdicts == {True} or (isinstance(operator, core.Cumulation) and True in verdicts):
@@ -448,13 +450,15 @@ def _sees_all(
     """The same of one output unit, which mixes these units."""
     seen = sorted({box for unit in units if (box := boxes[unit]) is not None})
     unsure = None if cut[units].any() else False
+    if isinstance(operator, core.Cumulation) and len(units) < 2:
+        return None  # the first units of an axis read one alone, and are no judges of it
     if len(seen) < 2:
         return unsure
     if isinstance(operator, core.Cumulation):
         return True
-    starts = sorted({low for low, _ in seen})
-    gap = max([1, *(b - a for a, b in itertools.pairwise(starts))])
-    low, high = starts[0], max(high for _, high in seen)
+    starts, ends = (sorted({bounds[end] for bounds in seen}) for end in (0, 1))
+    gap = max([1, *(b - a for places in (starts, ends) for a, b in itertools.pairwise(places))])
+    low, high = starts[0], ends[-1]
     if low >= gap or high <= last - gap:
         return unsure
     sums = [low + high for low, high in seen]
