@@ -2,6 +2,7 @@
 ENVIRONMENT := .venv
 PYTHON := $(ENVIRONMENT)/bin/python
 # Programs that some tests drive besides Python packages, by their name in Debian, and the checker of accessibility that they load.
+# Playwright's own driver needs one library that a small Debian lacks.
 TEST_PROGRAMS := chromium npm
 AXE := axe-core@4.11.0
 COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -24,6 +25,7 @@ test: $(ENVIRONMENT)/dev.stamp test-packages ## Run the tests (ARGS="-k lenet" f
 
 test-packages: ## Install what some tests drive (Chromium, axe-core), through apt when root and npm
 	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	/sbin/ldconfig -p 2>/dev/null | grep -q "libatomic\.so\.1" || missing="$$missing libatomic1"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing$$missing"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && missing=; \
