@@ -1,4 +1,7 @@
-"""What every test may use, and the rule that CI hides nothing behind a skip."""
+"""What every test may use, the rule that CI hides nothing behind a skip, and how much Hypothesis looks.
+
+Hypothesis looks at the same examples every time; HYPOTHESIS_PROFILE=new takes new ones, HYPOTHESIS_PROFILE=long many more.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = Path(os.environ.get("RECEPTIVE_CORPUS") or REPOSITORY.parent / "shared" / "corpus")
 IN_CI = os.environ.get("CI") == "true"
+
+SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+settings.register_profile("new", max_examples=80, deadline=None, report_multiple_bugs=False, suppress_health_check=SLOW)
+settings.register_profile("same", settings.get_profile("new"), derandomize=True, print_blob=True)
+settings.register_profile("long", settings.get_profile("new"), max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def _is_allowed_in_ci(reason: str) -> bool:

@@ -450,12 +450,12 @@ def _sees_all(
     """The same of one output unit, which mixes these units."""
     seen = sorted({box for unit in units if (box := boxes[unit]) is not None})
     unsure = None if cut[units].any() else False
-    if isinstance(operator, core.Cumulation) and len(units) < 2:
-        return None  # the first units of an axis read one alone, and are no judges of it
+    if isinstance(operator, core.Cumulation) and (len(units) < 2 or any(boxes[unit] is None for unit in units)):
+        return None  # the first units of an axis read one alone, and are no judges of it; nor are units that see nothing
     if len(seen) < 2:
         return unsure
     if isinstance(operator, core.Cumulation):
-        return True
+        return None if cut[units].any() else True
     starts, ends = (sorted({bounds[end] for bounds in seen}) for end in (0, 1))
     gap = max([1, *(b - a for places in (starts, ends) for a, b in itertools.pairwise(places))])
     low, high = starts[0], ends[-1]

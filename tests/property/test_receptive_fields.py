@@ -108,11 +108,13 @@ def test_inner_units_obey_one_law(recipe: Recipe) -> None:
     wired = oracle.wire(large)
     assume(known_apart(wired, spatial(large)[0]))
     tensor = wired[large.outputs[0]]
-    view, grown = engine(small)[small.outputs[0]], engine(large)[large.outputs[0]]
+    views = engine(large)
+    view, grown = engine(small)[small.outputs[0]], views[large.outputs[0]]
     for position, axis in enumerate(spatial(large)[0]):
         field = grown.fields[position]
         found = measure(field, grown.shape, source[axis])
-        if field.steps[axis] is None or found.stride is None:
+        # Where branches of different paces met anywhere, units are listed, and a few of them look like a pace of their own.
+        if found.stride is None or any(None in each.fields[position].steps[2:] for each in views.values()):
             event("branches of different paces")
             continue
         period = len(found.phases)
@@ -273,6 +275,8 @@ def test_the_narrowest_path_is_one_path(recipe: Recipe) -> None:
             if tensor.cut[number] or not tensor.single or not tensor.matrix[number].any():
                 continue
             for field, axis in zip(view.fields, axes, strict=True):
+                if field.empty:
+                    continue  # a mixture that sees the whole axis, as test_every_unit_sees_the_box_of_its_row judges
                 ends = [end for one in tensor.single if (end := oracle.box(one[number], source, axis)) is not None]
                 one = bounds(field, unit)
                 assert one is not None
