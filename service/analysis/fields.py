@@ -29,7 +29,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.taps import NOTHING, Integers, Taps
+from service.analysis.taps import LONG_PERIOD, NOTHING, Integers, Taps
 from service.graph import Shape
 
 Reach = Literal["exact", "global", "bound", "unknown"]
@@ -40,9 +40,6 @@ FAR = 1 << 60
 
 MOST_ENTRIES = 1 << 22
 """A table larger than this is not built; the field widens to a bound instead."""
-
-LONG_PERIOD = 64
-"""A period of so many units is kept even where the axis is shorter, so that a small input has the strides of a large one."""
 
 # Rows of `Field.bounds`. The upper ends are kept negated, so that the union of intervals is one minimum over all rows.
 _SIGNS = np.array([1, -1, 1, -1], dtype=np.int64)

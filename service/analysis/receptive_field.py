@@ -192,7 +192,7 @@ class _Trace:
         fields, whole = [], False
         for field, length in zip(view.fields, self.lengths, strict=True):
             mixed = mix(field, axis, before, step.length, step.groups)
-            if step.groups == 1 and field.varies(axis) and _covers(field, mixed, axis, before, length):
+            if step.groups == 1 and field.varies(axis) and _covers(field, axis, view.shape, length):
                 mixed, whole = self._ended(mixed), True
             fields.append(mixed)
         filled = view.filled and (whole or mixture_filled(view.fields, axis, before))
@@ -258,13 +258,18 @@ def _with(shape: Shape, axis: int, length: int) -> Shape:
     return (*shape[:axis], length, *shape[axis + 1 :])
 
 
-def _covers(field: Field, mixed: Field, axis: int, units: int, length: int) -> bool:
-    """Whether mixing a tensor axis made every unit see the whole input axis, because the units along that axis lie at places all over it.
+def _covers(field: Field, axis: int, shape: Shape, length: int) -> bool:
+    """Whether mixing a tensor axis makes every unit see the whole input axis, because the units along that axis lie at places all over it.
 
     The second condition tells a sweep over the input from channels that each saw the whole of it at the same place. Layers with a stride
     and no padding read nothing after their last place, so at either end fewer positions than lie between neighbouring units may be missing.
     """
-    gap = _gap(field, axis, units)
+    # Along other axes on which the field moves, the units at the ends are those that see the ends of the input least.
+    for other in (other for other, step in enumerate(field.steps) if step and other != axis):
+        bounds = table(field, other, extremes(field, other, shape[other]))
+        field = replace(field, bounds=bounds, steps=(*field.steps[:other], None, *field.steps[other + 1 :]))
+    units = shape[axis]
+    mixed, gap = mix(field, axis, units, 1), _gap(field, axis, units)
     covered = (mixed.bounds[0] < gap) & (-mixed.bounds[1] > length - 1 - gap)
     return bool(covered.all() and _sweeps(field, axis, units, length).all())
 

@@ -92,6 +92,9 @@ def tiled(length: int) -> Taps:
     return Taps(np.arange(length, dtype=np.int64)[:, None], 0)
 
 
+LONG_PERIOD = 64
+"""A period of so many units is kept even where the axis is shorter, so that a small input has the strides of a large one."""
+
 _MOST_PHASES = 1 << 16
 
 
@@ -104,7 +107,7 @@ def resampled(operator: core.Resampling, length: int) -> Taps:
     """
     slope, origin = _coordinates(operator, length)
     period = slope.denominator
-    if operator.transform == "tf_crop_and_resize" or period > min(_MOST_PHASES, max(operator.length, 1)):
+    if operator.transform == "tf_crop_and_resize" or period > min(_MOST_PHASES, max(operator.length, LONG_PERIOD)):
         rows = [[min(max(i, 0), length - 1) for i in _read(operator, slope * o + origin)] for o in range(operator.length)]
         return Taps(_table([sorted(set(row)) for row in rows]), None)
     places = [slope * o + origin for o in range(period)]
