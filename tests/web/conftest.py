@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,7 +96,19 @@ def watched(browser: Browser, **context: Any) -> Iterator[Page]:
 def settled(page: Page) -> None:
     """Waits until everything on a page is there: its drawings, which the load event awaits, and its charts, which a script brings."""
     page.wait_for_load_state("load")
-    page.wait_for_function("[...document.querySelectorAll('[data-chart]')].every(place => place.querySelector('canvas, img'))")
+    expect(page.locator("[data-chart]:not(:has(canvas, img))")).to_have_count(0)
+
+
+def until(page: Page, condition: str, argument: Any = None, seconds: float = 90.0) -> None:
+    """Waits until a JavaScript condition holds.
+
+    Playwright's own wait_for_function compiles text inside the page when the condition does not hold at once, and the page's content
+    security policy forbids that.
+    """
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition, argument):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from service.render.html import report_html
 from service.render.png import encode_png
 from tests.reports import report_of
-from tests.web.conftest import EXAMPLES, settled, watched
+from tests.web.conftest import EXAMPLES, settled, until, watched
 
 pytestmark = pytest.mark.browser
 
@@ -168,11 +168,11 @@ def test_the_animation_of_a_layer_plays(live: str, analyses: dict[str, str], pag
     page.wait_for_url("**animate=true*")
     drawing = page.locator("object.drawing")
     drawing.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('object.drawing').contentDocument?.getAnimations().length > 0")
+    until(page, "document.querySelector('object.drawing').contentDocument?.getAnimations().length > 0")
     lit = """() => [...document.querySelector('object.drawing').contentDocument.querySelectorAll('.u')]
         .findIndex(u => getComputedStyle(u).opacity === '1')"""
     first = page.evaluate(lit)
-    page.wait_for_function(f"first => ({lit})() !== first", arg=first)
+    until(page, f"first => ({lit})() !== first", first)
 
 
 def test_the_field_is_drawn_on_the_readers_image(live: str, analyses: dict[str, str], page: Page, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_the_field_is_drawn_on_the_readers_image(live: str, analyses: dict[str, 
     page.set_input_files("#overlay input", tmp_path / "mine.png")
     expect(page.locator("#overlay-status")).to_have_text("drawn on your image")
     assert picture.get_attribute("src") != before
-    page.wait_for_function("document.getElementById('overlay-picture').complete")
+    until(page, "document.getElementById('overlay-picture').complete")
     shown = Image.open(io.BytesIO(picture.screenshot())).convert("RGB")
     red, green, _ = shown.getpixel((5, 5))
     assert green > 3 * red, "the corner shows the green image, dimmed"
@@ -235,7 +235,7 @@ def test_every_choice_of_the_lesson_moves_drawings_and_numbers(live: str, page: 
         page.fill(f"#{name}", value)
         expect(page.locator("#ideas table").first.locator("tr:has(th:text-is('connections')) td").last).to_have_text(str(connections))
         drawn = "o => o.data.includes(choice) && o.contentDocument?.getAnimations().length > 0"
-        page.wait_for_function(f"choice => [...document.querySelectorAll('object')].filter({drawn}).length === 2", arg=f"{name}={value}")
+        until(page, f"choice => [...document.querySelectorAll('object')].filter({drawn}).length === 2", f"{name}={value}")
 
 
 def test_the_lesson_changes_in_place(live: str, page: Page) -> None:
