@@ -20,9 +20,8 @@ Record = dict[str, Any]
 
 def attributes(layer: Layer) -> Record:
     """The geometry of a layer's main operator, as plain data."""
-    node = weight_node(layer) or next(
-        (n for n in layer.nodes if isinstance(n.operator, core.Window)), layer.nodes[-1] if layer.nodes else None
-    )
+    windows = (n for n in layer.nodes if isinstance(n.operator, core.Window) and layer.kind != "reshape")
+    node = weight_node(layer) or next(windows, layer.nodes[-1] if layer.nodes else None)
     if node is None:
         return {}
     operator = node.operator

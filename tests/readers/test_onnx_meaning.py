@@ -38,6 +38,8 @@ EXACT: dict[str, onnx.ModelProto] = {
     ),
     "conv transpose output_shape": single("ConvTranspose", [1, 1, 4], array(1, 1, 3), strides=[2], output_shape=[10]),
     "average pool ceil": single("AveragePool", [1, 1, 7, 6], kernel_shape=[3, 2], strides=[2, 3], ceil_mode=1, pads=[1, 0, 1, 0]),
+    "col2im": single("Col2Im", [1, 12, 6], ints(4, 7), ints(2, 3), strides=[2, 2], pads=[1, 0, 1, 0], dilations=[2, 1]),
+    "col2im overlapping": single("Col2Im", [1, 6, 4], ints(6), ints(3), strides=[1]),
     "global average": single("GlobalAveragePool", [1, 2, 3, 3]),
     "matmul right": single("MatMul", [2, 3, 4], array(4, 5)),
     "matmul right in batches": single("MatMul", [2, 3, 4], array(2, 4, 5)),

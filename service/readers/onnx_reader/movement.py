@@ -12,6 +12,7 @@ from service.graph import operators as core
 from service.readers.onnx_reader.call import Call, Rule
 from service.readers.onnx_reader.geometry import normal_axes, reshaped, slice_range, split_lengths, squeezed, unsqueezed
 from service.readers.onnx_reader.values import Value
+from service.readers.onnx_reader.windows import Geometry, geometry
 
 
 def attribute_or_input(call: Call, name: str, index: int, since: int) -> tuple[int, ...] | None:
@@ -235,12 +236,47 @@ def triangle(call: Call) -> Sequence[Value]:
     return [call.emit(core.Elementwise("trilu"), call.input(0))]
 
 
+_MOST_OVERLAPPING = 1 << 8
+"""Places of a block, added up over its axes, that are followed one by one."""
+
+
 def blocks_to_image(call: Call) -> Sequence[Value]:
-    """Col2Im: blocks of columns are added where they overlap."""
+    """Col2Im: blocks of columns are added where they overlap, along one axis of the image after the other."""
     data = call.input(0)
     image, block = call.required_integers(1, "the image's shape"), call.required_integers(2, "the block's shape")
-    shape = (data.dims[0], data.dims[1] // max(math.prod(block), 1), *image)
-    return call.data_dependent([shape], "overlapping blocks are added up, which is followed as a bound only", data)
+    channels, rest = divmod(data.dims[1] if data.rank == 3 else 0, max(math.prod(block), 1))
+    if rest or len(block) != len(image) or min(block, default=0) < 1:
+        raise ShapeError(f"columns of shape {data.dims} are no blocks of {block} of an image of {image}")
+    if sum(block) > _MOST_OVERLAPPING:
+        return call.data_dependent([(data.dims[0], channels, *image)], "blocks of so many places are followed as a bound only", data)
+    window = geometry(call, block, image)
+    steps = zip(image, block, window.strides, window.dilations, window.pads, strict=True)
+    places = tuple(max(core.window_length(*step), 0) for step in steps)
+    data = call.reshape(data, (data.dims[0], channels, *block, *places))
+    for axis in range(len(image)):
+        data = _overlapped(call, data, window, axis, image[axis])
+    return [data]
+
+
+def _overlapped(call: Call, data: Value, window: Geometry, axis: int, length: int) -> Value:
+    """Of (batch, channel, places of a block …, blocks …) the first places of the block added up to `length` units of the image.
+
+    Along the image, one place of all blocks lies as far apart as the blocks do: the transpose of a window of a single tap.
+    """
+    batch, channels, places, *others = data.dims
+    spatial = data.dims[-len(window.kernel) :]
+    inner = others[: len(others) - len(spatial)]
+    maps, stride, before = channels * math.prod(inner), window.strides[axis], window.pads[axis][0]
+    ones, strides = (1,) * len(spatial), tuple(stride if a == axis else 1 for a in range(len(spatial)))
+    parts = []
+    for place in range(places):
+        part = call.reshape(cut(call, data, 2, place, place + 1), (batch, maps, *spatial))
+        first = before - place * window.dilations[axis]
+        last = (spatial[axis] - 1) * stride + 1 - first - length
+        crops = tuple((first, last) if a == axis else (0, 0) for a in range(len(spatial)))
+        parts.append(call.emit(core.TransposedConvolution(ones, strides, ones, crops, filters=maps, groups=maps), part))
+    whole = call.emit(core.Elementwise("sum"), *parts)
+    return call.reshape(whole, (batch, channels, *inner, *whole.dims[2:]))
 
 
 def shape_of(call: Call) -> Sequence[Value]:
@@ -273,7 +309,7 @@ RULES = {
     "CenterCropPad": Rule(center_crop_pad, "reshape"),
     "Crop": Rule(crop, "reshape"),
     "Trilu": Rule(triangle),
-    "Col2Im": Rule(blocks_to_image, "reshape", bound="overlapping blocks are added up"),
+    "Col2Im": Rule(blocks_to_image, "reshape"),
     "Shape": Rule(shape_of),
     "Size": Rule(size_of),
 }
