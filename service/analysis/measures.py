@@ -38,20 +38,34 @@ class Measure:
     phases: tuple[int, ...] = ()
 
 
+def measured(fields: Sequence[Field], shape: Shape, lengths: Shape) -> tuple[Measure, ...]:
+    """The measures of a tensor's fields on all spatial axes of an input, which are `lengths` long."""
+    along = [None if field.empty else _longest_way(field) for field in fields]
+    grids = [axis is not None and along.count(axis) > 1 for axis in along]
+    return tuple(measure(field, shape, n, grid) for field, n, grid in zip(fields, lengths, grids, strict=True))
+
+
 @lru_cache(maxsize=4096)
-def measure(field: Field, shape: Shape, length: int) -> Measure:
-    """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's."""
+def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Measure:
+    """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's.
+
+    `grid`: another input axis lies along the same tensor axis, as in a row of tokens.
+    """
     if field.empty:
         return Measure(None, None, None, None, None if field.reach == "unknown" else 1.0)
-    axis, inner, stride, first = _positional(field, shape)
+    axis, inner, stride, first = (None, field, None, 0) if grid else _positional(field)
+    if axis is None:
+        stride, padding = _grid(field, shape)
+    else:
+        padding = None if stride is None else _padding(inner, axis, first, stride)
     wide, narrow = sizes(field.bounds if inner.empty else inner.bounds)
     seen = wide > 0
-    per_unit = wide if axis is None else wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis))
+    per_unit = wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis))
     return Measure(
         size=int(wide.max()),
         min_size=int(narrow[seen].min()),
         stride=stride,
-        padding=None if axis is None or stride is None else _padding(inner, axis, first, stride),
+        padding=padding,
         coverage=1.0 if field.reach == "global" else _coverage(field, shape, length),
         phases=tuple(int(n) for n in np.ravel(per_unit)),
     )
@@ -75,21 +89,49 @@ def placement(field: Field) -> tuple[Fraction, Fraction] | None:
     return stride, centres
 
 
-def _positional(field: Field, shape: Shape) -> tuple[int | None, Field, Fraction | None, int]:
-    """The tensor axis along which the field moves, the field over its inner units, the mean step per unit, and the first of those units."""
-    moving = [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
-    if len(moving) == 1:
-        axis = moving[0]
-        return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis]), 0
+def _moving(field: Field) -> list[int]:
+    return [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
+
+
+def _longest_way(field: Field) -> int | None:
+    """The tensor axis along which the intervals move on furthest; None where they stay."""
+    axes = _moving(field) or [axis for axis, extent in enumerate(field.extents) if extent > 1]
+    return max(axes, key=lambda a: _range(field.bounds, a), default=None)
+
+
+def _positional(field: Field) -> tuple[int | None, Field, Fraction | None, int]:
+    """The tensor axis along which the field moves, the field over its inner units, the mean step per unit, and the first of those units.
+
+    No axis, where it moves along several.
+    """
+    moving, axis = _moving(field), _longest_way(field)
+    if len(moving) > 1 or axis is None:
+        return None, field, None, 0
     if moving:
-        return None, field, None, 0
-    listed = [axis for axis, extent in enumerate(field.extents) if extent > 1]
-    if not listed:
-        return None, field, None, 0
-    axis = max(listed, key=lambda a: _range(field.bounds, a))
-    if field.steps[axis] is not None:
-        return axis, _inner(field, axis, field.extents[axis])[0], None, 0
-    return axis, *_inner(field, axis, field.extents[axis])
+        return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis]), 0
+    inner, stride, first = _inner(field, axis, field.extents[axis])
+    return (axis, inner, stride, first) if field.steps[axis] is None else (axis, inner, None, 0)
+
+
+def _grid(field: Field, shape: Shape) -> tuple[Fraction | None, int | None]:
+    """Stride and padding of units whose place on one input axis is told by several tensor axes, or by a part of one.
+
+    Tokens lie row by row, windows and their units on an axis each. Sorted by place, neighbours are one stride apart, and the first sees
+    -padding. None where they are not all alike and evenly spaced.
+    """
+    try:
+        for axis, length in enumerate(shape):
+            if field.varies(axis):
+                units = length if field.steps[axis] else min(length, field.extents[axis])
+                field = _cut(field, axis, 0, units)
+    except TooLarge:
+        return None, None
+    wide, _ = sizes(field.bounds)
+    places = np.unique(field.bounds[0][wide > 0])
+    apart = np.unique(np.diff(places))
+    if len(apart) != 1 or len(np.unique(wide[wide > 0])) != 1:
+        return None, None
+    return Fraction(int(apart[0])), -int(places[0])
 
 
 def _range(bounds: Integers, axis: int) -> int:

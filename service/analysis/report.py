@@ -18,7 +18,7 @@ from service.analysis.findings import findings_of
 from service.analysis.hierarchy import colour_by_depth
 from service.analysis.kernels import KernelStatistics, chosen, kernel_statistics
 from service.analysis.layout import SpatialAxes, axis_names, spatial_axes
-from service.analysis.measures import Measure, measure
+from service.analysis.measures import Measure, measured
 from service.analysis.receptive_field import Seen, walk
 from service.analysis.records import Record, attributes, connections, receptive_field, total, values
 from service.analysis.structure import common_batch, first_layers, ledger, tied
@@ -132,14 +132,14 @@ class _GraphReport:
 
     def _examined(self, seen: Seen, statistics: Mapping[str, KernelStatistics]) -> Examined:
         index = min(seen.output, default=None)
-        measures: tuple[Measure, ...] = ()
+        found: tuple[Measure, ...] = ()
         lengths: Shape = ()
         if index is not None:
             view, lengths = seen.output[index], self._lengths(index)
-            measures = tuple(measure(f, view.shape, n) for f, n in zip(view.fields, lengths, strict=True))
+            found = measured(view.fields, view.shape, lengths)
         counts = connectivity(seen.layer, self.shape, self.batch)
         known = statistics.get(seen.layer.name)
-        return Examined(seen.layer, seen, counts, known, index, lengths, measures, needed_input(seen, index, lengths))
+        return Examined(seen.layer, seen, counts, known, index, lengths, found, needed_input(seen, index, lengths))
 
     def _lengths(self, index: int) -> Shape:
         shape = self.graph.inputs[index].shape or ()

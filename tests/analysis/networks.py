@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 
-from service.analysis.measures import Measure, measure
+from service.analysis.measures import Measure, measured
 from service.analysis.receptive_field import View, walk
 from service.graph import Graph, Layer, Node, Operator, Shape, Tensor, Weight
 from service.graph import operators as core
@@ -192,7 +192,4 @@ def measures(graph: Graph, index: int = 0, axes: Mapping[int, tuple[int, ...]] |
     """The measures of each layer's output on every spatial axis of one input, by layer name."""
     places = (axes or spatial(graph))[index]
     lengths = [(graph.inputs[index].shape or ())[axis] for axis in places]
-    return {
-        name: tuple(measure(field, view.shape, n) for field, n in zip(view.fields, lengths, strict=True))
-        for name, view in views(graph, index, axes).items()
-    }
+    return {name: measured(view.fields, view.shape, tuple(lengths)) for name, view in views(graph, index, axes).items()}

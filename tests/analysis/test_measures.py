@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from service.analysis.fields import Field, identity, join, nothing, slide
-from service.analysis.measures import inner_units, measure, placement
+from service.analysis.fields import Field, identity, join, nothing, slide, transpose
+from service.analysis.measures import inner_units, measure, measured, placement
 from service.analysis.reshaping import reshape
 from service.analysis.taps import listed, shifted, sliding, transposed
 
@@ -120,3 +120,28 @@ def test_measures_do_not_depend_on_where_the_slice_begins() -> None:
     one, two = line((3, 2, 1, 1)), slide(line((3, 2, 1, 1)), 0, shifted(3), 40)
     assert measure(one, (50,), 100).size == measure(two, (40,), 100).size
     assert measure(two, (40,), 100).padding == 1 - 3 * 2
+
+
+def test_tokens_in_rows_are_one_stride_apart_on_both_axes() -> None:
+    """A window of 7 at stride 4 gives 16×16 units; flattened row by row, neighbours still lie 4 pixels apart on either axis."""
+    shape = (16, 16)
+    fields = tuple(slide(identity(2, axis), axis, sliding(7, 4, 1, 3), 16) for axis in (0, 1))
+    tokens = [reshape(field, shape, (256,)) for field in fields]
+    for found in measured(tokens, (256,), (64, 64)):
+        assert (found.size, found.stride, found.padding, found.phases) == (7, 4, 3, (7,))
+
+
+def test_windows_and_their_units_are_one_grid() -> None:
+    """Windows of 4×4 cut out of 16×16 units: window and unit together tell the place."""
+    cut, order = (4, 4, 4, 4), (0, 2, 1, 3)
+    fields = [transpose(reshape(slide(identity(2, a), a, sliding(4, 4, 1, 0), 16), (16, 16), cut), order) for a in (0, 1)]
+    for shape in ((4, 4, 4, 4), (16, 16), (256,)):
+        for found in measured([reshape(field, (4, 4, 4, 4), shape) for field in fields], shape, (64, 64)):
+            assert (found.size, found.stride, found.padding) == (4, 4, 0)
+
+
+def test_a_grid_of_unequal_units_has_no_stride() -> None:
+    """Scores of every token for every other one see from one to the other: of 14×14 patches of 16 pixels, up to the whole image."""
+    fields = [reshape(slide(identity(2, axis), axis, sliding(16, 16, 1, 0), 14), (14, 14), (196,)) for axis in (0, 1)]
+    scores = [join([reshape(f, (196,), (196, 1)), reshape(f, (196,), (1, 196))], (196, 196)) for f in fields]
+    assert [(m.size, m.stride, m.padding) for m in measured(scores, (196, 196), (224, 224))] == [(224, None, None)] * 2
