@@ -79,3 +79,15 @@ def test_server_that_is_told_to_stop_leaves_nothing_behind(server: tuple[subproc
     while members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert members(process.pid) == []
+
+
+def test_connection_is_kept_only_where_the_body_was_read(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    """A client that is told of a connection which stays sends its next request there, and must not find it closed."""
+    _, port = server
+    wait_until_ready(port)
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        for path, status, kept in [("/v1/analyses", 201, True), ("/v1/analyses?no=such", 422, False)]:
+            connection.request("POST", path, MODEL.read_bytes(), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            assert (response.status, response.headers["Connection"]) == (status, "keep-alive" if kept else "close")
