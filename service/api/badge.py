@@ -1,4 +1,4 @@
-"""One number of a report as a badge."""
+"""One number of a report as a badge, or whether budgets hold for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from flask import Response
 
 from service.api.analyses import find_report
-from service.api.drawing import JSON, SVG, answer, tag
+from service.api.comparisons import COMPARE
+from service.api.drawing import JSON, SVG, answer, tag, worked_out
 from service.api.schemas import BadgeQuerySchema
 from service.api.specification import Feature
-from service.render.badge import badge_svg, endpoint
+from service.render.badge import VERDICT, badge_svg, endpoint, verdict
 
 blueprint = Feature("badge", __name__, url_prefix="/v1/analyses", description="Badges.")
 
@@ -20,27 +21,31 @@ blueprint = Feature("badge", __name__, url_prefix="/v1/analyses", description="B
 @blueprint.arguments(BadgeQuerySchema, location="query")
 @blueprint.response(200, {"type": "object"}, description="The endpoint object of shields.io.")
 @blueprint.alt_response(304, description="The badge is the one that If-None-Match names.")
-@blueprint.problems(404)
+@blueprint.problems(404, 503)
 def get_badge(chosen: dict[str, Any], report_id: str) -> Response:
     """Describe a badge for shields.io"""
-    return _badge(report_id, chosen["metric"], "json")
+    return _badge(report_id, chosen, "json")
 
 
 @blueprint.route("/<report:report_id>/badge.svg", methods=["GET"])
 @blueprint.arguments(BadgeQuerySchema, location="query")
 @blueprint.response(200, {"type": "string", "contentMediaType": SVG}, content_type=SVG, description="The badge.")
 @blueprint.alt_response(304, description="The badge is the one that If-None-Match names.")
-@blueprint.problems(404)
+@blueprint.problems(404, 503)
 def get_badge_svg(chosen: dict[str, Any], report_id: str) -> Response:
     """Draw a badge"""
-    return _badge(report_id, chosen["metric"], "svg")
+    return _badge(report_id, chosen, "svg")
 
 
-def _badge(report_id: str, metric: str, form: str) -> Response:
+def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
     report = find_report(report_id)
+    base = find_report(chosen.get("base", report_id))
 
     def make() -> bytes:
-        badge = endpoint(json.loads(report.document), metric)
+        if chosen["metric"] == VERDICT:
+            badge = verdict(worked_out(COMPARE, base.document, report.document, chosen["budgets"]))
+        else:
+            badge = endpoint(json.loads(report.document), chosen["metric"])
         return badge_svg(badge) if form == "svg" else json.dumps(badge).encode()
 
-    return answer(tag(report_id, "badge", metric, form), make, SVG if form == "svg" else JSON)
+    return answer(tag(report_id, "badge", chosen, form), make, SVG if form == "svg" else JSON)

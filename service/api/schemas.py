@@ -9,7 +9,7 @@ from typing import Any, get_args
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from service.options import Options, settled
-from service.render.badge import METRICS
+from service.render.badge import METRICS, VERDICT
 from service.render.colormaps import COLORMAPS
 from service.render.grid_options import GridError, GridOptions, Normalize, Sort
 
@@ -43,6 +43,16 @@ class ProblemSchema(Schema):
     errors = fields.List(fields.Nested(ErrorSchema))
 
 
+def _parsed(value: Any, example: str) -> Any:
+    """What JSON text says, as a query string carries it; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValidationError(f"Not JSON such as {example}.") from None
+
+
 class InputShapes(fields.Dict):
     """Shapes by input name; in a query string as JSON text."""
 
@@ -52,11 +62,7 @@ class InputShapes(fields.Dict):
 
     def deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
         """The shapes that `value` says."""
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                raise ValidationError('Not JSON such as {"input": [1, 3, 224, 224]}.') from None
+        value = _parsed(value, '{"input": [1, 3, 224, 224]}')
         if isinstance(value, Mapping) and len(value) > MOST_INPUTS:
             raise ValidationError(f"More than {MOST_INPUTS} inputs.")
         return super().deserialize(value, *arguments, **options)
@@ -251,10 +257,29 @@ class OverlayQuerySchema(Schema):
     unit = UnitOf(metadata={"description": "The unit's row and column. Default: the middle.", "example": "3,4"})
 
 
-class BadgeQuerySchema(Schema):
-    """Which number a badge shows."""
+class Budgets(fields.Dict):
+    """Limits by the name of the budget; in a query string as JSON text."""
 
-    metric = fields.String(load_default="receptive-field", validate=validate.OneOf(tuple(METRICS)))
+    def __init__(self, **options: Any) -> None:
+        name = fields.String(validate=validate.Length(max=100))
+        super().__init__(keys=name, values=fields.Raw(), load_default=dict, validate=validate.Length(max=100), **options)
+
+    def deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        """The budgets that `value` says."""
+        return super().deserialize(_parsed(value, '{"max_parameters": 1000000}'), *arguments, **options)
+
+
+class BadgeQuerySchema(Schema):
+    """Which number a badge shows, or what budgets it judges."""
+
+    metric = fields.String(load_default="receptive-field", validate=validate.OneOf((*METRICS, VERDICT)))
+    budgets = Budgets(
+        metadata={"description": "Of `verdict`: limits by the name of the budget. As JSON text.", "example": '{"max_parameters": 1000000}'}
+    )
+    base = fields.String(
+        validate=validate.Regexp(REPORT_ID),
+        metadata={"description": "Of `verdict`: the analysis from which changes are measured. Default: the same, so that nothing changed."},
+    )
 
 
 class Sizes(fields.String):
@@ -317,12 +342,8 @@ class ComparisonRequestSchema(Schema):
 
     base = fields.String(required=True, validate=validate.Regexp(REPORT_ID))
     head = fields.String(required=True, validate=validate.Regexp(REPORT_ID))
-    budgets = fields.Dict(
-        keys=fields.String(validate=validate.Length(max=100)),
-        values=fields.Raw(),
-        load_default=dict,
-        validate=validate.Length(max=100),
-        metadata={"description": "Limits by the name of the budget.", "example": {"max_parameters": 1000000, "no_new_findings": True}},
+    budgets = Budgets(
+        metadata={"description": "Limits by the name of the budget.", "example": {"max_parameters": 1000000, "no_new_findings": True}}
     )
 
 

@@ -42,6 +42,9 @@ METRICS: dict[str, tuple[str, Callable[[Report], str]]] = {
 }
 """The numbers a badge can show: what it is called, and how it is read off a report."""
 
+VERDICT = "verdict"
+"""What a badge can show besides: whether budgets hold, which takes a comparison."""
+
 
 def endpoint(report: Report, metric: str) -> dict[str, Any]:
     """The endpoint object of shields.io (schema version 1). KeyError where there is no such metric."""

@@ -135,3 +135,21 @@ def test_examples_of_a_pruned_model(http: FlaskClient) -> None:
     change = answer["summary"]["sparsity.weight"]
     assert change["head"] > change["base"]
     assert answer["verdict"] == "pass"
+
+
+def test_badge_shows_the_verdict(http: FlaskClient, reports: list[dict[str, Any]]) -> None:
+    """Budgets of the head alone need no base; changes are measured from the one that is named."""
+    base, head = reports
+
+    def shown(form: str = "json", **query: str) -> TestResponse:
+        return http.get(f"{head['links']['self']}/badge.{form}", query_string={"metric": "verdict", **query})
+
+    grown = json.dumps({"max_parameters_change": 0.01})
+    assert shown().get_json() == {"schemaVersion": 1, "label": "receptive", "message": "no budget", "color": "666666"}
+    assert shown(budgets=json.dumps({"min_receptive_field": 5})).get_json()["message"] == "within budget"
+    assert shown(budgets=grown).get_json()["message"] == "within budget"
+    assert shown(budgets=grown, base=base["id"]).get_json()["message"] == "over budget"
+    assert "receptive: over budget" in shown("svg", budgets=grown, base=base["id"]).text
+    assert problem(shown(budgets='{"max_joy": 1}')) == (422, "invalid-budget", ["/budgets/max_joy"])
+    assert problem(shown(budgets="{"))[:2] == (422, "invalid-arguments")
+    assert problem(shown(base="sha256-" + "0" * 64))[:2] == (404, "analysis-not-found")
