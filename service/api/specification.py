@@ -60,6 +60,10 @@ class ProblemApi(Api):  # type: ignore[misc]
 
     ERROR_SCHEMA = ProblemSchema
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.ma_plugin.converter.add_attribute_function(json_schema)
+
     def _register_responses(self) -> None:
         """Registers what flask-smorest documents for every operation: any other status is a problem as well."""
         answer = {"description": "Any other problem.", "content": {MEDIA_TYPE: {"schema": ProblemSchema}}}
@@ -68,6 +72,17 @@ class ProblemApi(Api):  # type: ignore[misc]
     def handle_http_exception(self, error: HTTPException) -> Any:
         """The problem document of an HTTP error."""
         return http_problem(error).response()
+
+
+def json_schema(_: Any, field: marshmallow.fields.Field[Any], ret: dict[str, Any], **options: Any) -> dict[str, Any]:
+    r"""The limits of a field that apispec takes over from Python as they are. In JSON Schema an expression is one of ECMA-262, which has no
+    `\Z` and matches anywhere, and `maxLength` is of strings only."""
+    limits = {}
+    if "pattern" in ret:
+        limits["pattern"] = "^" + ret["pattern"].removesuffix(r"\Z") + "$"
+    if ret.get("type") == "object" and "maxLength" in ret:
+        limits["maxProperties"] = ret.pop("maxLength")
+    return limits
 
 
 class ReportIdConverter(BaseConverter):

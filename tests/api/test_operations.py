@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -83,6 +85,22 @@ def test_description_is_valid_and_whole(client: FlaskClient, app: Flask) -> None
             for status, answer in operation["responses"].items():
                 problem = int(status) >= 400 and path not in ("/readyz", "/healthz")
                 assert ("application/problem+json" in answer.get("content", {})) == problem, (path, status)
+
+
+def test_description_limits_in_the_words_of_json_schema(client: FlaskClient) -> None:
+    """Expressions are those of ECMA-262, which match anywhere and have no `\\Z`; the number of an object's members is `maxProperties`."""
+
+    def schemas(part: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(part, dict):
+            yield part
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            yield from schemas(inner)
+
+    limited = list(schemas(client.get("/openapi.json").get_json()))
+    patterns = {schema["pattern"] for schema in limited if isinstance(schema.get("pattern"), str)}
+    assert "^sha256-[0-9a-f]{64}$" in patterns
+    assert all(pattern.startswith("^") and pattern.endswith("$") and r"\Z" not in pattern for pattern in patterns)
+    assert {schema["type"] for schema in limited if "maxLength" in schema} == {"string"}
 
 
 def test_page_describes_every_route_and_problem_and_loads_nothing(client: FlaskClient) -> None:
