@@ -84,11 +84,19 @@ def colour_by_depth(graph: Graph, weights: WeightReader) -> list[dict[str, Any]]
             break
         if projection is None or projection.pixels.shape[1] != 3:
             break
-        energy = (projection.pixels**2).sum()
-        grey = (projection.pixels.mean(axis=1) ** 2).sum() * 3
-        share = float(1 - grey / energy) if energy > 0 else None
+        share = _colour_share(projection.pixels)
         rows.append({"depth": depth, "layer": layer.name, "filters": len(projection.filters), "colour_share": share})
     return rows
+
+
+def _colour_share(pixels: Pixels) -> float | None:
+    """The share of the energy off the grey axis; None where there is none, or products of large weights left the range of numbers."""
+    largest = np.abs(pixels).max()
+    if not 0 < largest < math.inf:
+        return None
+    # Squares of large or tiny values would leave the range of numbers.
+    scaled = pixels / largest
+    return float(1 - (scaled.mean(axis=1) ** 2).sum() * 3 / (scaled**2).sum())
 
 
 def _coloured(graph: Graph, index: int, spatial: Sequence[int]) -> bool:
@@ -104,8 +112,13 @@ def strongest_filters(layer: Layer, weights: WeightReader, most: int) -> list[in
         return []
     if kernel.shape[0] <= most:
         return list(range(kernel.shape[0]))
-    norms = np.linalg.norm(np.nan_to_num(weights.array(kernel)).reshape(kernel.shape[0], -1), axis=1)
+    norms = np.linalg.norm(_finite(weights.array(kernel)).reshape(kernel.shape[0], -1), axis=1)
     return sorted(int(i) for i in np.argsort(-norms, kind="stable")[:most])
+
+
+def _finite(values: NDArray[np.generic]) -> Pixels:
+    """Values of a kernel, of which those that are not finite count for nothing."""
+    return np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0)
 
 
 class Projector:
@@ -203,7 +216,7 @@ class Projector:
         if key not in self._arrays:
             if not self._weights.readable(weight):
                 return None
-            self._arrays[key] = np.nan_to_num(np.asarray(self._weights.array(weight), dtype=np.float64))
+            self._arrays[key] = _finite(self._weights.array(weight))
         return self._arrays[key]
 
     def _convolution(self, layer: Layer, operator: core.Convolution, target: Reached, shape: Shape) -> Reached | None:
