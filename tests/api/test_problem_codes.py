@@ -15,6 +15,7 @@ DOCUMENTATION = SOURCE.parent / "docs"
 
 # Which argument of a call is a problem code.
 PLACES = {"ReadError": 1, "GraphError": 0, "GridError": 0, "Problem": 0}
+REFUSALS = {"refuse", "misfit", "unfit", "invalid"}
 CODE = re.compile(r"[a-z]+(-[a-z]+)+")
 
 
@@ -24,7 +25,7 @@ def codes(tree: ast.AST) -> Iterator[str]:
         name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
         if name in PLACES:
             arguments = call.args[PLACES[name] : PLACES[name] + 1]
-        elif name.lstrip("_") == "refuse":
+        elif name.lstrip("_") in REFUSALS:
             arguments = call.args
         else:
             continue
@@ -34,5 +35,5 @@ def codes(tree: ast.AST) -> Iterator[str]:
 def test_every_code_in_the_source_is_documented() -> None:
     text = "\n".join(path.read_text() for path in DOCUMENTATION.glob("*.md"))
     used = {code for path in SOURCE.rglob("*.py") for code in codes(ast.parse(path.read_text()))}
-    assert used >= {"not-protobuf", "graph-cycle", "no-filters", "limit-memory", "job-not-found"}
+    assert used >= {"not-protobuf", "graph-cycle", "channels-mismatch", "unknown-input", "no-filters", "limit-memory", "job-not-found"}
     assert sorted(code for code in used - FAULTS.keys() if f"`{code}`" not in text) == []
