@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from service.api.report_schemas import KINDS
 from service.options import Options, settled
 from service.render.badge import METRICS, VERDICT
 from service.render.colormaps import COLORMAPS
@@ -175,7 +176,7 @@ class JobSchema(Schema):
 class LayersQuerySchema(Schema):
     """Which layers to show."""
 
-    kind = fields.String(validate=validate.Length(1, 50))
+    kind = fields.String(validate=validate.OneOf(KINDS))
     limit = fields.Integer(load_default=1000, validate=validate.Range(1, 10000))
     cursor = fields.Integer(load_default=0, validate=validate.Range(0), metadata={"description": "The index of the first layer to show."})
 

@@ -160,6 +160,7 @@ def test_rows_go_on_in_the_same_form(http: FlaskClient, report: dict[str, Any]) 
     link = http.get(place(report) + "/layers.csv?limit=1&kind=convolution").headers["Link"]
     following = link.removeprefix("<").split(">")[0]
     assert following.startswith(place(report) + "/layers.csv?") and "kind=convolution" in following
+    assert problem(http.get(place(report) + "/layers?kind=convolutions")) == (422, "invalid-arguments")
     (row,) = csv.DictReader(io.StringIO(http.get(following).data.decode(), newline=""))
     assert row["kind"] == "convolution" and int(row["index"]) > 0
 
