@@ -42,25 +42,19 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a layer: the spatial shapes of its input and output, its kernel, its connections, and a sentence that says which part."""
+    """A part of a layer: the spatial shapes of its input and output, its connections, and a sentence that says which part.
+
+    `slides`: a filter slides over the input from output unit to output unit.
+    """
 
     layer: str
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    kernel: tuple[int, ...]
     weights: int
     connections: tuple[Connection, ...]
     part: str
-    steps: tuple[tuple[int, ...], ...]
-
-    @property
-    def fan_in(self) -> int:
-        """The most connections of one output unit."""
-        counts = [0] * math.prod(self.outputs)
-        for each in self.connections:
-            counts[each.target] += 1
-        return max(counts, default=0)
+    slides: bool
 
 
 class NoConnections(ValueError):
@@ -105,9 +99,8 @@ def _sliding(layer: Record) -> Window:
                 weight = len(connections) if layer["kind"] == "locally-connected" else tap
                 connections.append(Connection(flat, target, weight))
     weights = len(connections) if layer["kind"] == "locally-connected" else math.prod(kernel)
-    steps = tuple(tuple(o * s - p for o, (_, s, _, p) in zip(place, axes, strict=True)) for place in product(*map(range, outputs)))
     part = _part(layer, inputs, whole_in, outputs, whole_out)
-    return Window(layer["name"], layer["kind"], inputs, outputs, kernel, weights, tuple(connections), part, () if back else steps)
+    return Window(layer["name"], layer["kind"], inputs, outputs, weights, tuple(connections), part, slides=not back)
 
 
 def _fitting(whole: Sequence[int], inputs: Sequence[int], axes: Sequence[tuple[int, int, int, int]], back: bool) -> tuple[int, ...]:
@@ -157,7 +150,7 @@ def _dense(layer: Record) -> Window:
     kept = sorted({owner[i] for i in range(inputs)})
     connections = tuple(Connection(i, unit, kept.index(owner[i]) * outputs + unit) for unit in range(outputs) for i in range(inputs))
     part = _part(layer, (inputs,), (fan_in,), (outputs,), (units,))
-    return Window(layer["name"], layer["kind"], (inputs,), (outputs,), (), len(kept) * outputs, connections, part, ())
+    return Window(layer["name"], layer["kind"], (inputs,), (outputs,), len(kept) * outputs, connections, part, slides=False)
 
 
 def _part(layer: Record, inputs: Sequence[int], whole_in: Sequence[int], outputs: Sequence[int], whole_out: Sequence[int]) -> str:

@@ -162,8 +162,8 @@ def _image(shape: tuple[int, ...], letter: str, x: int, y: int, sliding: Window 
     )
     name = "image" if letter == "x" else "feature map"
     cells += f'<text class="t s" x="{x}" y="{y - 8}">{name}</text>'
-    if sliding is not None and len(shape) == 2 and sliding.steps:
-        cells += "".join(_frame(sliding, unit, x, y) for unit in range(len(sliding.steps)))
+    if sliding is not None and len(shape) == 2 and sliding.slides:
+        cells += "".join(_frame(sliding, unit, x, y) for unit in range(math.prod(sliding.outputs)))
     return cells, max(columns * _CELL, _NAME)
 
 
