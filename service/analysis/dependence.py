@@ -98,13 +98,13 @@ def _single(steps: list[Step]) -> list[list[Path]]:
     return [[tuple(steps)]]
 
 
-def _windows(operator: core.Window, outputs: Sequence[Shape], first: int = 2) -> list[Step]:
+def _windows(operator: core.Window, outputs: Sequence[Shape]) -> list[Step]:
+    """A window of the kernel along every spatial axis where it does anything."""
     geometry = zip(operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True)
     steps: list[Step] = []
-    for axis, (kernel, stride, dilation, (before, _)) in enumerate(geometry):
-        taps = sliding(kernel, stride, dilation, before)
+    for axis, (kernel, stride, dilation, (before, _)) in enumerate(geometry, start=2):
         if kernel > 1 or stride != 1 or before:
-            steps.append(Slide(axis + first, taps, outputs[0][axis + first], axis))
+            steps.append(Slide(axis, sliding(kernel, stride, dilation, before), outputs[0][axis], axis - 2))
     return steps
 
 

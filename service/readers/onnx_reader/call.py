@@ -47,7 +47,7 @@ class Host(Protocol):
     def declared(self, call: Call, output: int) -> Shape | None:
         """The shape that the file declares for an output of the call, if all of it is known."""
 
-    def affords(self, call: Call, graph: GraphProto, times: int) -> bool:
+    def affords(self, graph: GraphProto, times: int) -> bool:
         """Whether a subgraph may be lowered so many times."""
 
     @property

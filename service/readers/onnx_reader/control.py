@@ -78,7 +78,7 @@ def loop(call: Call) -> Sequence[Value]:
     rounds = limit[0] if known and limit is not None else -1
     if start is not None and start.size == 1 and not start.ravel()[0]:
         rounds = 0
-    if 0 <= rounds <= MOST_ROUNDS and call.host.affords(call, body, rounds):
+    if 0 <= rounds <= MOST_ROUNDS and call.host.affords(body, rounds):
         unrolled = _unrolled(call, body, states, rounds)
         if unrolled is not None:
             return unrolled
@@ -193,7 +193,7 @@ def _scan(call: Call, inputs: list[Value]) -> list[Value]:
     if len(steps) != 1:
         call.misfit("scan-lengths", f"it runs over inputs of {sorted(steps)} slices")
     length = steps.pop()
-    if 0 < length <= MOST_ROUNDS and call.host.affords(call, body, length):
+    if 0 < length <= MOST_ROUNDS and call.host.affords(body, length):
         return _scan_unrolled(call, body, states, list(zip(scanned, axes, strict=True)), length)
     return _scan_once(call, body, states, list(zip(scanned, axes, strict=True)), length)
 
@@ -263,7 +263,7 @@ def sequence_map(call: Call) -> Sequence[Value]:
     first = call.input(0)
     if first.items is None:
         raise ShapeError("how long the sequence is depends on the data")
-    if not call.host.affords(call, body, len(first.items)):
+    if not call.host.affords(body, len(first.items)):
         raise ShapeError("the sequence is too long to be followed element by element")
     collected: list[list[Value]] = [[] for _ in body.output]
     for number in range(len(first.items)):

@@ -60,7 +60,7 @@ class Walk:
         """The shape that the file declares for an output of a call."""
         return self._declared(call.scope, call.outputs[output]).shape if output < len(call.outputs) else None
 
-    def affords(self, call: Call, graph: GraphProto, times: int) -> bool:
+    def affords(self, graph: GraphProto, times: int) -> bool:
         """Whether a subgraph may be lowered so many times."""
         return self.builder.affords(times * _size(graph.node))
 
