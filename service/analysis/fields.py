@@ -63,6 +63,7 @@ class Field:
 
     @property
     def extents(self) -> Shape:
+        """Entries of the table along every tensor axis: the period in units, or all units where they are listed."""
         return self.bounds.shape[1:]
 
     @property

@@ -3,7 +3,7 @@
 1. Every spatial axis of every input starts as the identity: unit i sees position i.
 2. Each node carries the fields of its inputs on by its steps; paths that meet are joined.
 3. A step that makes every unit see the whole axis ends the local paths: the field becomes empty and `global`, and keeps the layer's name.
-4. Whether the pixels inside a unit's box are all read (`filled`) is carried along; where they are not, `support` counts them.
+4. Whether the pixels inside a unit's box are all read (`filled`) is carried along; where they are not, `PixelCounter` counts them.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ class Taps:
 
     @property
     def period(self) -> int:
+        """Phases: output units until the pattern of taps repeats."""
         return int(self.offsets.shape[0])
 
     def indices(self, start: int, stop: int) -> Integers:

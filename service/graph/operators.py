@@ -49,11 +49,12 @@ def broadcast(*shapes: Shape) -> Shape:
 
 
 class Operator:
-    """What a node computes. `shapes` maps the shapes of the data inputs to those of the outputs; ShapeError where it cannot."""
+    """What a node computes."""
 
     __slots__ = ()
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The shapes of the outputs; ShapeError where the operator cannot be applied to inputs of these shapes."""
         raise NotImplementedError
 
 
@@ -67,6 +68,7 @@ class Window(Operator):
     pads: Pads
 
     def places(self, spatial: Shape, ceil: bool = False) -> Shape:
+        """The number of places along every spatial axis, by `window_length`; ShapeError where the window does not fit."""
         if len(spatial) != len(self.kernel):
             raise ShapeError(f"a kernel of rank {len(self.kernel)} cannot slide over {len(spatial)} spatial axes")
         axes = zip(spatial, self.kernel, self.strides, self.dilations, self.pads, strict=True)
@@ -146,6 +148,7 @@ class TransposedConvolution(Window):
     output_padding: tuple[int, ...] = ()
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """Along every spatial axis (n - 1)·stride + dilation·(kernel - 1) + 1 + output padding - pads."""
         shape = inputs[0]
         _grouped(shape, self.groups, self.filters)
         if len(shape) - 2 != len(self.kernel):
@@ -188,13 +191,16 @@ class Recurrent(Operator):
 
     @property
     def directions(self) -> int:
+        """Passes over the sequence: one, or two."""
         return 2 if self.direction == "bidirectional" else 1
 
     @property
     def gates(self) -> int:
+        """Affine functions of input and state in one step of the cell."""
         return {"RNN": 1, "LSTM": 4, "GRU": 3}[self.cell]
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """All states, the last state and the last cell."""
         if len(inputs[0]) != 3:
             raise ShapeError(f"expected (time, batch, input), got {inputs[0]}")
         time, batch, _ = inputs[0]
@@ -286,7 +292,7 @@ class Reduction(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Contraction(Operator):
-    """A product of data tensors summed over labels (Einstein notation): `inputs` label the axes of each input, `output` those of the
+    """A product of data tensors summed over labels (Einstein notation): `operands` label the axes of each input, `output` those of the
     result.
 
     A label that is missing in `output` is summed over. An axis of length 1 broadcasts against its label.
@@ -296,6 +302,7 @@ class Contraction(Operator):
     output: tuple[str, ...]
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The length of each label of `output`, which all inputs that have the label agree on."""
         lengths: dict[str, int] = {}
         for labels, shape in zip(self.operands, inputs, strict=True):
             if len(labels) != len(shape):
@@ -361,6 +368,7 @@ class Concatenation(Operator):
     axis: int
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The lengths along `axis` added up; all other axes are equally long in every input."""
         first = inputs[0]
         for shape in inputs:
             if len(shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(shape, first, strict=True)) if i != self.axis):
@@ -406,6 +414,7 @@ class Padding(Operator):
     mode: str = "constant"
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """Each axis as long as before and its two pads together."""
         if len(self.pads) != len(inputs[0]):
             raise ShapeError(f"{len(self.pads)} pairs of padding do not fit {inputs[0]}")
         shape = tuple(n + before + after for n, (before, after) in zip(inputs[0], self.pads, strict=True))

@@ -1,6 +1,6 @@
 """The table of layer types: what each is called in the report, how many inputs it takes, and the rule that lowers it to core operators.
 
-Adding a type is one schema in `service.readers.spec.schema`, one rule, one entry here and one test.
+Adding a type is one schema in `service.readers.spec.layers`, one rule, one entry here and one test.
 """
 
 from __future__ import annotations
