@@ -110,6 +110,7 @@ def measure_filters(
     numbers = {name: [None if np.isnan(value) else float(value) for value in values] for name, values in known.items()}
 
     def measurement(index: int) -> FilterMeasurement:
+        """The measurements of one filter, taken out of the arrays over all."""
         found = nearest[index] >= 0
         return FilterMeasurement(
             index=index,

@@ -272,6 +272,7 @@ def _rows(kernel: Pixels, groups: int, channels: int) -> Callable[[NDArray[np.in
     flat = kernel.reshape(filters, per_group, -1)
 
     def rows(chosen: NDArray[np.int64], tap: int) -> Pixels:
+        """The weights at one tap, zero on the channels that a filter's group does not read."""
         weights = flat[:, :, tap][chosen]
         if groups == 1:
             return np.asarray(weights)

@@ -171,6 +171,7 @@ def _represented(report_id: str, form: str) -> Response:
         return unchanged(report.etag, REVALIDATE) or _report_response(report)
 
     def make() -> bytes:
+        """The content where the client does not have it yet."""
         if form == "html":
             page: bytes = rendered(PAGE, report.document, drawn(PICTURES, report, report.document))
             return page

@@ -56,6 +56,7 @@ def _table(report_id: str, query: dict[str, Any], form: str, address: str) -> Re
     report = find_report(report_id)
 
     def make() -> tuple[bytes, dict[str, str]]:
+        """The rows, and the link to those after them where there are any."""
         layers = json.loads(report.document)["layers"]
         chosen = [layer for layer in layers if query.get("kind", layer["kind"]) == layer["kind"] and layer["index"] >= query["cursor"]]
         rows = [flat(layer) for layer in chosen[: query["limit"]]]

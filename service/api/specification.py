@@ -32,6 +32,7 @@ class Feature(Blueprint):  # type: ignore[misc]
         parse = super().arguments(schema, **options)
 
         def decorator(function: Any) -> Any:
+            """The function with parsed arguments, its 422 documented by `problems` alone."""
             wrapper = parse(function)
             # The name there is HTTPStatus(422).name, which depends on the version of Python.
             del wrapper._apidoc["arguments"]["responses"]
@@ -43,6 +44,7 @@ class Feature(Blueprint):  # type: ignore[misc]
         """Documents problem documents as answers."""
 
         def decorator(function: Any) -> Any:
+            """The function with an answer for each status that it does not document itself."""
             for status in statuses:
                 documented = getattr(function, "_apidoc", {}).get("response", {}).get("responses", {})
                 if status not in documented:

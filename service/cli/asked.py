@@ -134,6 +134,7 @@ def reading_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def collected(*arguments: Any, **given: Any) -> Any:
+        """The command with the options put together in `asked`."""
         url, externals = given.pop("url"), given.pop("externals", ())
         names = ("name", "read_weights", "zero_tolerance", "channel_order", "external_missing")
         chosen = {name: given.pop(name) for name in names if name in given}

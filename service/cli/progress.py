@@ -35,6 +35,7 @@ def stage(name: str) -> Iterator[Tick]:
     began, marks, drawn = time.monotonic(), itertools.cycle("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"), False
 
     def tick() -> None:
+        """Draws the line anew, once the stage has lasted long enough to be shown."""
         nonlocal drawn
         seconds = time.monotonic() - began
         if seconds > QUIET_SECONDS:

@@ -221,6 +221,7 @@ def _slices(call: Call, scanned: list[tuple[Value, int]], length: int) -> list[l
     reversed_ = [bool(backwards[i]) if i < len(backwards) else False for i in range(len(scanned))]
 
     def build(prelude: Call) -> list[Value]:
+        """The slices of all rounds, one round after the other."""
         return [
             _slice(prelude, value, axis, length - 1 - number if reverse else number)
             for number in range(length)

@@ -28,6 +28,7 @@ def joint(dtype: str | None = None) -> Lower:
     """A function of the units at the same place of all inputs. Stored constants of more than one entry are parameters."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """One core node over all inputs, the second placed as its opset says."""
         operands = [v for v in call.inputs if v is not None]
         if not operands:
             call.refuse("missing-input", "it has no inputs")

@@ -52,6 +52,7 @@ def binary(function: Callable[[Array, Array], Array]) -> Fold:
     """A function of two operands under broadcasting, that of opsets before 7 included."""
 
     def fold(operation: Operation, left: Array, right: Array) -> Array:
+        """The function of both, the right one placed by the attributes of old opsets."""
         if operation.attributes.integer("broadcast"):
             axis = operation.attributes.integer("axis") if "axis" in operation.attributes else None
             right = right.reshape(legacy_shape(right.shape, axis, left.ndim))
@@ -65,6 +66,7 @@ def variadic(function: Callable[[Array, Array], Array]) -> Fold:
     """A function of any number of operands, two by two."""
 
     def fold(operation: Operation, first: Array, *others: Array) -> Array:
+        """The function of the first and the second, of that and the third, and so on."""
         first = given(first)
         for other in others:
             _joint(operation, first, other)
@@ -157,6 +159,7 @@ def reduction(function: Callable[..., Array], since: int = 18) -> Fold:
     """A reduction by a NumPy function with the keywords axis and keepdims."""
 
     def fold(operation: Operation, operand: Array, axes: Array | None = None) -> Array:
+        """The operand reduced along its axes; itself where there are none to reduce."""
         chosen = reduce_axes(operation, axes, since, operand.ndim)
         if chosen is None:
             return operand
@@ -176,6 +179,7 @@ def extreme(function: Callable[..., Array]) -> Fold:
     """ArgMax and ArgMin."""
 
     def fold(operation: Operation, operand: Array) -> Array:
+        """The place of the extreme along `axis`, of equal ones the first or the last."""
         axis = operation.attributes.integer("axis")
         keep = bool(operation.attributes.integer("keepdims", 1))
         if operation.attributes.integer("select_last_index"):

@@ -28,6 +28,7 @@ def classify(labels: str, strings: str) -> Callable[[Call], Sequence[Value]]:
     """A classifier with these attributes for its classes: a label and a score per class, of all features of the sample."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """The label and the scores of every sample."""
         data = _samples(call)
         texts = call.attributes.texts(strings)
         classes = len(texts or call.attributes.integers(labels) or (0, 1))

@@ -58,6 +58,7 @@ def pool(lower: Lower) -> Lower:
     """A pooling with a choice of layout."""
 
     def chosen(call: Call) -> Sequence[Value]:
+        """The pooling on channels first, turned back where the node has them last."""
         last = bool(call.attributes.integer("channels_last")) or call.op.startswith("Nhwc")
 
         def compute(data: Value) -> Value:
@@ -74,6 +75,7 @@ def pick(*positions: int) -> Lower:
     """Unit by unit on the inputs at these positions; the others are scales and zero points."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """One core node over the chosen inputs; stored constants among them are parameters."""
         operands = [call.input(position) for position in positions]
         for value in operands:
             if value.constant is not None and value.constant.origin.count > 1:
@@ -136,6 +138,7 @@ def matmul_with(scale: int, zero_point: int, bias: int) -> Lower:
     """A product with a quantised matrix, whose scale, zero point and bias are at these positions."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """The product with the matrix in real numbers, and the bias."""
         right = call.input(1)
         if right.constant is not None:
             right = dequantised(right, call.optional(scale), call.optional(zero_point), axis=-1)

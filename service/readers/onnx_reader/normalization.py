@@ -88,6 +88,7 @@ def over_axis(default: int, legacy_default: int | None = None) -> Callable[[Call
     """An operator that mixes all units along `axis`; before opset 13 softmax mixed all axes from `axis` on."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """One mixture of the axes that this opset means; of a scalar, a function of it alone."""
         data = call.input(0)
         if data.rank == 0:
             return [call.emit(core.Elementwise(call.op.lower()), data)]

@@ -15,6 +15,7 @@ def window_pool(mode: str) -> Callable[[Call], Sequence[Value]]:
     """MaxPool, AveragePool, LpPool. The indices of MaxPool depend on the same units as the maxima."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """The pooling of the window that the node states."""
         data = call.input(0)
         rank = data.rank - 2
         if rank < 1:

@@ -21,6 +21,7 @@ def recurrent(cell: Cell) -> Callable[[Call], Sequence[Value]]:
     """A recurrent layer over time: W is (directions, gates·hidden, input), R (directions, gates·hidden, hidden), B both biases."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """The layer in ONNX's layout 0, turned around it where the node has the batch first."""
         data, kernel, memory, bias, lengths = call.input(0), call.input(1), call.input(2), call.optional(3), call.optional(4)
         states = [call.optional(5), call.optional(6) if cell == "LSTM" else None]
         peepholes = call.optional(7) if cell == "LSTM" else None

@@ -15,6 +15,7 @@ def reduce_over(since: int) -> Callable[[Call], Sequence[Value]]:
     """A reduction whose axes are an attribute before opset `since` and an input from then on."""
 
     def lower(call: Call) -> Sequence[Value]:
+        """The reduction of the stated axes; of all of them unless an empty list means none."""
         data = call.input(0)
         if call.version < since or call.optional(1) is None:
             stated = call.attributes.integers("axes")
