@@ -7,7 +7,7 @@ from typing import Any
 
 from service.analysis.connectivity import Connectivity, weight_node
 from service.analysis.layout import SpatialAxes
-from service.graph import Graph, Layer
+from service.graph import Graph, Layer, Weight
 from service.graph import operators as core
 
 
@@ -56,18 +56,17 @@ def ledger(graph: Graph, counts: Mapping[str, Connectivity | None]) -> list[dict
 
     `uses` is the mean number of connections that one scalar serves in a sample; null for parameters outside the connections.
     """
-    entries: dict[str, dict[str, Any]] = {
-        weight.stored: {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []}
-        for weight in graph.stored
-    }
+    entries = {weight.stored: _entry(weight) for weight in graph.stored}
     for layer in graph.layers:
         for role, weights in (("weight", layer.kernel), ("bias", layer.bias), ("other", layer.other)):
             for weight in weights:
-                entry = entries.setdefault(
-                    weight.stored,
-                    {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []},
-                )
                 found = counts.get(layer.name)
                 uses = found.uses[1] if role == "weight" and found is not None else None
+                entry = entries.setdefault(weight.stored, _entry(weight))
                 entry["used_by"].append({"layer": layer.name, "role": role, "uses": uses})
     return list(entries.values())
+
+
+def _entry(weight: Weight) -> dict[str, Any]:
+    """A stored tensor that nobody is known to use yet."""
+    return {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []}
