@@ -172,14 +172,12 @@ def _output(report: Report) -> Record | None:
 def _findings(base: Report, head: Report, pairs: Sequence[tuple[Report | None, Report | None]]) -> tuple[list[Record], list[Record]]:
     """Findings that only one side has, layers being the same where they are aligned."""
     names = {before["name"]: after["name"] for before, after in pairs if before is not None and after is not None}
-
-    def key(finding: Report, translate: Callable[[Any], Any]) -> tuple[str, Any]:
-        return finding["code"], translate(finding["layer"])
-
-    old = {key(finding, lambda name: names.get(name, name)) for finding in base["findings"]}
-    new = {key(finding, lambda name: name) for finding in head["findings"]}
-    appeared = [dict(f) for f in head["findings"] if (f["code"], f["layer"]) not in old]
-    vanished = [dict(f) for f in base["findings"] if (f["code"], names.get(f["layer"], f["layer"])) not in new]
+    # Each finding of the base under the name that its layer has in the head.
+    old = [(finding["code"], names.get(finding["layer"], finding["layer"])) for finding in base["findings"]]
+    new = [(finding["code"], finding["layer"]) for finding in head["findings"]]
+    known, kept = set(old), set(new)
+    appeared = [dict(finding) for finding, key in zip(head["findings"], new, strict=True) if key not in known]
+    vanished = [dict(finding) for finding, key in zip(base["findings"], old, strict=True) if key not in kept]
     return appeared, vanished
 
 
