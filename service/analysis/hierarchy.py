@@ -74,9 +74,9 @@ def colour_by_depth(graph: Graph, weights: WeightReader) -> list[dict[str, Any]]
     "First edges, then colour" as a curve: `colour_share` of the whole layer, over the `filters` of the largest norm. Empty where the image
     has no three channels or weights cannot be read.
     """
-    projector, rows = Projector(graph, weights, strongest=8, most_work=SMALL_WORK), []
     if not any(_coloured(graph, index, spatial) for index, spatial in spatial_axes(graph).items()):
         return []
+    projector, rows = Projector(graph, weights, strongest=8, most_work=SMALL_WORK), []
     for depth, layer in enumerate(convolutions(graph)[:MOST_DEPTHS], start=1):
         try:
             projection = projector.project(layer, strongest_filters(layer, weights, MOST_DRAWN))
