@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -70,12 +71,16 @@ def create_analysis(chosen: dict[str, Any]) -> Response:
 
     The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
     """
+    return _answer(take_in(chosen))
+
+
+def take_in(chosen: Mapping[str, Any]) -> Accepted:
+    """Receives the model that this request brings and has it analysed, with the options `chosen` and those that came with it."""
     service = current()
     with upload_place(service), received(request, service.store.uploads) as arrived:
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
         question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
-        accepted = service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
-    return _answer(accepted)
+        return service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
 
 
 def _answer(accepted: Accepted) -> Response:

@@ -57,7 +57,7 @@ def job_response(job: Job, status: int) -> Response:
 @blueprint.problems(404)
 def get_job(job_id: str) -> Response:
     """See what became of a job"""
-    return job_response(_find(job_id), 200)
+    return job_response(find_job(job_id), 200)
 
 
 @blueprint.route("/<job_id>", methods=["DELETE"])
@@ -65,7 +65,7 @@ def get_job(job_id: str) -> Response:
 @blueprint.problems(404)
 def cancel_job(job_id: str) -> Any:
     """Cancel a job"""
-    _find(job_id)
+    find_job(job_id)
     current().runner.cancel(job_id)
     return ""
 
@@ -78,7 +78,7 @@ def follow_job(job_id: str) -> Response:
 
     Each event `status` holds the job; the stream ends when it is finished.
     """
-    job = _find(job_id)
+    job = find_job(job_id)
     events = stream_with_context(_events(current(), job))
     return Response(events, content_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
@@ -104,7 +104,8 @@ def _event(job: Job) -> str:
     return f"event: status\ndata: {json.dumps(job_document(job))}\n\n"
 
 
-def _find(job_id: str) -> Job:
+def find_job(job_id: str) -> Job:
+    """The job of that id, else the problem that there is none."""
     job = current().runner.job(job_id)
     if job is None:
         raise Problem("job-not-found", f"There is no job {job_id[:64]}.")

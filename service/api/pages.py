@@ -10,9 +10,10 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug.exceptions import HTTPException
 
 from service.api import analysis_pages, compare_page, learn_pages, web
+from service.api.analyses import take_in
 from service.api.context import current
+from service.api.jobs import find_job
 from service.api.problems import MEDIA_TYPE, Problem, http_problem, kept_problem, other_problem, read_problem
-from service.api.receive import received, upload_place
 from service.api.schemas import make_options
 from service.api.web import page, problem_page
 from service.jobs.question import Question
@@ -76,12 +77,7 @@ def examples() -> list[tuple[str, str, str]]:
 @blueprint.route("/analyses", methods=["POST"])
 def upload() -> Response:
     """Analyse the model of a form that was sent without a script."""
-    service = current()
-    with upload_place(service), received(request, service.store.uploads) as arrived:
-        options = make_options(arrived.options, arrived.size_bytes, service.settings.auto_read_bytes)
-        question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
-        accepted = service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
-    return _onward(accepted)
+    return _onward(take_in({}))
 
 
 @blueprint.route("/specs", methods=["POST"])
@@ -109,9 +105,7 @@ def example(name: str) -> Response:
 @blueprint.route("/jobs/<job_id>")
 def job(job_id: str) -> Response:
     """Wait for an analysis."""
-    found = current().runner.job(job_id)
-    if found is None:
-        raise Problem("job-not-found", f"There is no job {job_id[:64]}.")
+    found = find_job(job_id)
     if found.state == "done":
         return _see_other(f"/analyses/{found.report_id}")
     problem = kept_problem(found.problem) if found.problem is not None else None
