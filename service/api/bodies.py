@@ -10,6 +10,7 @@ from flask import request
 
 from service.api.connection import mark_read
 from service.api.context import current
+from service.api.drawing import JSON
 from service.api.problems import Problem
 from service.api.receive import Body, check_encoding, upload_place
 
@@ -34,9 +35,6 @@ def small_body(kinds: Collection[str], most_bytes: int) -> bytes:
 def json_body(most_bytes: int) -> Any:
     """The JSON document that is the body of this request."""
     try:
-        return json.loads(small_body((JSON_TYPE,), most_bytes))
+        return json.loads(small_body((JSON,), most_bytes))
     except (ValueError, RecursionError):
         raise Problem("not-json", "The body is not JSON.") from None
-
-
-JSON_TYPE = "application/json"

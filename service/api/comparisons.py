@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +9,8 @@ from flask import Response
 from marshmallow import ValidationError
 
 from service.api.analyses import find_report
-from service.api.bodies import JSON_TYPE, json_body
-from service.api.drawing import sent, worked_out
+from service.api.bodies import json_body
+from service.api.drawing import JSON, json_text, sent, worked_out
 from service.api.negotiation import choose
 from service.api.problems import Problem, argument_errors
 from service.api.schemas import ComparisonRequestSchema, ComparisonSchema
@@ -23,15 +22,11 @@ from service.render.markdown import comparison_markdown
 COMPARE = "service.jobs.comparing:compare_documents"
 MOST_BYTES = 1024 * 1024
 
-REPRESENTATIONS = {"json": JSON_TYPE, "html": "text/html", "md": "text/markdown", "junit": "application/xml"}
-
-
-def _json(comparison: Mapping[str, Any]) -> bytes:
-    return json.dumps(comparison, separators=(",", ":"), allow_nan=False).encode()
+REPRESENTATIONS = {"json": JSON, "html": "text/html", "md": "text/markdown", "junit": "application/xml"}
 
 
 _RENDER: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
-    "json": _json,
+    "json": json_text,
     "html": comparison_html,
     "md": comparison_markdown,
     "junit": comparison_junit,
@@ -47,7 +42,7 @@ blueprint = Feature("comparisons", __name__, url_prefix="/v1/comparisons", descr
     description="Every layer's difference and the verdict; HTML, Markdown or JUnit XML (application/xml) by Accept.",
 )
 @blueprint.problems(400, 404, 406, 408, 413, 415, 422, 503)
-@blueprint.doc(requestBody={"required": True, "content": {JSON_TYPE: {"schema": ComparisonRequestSchema}}})
+@blueprint.doc(requestBody={"required": True, "content": {JSON: {"schema": ComparisonRequestSchema}}})
 def create_comparison() -> Response:
     """Compare two analyses
 

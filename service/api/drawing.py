@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,6 +47,11 @@ def sent(content: bytes, content_type: str, headers: Mapping[str, str] | None = 
     if response.mimetype in _POLICIES:
         response.headers["Content-Security-Policy"] = _POLICIES[response.mimetype]
     return response
+
+
+def json_text(value: Any) -> bytes:
+    """JSON in as few bytes as it takes. ValueError where the value holds a number that JSON cannot say."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def drawn(task: str, report: StoredReport, *arguments: Any) -> Any:

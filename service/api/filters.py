@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
 
 from service.api.analyses import find_report
 from service.api.context import current
-from service.api.drawing import CSV, JSON, PNG, answer, drawn, tag
+from service.api.drawing import CSV, JSON, PNG, answer, drawn, json_text, tag
 from service.api.negotiation import choose
 from service.api.schemas import FilterLayerQuerySchema, GridQuerySchema
 from service.api.specification import Feature
@@ -44,7 +43,7 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
 def get_filters_map(chosen: dict[str, Any], report_id: str) -> Response:
     """Say which filter is at which pixel of filters.png, drawn with the same arguments"""
     report = find_report(report_id)
-    return answer(tag(report_id, "grid map", chosen), lambda: _json(drawn(MAP, report, chosen)), JSON)
+    return answer(tag(report_id, "grid map", chosen), lambda: json_text(drawn(MAP, report, chosen)), JSON)
 
 
 @blueprint.route("/<report:report_id>/filters", methods=["GET"])
@@ -80,10 +79,6 @@ def _measurements(report_id: str, chosen: dict[str, Any], form: str) -> Response
 
     def make() -> bytes:
         measured = drawn(MEASUREMENTS, report, chosen.get("layer"))
-        return write_csv(measured["filters"]) if form == "csv" else _json(measured)
+        return write_csv(measured["filters"]) if form == "csv" else json_text(measured)
 
     return answer(tag(report_id, "measurements", form, chosen), make, CSV if form == "csv" else JSON)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Response
 
 from service.api.analyses import find_report
-from service.api.drawing import CSV, JSON, answer, tag
+from service.api.drawing import CSV, JSON, answer, json_text, tag
 from service.api.negotiation import NEXT_LINK, REVALIDATE, choose
 from service.api.problems import Problem
 from service.api.report_schemas import ExplainedLayerSchema
@@ -80,7 +80,7 @@ def get_layer(report_id: str, layer: str) -> Response:
     def make() -> bytes:
         document = json.loads(report.document)
         found = find_layer(document["layers"], layer)
-        return json.dumps({**found, "explain": explain(document, found)}, separators=(",", ":")).encode()
+        return json_text({**found, "explain": explain(document, found)})
 
     return answer(tag(report.etag, "layer", layer), make, JSON, REVALIDATE)
 
