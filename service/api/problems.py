@@ -16,6 +16,7 @@ from service.api.problem_types import HTTP_CODES, problem_type
 from service.jobs.limits import BrokenAnalysisError
 from service.jobs.pool import PoolFullError
 from service.jobs.process import PoolClosedError
+from service.jobs.runner import problem_record
 from service.readers.errors import ReadError
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,14 +61,13 @@ class Problem(Exception):
 
 
 def kept_problem(record: Mapping[str, Any]) -> Problem:
-    """The problem that was kept with a job (see service.jobs.runner.read_problem)."""
+    """The problem that was kept with a job (see service.jobs.runner.problem_record)."""
     return Problem(record["code"], record["detail"], record["errors"], fault=record["fault"])
 
 
 def read_problem(error: ReadError) -> Problem:
     """The problem that a model has."""
-    errors = [{"pointer": each.pointer, "detail": each.detail, "code": each.code} for each in error.errors]
-    return Problem(error.code, error.detail, errors, fault=error.fault)
+    return kept_problem(problem_record(error))
 
 
 def http_problem(error: HTTPException) -> Problem:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
@@ -161,7 +161,7 @@ class Runner:
         except CancelledJobError:
             state = "cancelled"
         except ReadError as error:
-            problem = read_problem(error)
+            problem = problem_record(error)
         except BrokenAnalysisError as error:
             log.error("analysis-failed", job=job.id, digest=job.request["model"]["digest"], error=str(error))
             problem = {"fault": "invalid", "code": "analysis-failed", "detail": "The service could not analyse this model.", "errors": []}
@@ -243,7 +243,7 @@ class Runner:
         if job.cancel_requested:
             self._end(job, "cancelled", None)
         elif job.attempts > MOST_ATTEMPTS:
-            self._end(job, "failed", read_problem(ReadError("limit", "worker-died", "Every process that worked on the model died.")))
+            self._end(job, "failed", problem_record(ReadError("limit", "worker-died", "Every process that worked on the model died.")))
         else:
             try:
                 self._launch(job)
@@ -261,7 +261,6 @@ def _question(job: Job) -> Question:
     return Question(Digest(job.request["model"]["digest"]), externals, read_options(job.request["options"]))
 
 
-def read_problem(error: ReadError) -> dict[str, Any]:
+def problem_record(error: ReadError) -> dict[str, Any]:
     """A ReadError as JSON data, to be kept with the job."""
-    errors = [{"pointer": each.pointer, "detail": each.detail, "code": each.code} for each in error.errors]
-    return {"fault": error.fault, "code": error.code, "detail": error.detail, "errors": errors}
+    return {"fault": error.fault, "code": error.code, "detail": error.detail, "errors": [asdict(each) for each in error.errors]}
