@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, delete, insert, select, update
@@ -101,9 +100,8 @@ class SqlJobs:
 
     def remove_finished(self, older_than_seconds: float) -> None:
         """Forgets jobs that ended so long ago."""
-        limit = (datetime.now(UTC) - timedelta(seconds=older_than_seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
         with self._engine.begin() as connection:
-            connection.execute(delete(jobs).where(jobs.c.state.not_in(ACTIVE), jobs.c.updated_at < limit))
+            connection.execute(delete(jobs).where(jobs.c.state.not_in(ACTIVE), jobs.c.updated_at < now(older_than_seconds)))
 
     def _change(self, job_id: str, **values: Any) -> None:
         """Changes an active job; a finished one stays as it is."""
