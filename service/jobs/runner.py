@@ -141,7 +141,7 @@ class Runner:
         self._pool.close()
 
     def _launch(self, job: Job) -> None:
-        place = self._store.uploads.reopen(job.request["upload"])
+        place = self._store.uploads.place(job.request["upload"])
         externals = {name: str(place / part["file"]) for name, part in job.request["externals"].items()}
         model = str(place / job.request["model"]["file"])
         ticket = self._pool.submit(REPORT, self._analysis, model, _question(job), externals)
@@ -198,7 +198,7 @@ class Runner:
     def _keep(self, job: Job, report: StoredReport) -> None:
         """Stores the files and the report of a job: both or neither."""
         parts = [job.request["model"], *job.request["externals"].values()]
-        place = self._store.uploads.reopen(job.request["upload"])
+        place = self._store.uploads.place(job.request["upload"])
         with self._store.blobs.exclusive():
             try:
                 for part in parts:

@@ -128,13 +128,13 @@ class Uploads:
             yield upload
             undo.pop_all()
 
-    def reopen(self, name: str) -> Path:
+    def place(self, name: str) -> Path:
         """The directory of the upload of that name."""
         return self._directory / name
 
     def discard(self, name: str) -> None:
         """Removes the upload of that name."""
-        shutil.rmtree(self._directory / name, ignore_errors=True)
+        shutil.rmtree(self.place(name), ignore_errors=True)
 
     def sweep(self, needed: set[str], older_than_seconds: float) -> None:
         """Removes uploads that no job needs and that nothing was written to for so long: their process died."""
