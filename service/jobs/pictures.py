@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,9 @@ from service.analysis.kernels import tap_weights
 from service.analysis.unit import NoField, unit_field
 from service.graph import GraphError
 from service.graph.model import Model
+from service.jobs.work import read_file
 from service.options import Options
 from service.readers.errors import ReadError
-from service.readers.model import read_model
 from service.render.grid import Grid, GridError, GridOptions, draw_grid
 from service.render.overlay import NoPicture, draw_overlay
 
@@ -66,7 +65,7 @@ def hierarchy_png(
 ) -> tuple[bytes, dict[str, str]]:
     """The filters of the depth-th convolution (from 1) in pixels, as weighted sums of those below it."""
     picked = _picked(options, chosen)
-    projection = projected(_model(path, options, externals), depth, strongest, most_filters)
+    projection = projected(read_file(path, options, externals), depth, strongest, most_filters)
     grid = _drawn(projection.pixels, picked, 1, projection.layer)
     filters = ",".join(map(str, projection.filters))
     return grid.png, {**_headers(grid), "Receptive-Filters": filters if len(filters) < 2000 else f"{len(projection.filters)} filters"}
@@ -76,7 +75,7 @@ def overlay_png(
     path: str, options: Options, externals: Mapping[str, str], layer: str, unit: Sequence[int] | None, image: bytes | None
 ) -> tuple[bytes, dict[str, str]]:
     """A unit's field drawn on an image (or on a neutral ground), weighed by |w| where all weights can be read."""
-    model = _model(path, options, externals)
+    model = read_file(path, options, externals)
     graph = model.graphs[0]
     taps = _tap_weights(model, layer) if options.read_weights != "none" else {}
     try:
@@ -139,12 +138,8 @@ def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST
     return projection
 
 
-def _model(path: str, options: Options, externals: Mapping[str, str]) -> Model:
-    return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
-
-
 def _kernel(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> LayerKernel:
-    model = _model(path, options, externals)
+    model = read_file(path, options, externals)
     return find_filters(model.graphs[0], model.weights, layer)
 
 

@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from service.analysis import Reading, analyze
+from service.graph.model import Model
 from service.options import Options
 from service.readers.model import read_model
+
+
+def read_file(path: str, options: Options, externals: Mapping[str, str]) -> Model:
+    """The model at `path`, with files of external data by their bare name in `externals`. ReadError where it is none."""
+    return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
 
 
 def analyze_file(path: str, options: Options, externals: Mapping[str, str]) -> dict[str, Any]:
@@ -17,7 +23,6 @@ def analyze_file(path: str, options: Options, externals: Mapping[str, str]) -> d
     # A report of many layers is many small objects without cycles: looking for cycles again and again would make the cost per layer grow.
     gc.disable()
     try:
-        model = read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
-        return analyze(model, Reading(options.read_weights, zero_tolerance=options.zero_tolerance))
+        return analyze(read_file(path, options, externals), Reading(options.read_weights, zero_tolerance=options.zero_tolerance))
     finally:
         gc.enable()
