@@ -161,24 +161,20 @@ def _lines(marked: bool, title: str) -> Specification:
 
 def _input_size(sizes: list[Specification]) -> list[Specification]:
     """The size of the input as a dashed line; nothing where it is not known, because an empty layer has no scale."""
-    if not sizes:
-        return []
-    largest = sizes[:1]
-    line: Specification = {
-        "data": {"values": largest},
+    return [_level(each, "size", f"input: {each['size']:,} pixels") for each in sizes[:1]]
+
+
+def _level(values: Specification, field: str, words: str) -> Specification:
+    """A dashed line across a chart at the height that a field of `values` says, with words at its beginning."""
+    height = {"y": {"field": field, "type": "quantitative"}}
+    said = {**height, "x": {"value": 0}, "text": {"value": words}}
+    return {
+        "data": {"values": [values]},
         "layer": [
-            {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": {"y": {"field": "size", "type": "quantitative"}}},
-            {
-                "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#333"},
-                "encoding": {
-                    "y": {"field": "size", "type": "quantitative"},
-                    "x": {"value": 0},
-                    "text": {"value": f"input: {largest[0]['size']:,} pixels"},
-                },
-            },
+            {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": height},
+            {"mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#333"}, "encoding": said},
         ],
     }
-    return [line]
 
 
 def _global_layer(name: str, depth: int, layers: int) -> Specification:
@@ -246,37 +242,36 @@ def sharing(report: Report) -> Specification:
     # Names stand once, below both. Too long ones are cut before, because the engine would try out many lengths of each.
     every = -(-len(rows) // MOST_LABELS) or 1
     names = {"labelAngle": -60, "labelLimit": 0, "labelOverlap": False, "values": [row["place"] for row in rows[::every]]}
-    spoken = len(rows) <= MOST_MARKED
-    width = {"step": max(1, min(28, 640 // max(len(rows), 1)))}
-    above = {
-        "width": width,
+    bars = {
+        "width": {"step": max(1, min(28, 640 // max(len(rows), 1)))},
         "height": 180,
-        "mark": {"type": "bar", "aria": spoken},
-        "encoding": {
-            **shared,
-            "y": {
-                "field": "sharing factor",
-                "type": "quantitative",
-                "scale": {"type": "symlog"},
-                "axis": {"values": _ticks(max((row["sharing factor"] or 0 for row in rows), default=0)), "format": ","},
-                "title": "uses of each weight",
-            },
-            "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
-        },
+        "mark": {"type": "bar", "aria": len(rows) <= MOST_MARKED},
     }
-    below = {
-        "width": width,
-        "height": 180,
-        "mark": {"type": "bar", "aria": spoken},
-        "encoding": {
-            **shared,
-            "x": {**shared["x"], "title": "layers with connections, by index and name", "axis": names},
-            "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
-            "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
+    uses = {
+        **shared,
+        "y": {
+            "field": "sharing factor",
+            "type": "quantitative",
+            "scale": {"type": "symlog"},
+            "axis": {"values": _ticks(max((row["sharing factor"] or 0 for row in rows), default=0)), "format": ","},
+            "title": "uses of each weight",
         },
+        "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
+    }
+    left_out = {
+        **shared,
+        "x": {**shared["x"], "title": "layers with connections, by index and name", "axis": names},
+        "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
+        "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
     }
     title = {"text": "Sharing and sparsity of every layer with connections", "subtitle": _model(report)}
-    return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, "vconcat": [above, below], "config": _CONFIG}
+    return {
+        "$schema": _SCHEMA,
+        "title": title,
+        "data": {"values": rows},
+        "vconcat": [{**bars, "encoding": uses}, {**bars, "encoding": left_out}],
+        "config": _CONFIG,
+    }
 
 
 def _ticks(largest: float) -> list[int]:
@@ -295,15 +290,7 @@ def colour(report: Report) -> Specification:
     y = {"field": "colour_share", "type": "quantitative", "title": "colour share", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
     tooltip = [{"field": "layer"}, {"field": "colour_share", "type": "quantitative", "format": ".1%"}]
     line = {"mark": {"type": "line", "point": True, "color": "#d1662a"}, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
-    level = {"y": {"field": "share", "type": "quantitative"}}
-    text = {"x": {"value": 0}, "text": {"value": "filters of random channels: 2/3"}}
-    chance = {
-        "data": {"values": [{"share": 2 / 3}]},
-        "layer": [
-            {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": level},
-            {"mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#333"}, "encoding": {**level, **text}},
-        ],
-    }
+    chance = _level({"share": 2 / 3}, "share", "filters of random channels: 2/3")
     title = {"text": "Colour against depth", "subtitle": _model(report)}
     layers = {"width": 480, "height": 260, "layer": [line, chance]}
     return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": _CONFIG}
