@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
+from PIL import Image, ImageDraw, ImageOps
 
 from service.analysis.unit import UnitField
+from service.render.png import encode_png
 
 MOST_PIXELS = 2048
 """Longest side to which a picture is enlarged."""
@@ -44,13 +45,10 @@ def draw_overlay(field: UnitField, image: bytes | None = None, scale: int | None
     bottom, right = ((start + n) * factor - 1 for start, n in zip(field.origin, field.influence.shape, strict=True))
     frame = min(factor, 3)
     ImageDraw.Draw(picture).rectangle((left - frame, top - frame, right + frame, bottom + frame), outline=_BOX, width=frame)
-    about = PngImagePlugin.PngInfo()
-    about.add_text("layer", field.layer.encode("ascii", "backslashreplace").decode())
-    about.add_text("unit", ",".join(map(str, field.unit)))
-    about.add_text("box", f"{field.origin[0]},{field.origin[1]},{field.influence.shape[0]},{field.influence.shape[1]}")
-    out = io.BytesIO()
-    picture.save(out, "PNG", pnginfo=about, compress_level=6)
-    return out.getvalue()
+    box = (*field.origin, *field.influence.shape)
+    about = {"layer": field.layer.encode("ascii", "backslashreplace").decode()}
+    about |= {name: ",".join(map(str, numbers)) for name, numbers in (("unit", field.unit), ("box", box))}
+    return encode_png(np.asarray(picture), about)
 
 
 def _checkered(height: int, width: int) -> NDArray[np.float64]:
