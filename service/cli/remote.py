@@ -21,7 +21,7 @@ import click
 from service import __version__
 from service.cli.engine import SCHEMA, Chosen, Report
 from service.cli.failures import Failure
-from service.cli.progress import TURN_SECONDS, stage, watched
+from service.cli.progress import TURN_SECONDS, Tick, stage, watched
 from service.options import Options
 from service.readers.errors import Detail
 
@@ -85,7 +85,8 @@ class Service:
             except (URLError, OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", None) or error or type(error).__name__
                 raise Failure("service-unreachable", f"{self.url} does not answer: {reason}.") from None
-            _sleep(pause, "Waiting, because the service is busy")
+            with stage("Waiting, because the service is busy") as tick:
+                _wait(pause, tick)
 
 
 class RemoteModel:
@@ -143,10 +144,7 @@ class RemoteModel:
         path = f"/v1/jobs/{quote(str(job.get('id')), safe='')}"
         with stage(f"The service analyses {self._path.name}") as tick:
             while job.get("status") in ("queued", "running"):
-                until = time.monotonic() + ASK_SECONDS
-                while time.monotonic() < until:
-                    time.sleep(TURN_SECONDS)
-                    tick()
+                _wait(ASK_SECONDS, tick)
                 job = _document(self._service.get(path, self._path))
         if job.get("problem"):
             raise _problem(job["problem"], self._path)
@@ -210,12 +208,12 @@ def _pause(refusal: HTTPError) -> float | None:
     return min(float(after[:9]), LONGEST_PAUSE)
 
 
-def _sleep(seconds: float, name: str) -> None:
-    with stage(name) as tick:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            time.sleep(TURN_SECONDS)
-            tick()
+def _wait(seconds: float, tick: Tick) -> None:
+    """Lets the time pass while the stage under way goes on being drawn."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(TURN_SECONDS)
+        tick()
 
 
 def _refused(refusal: HTTPError, file: Path | None) -> Failure:
