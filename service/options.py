@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+ReadWeights = Literal["auto", "first", "all", "none"]
+ChannelOrder = Literal["rgb", "bgr"]
+ExternalMissing = Literal["error", "ignore"]
+
+MOST_AXES, LARGEST_AXIS = 16, 2**31 - 1
+"""Axes of an input shape, and the length of one, at the most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -17,10 +24,17 @@ class Options:
 
     name: str | None = None
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    read_weights: Literal["auto", "first", "all", "none"] = "auto"
+    read_weights: ReadWeights = "auto"
     zero_tolerance: float = 0.0
-    channel_order: Literal["rgb", "bgr"] = "rgb"
-    external_missing: Literal["error", "ignore"] = "error"
+    channel_order: ChannelOrder = "rgb"
+    external_missing: ExternalMissing = "error"
+
+
+def whole_numbers(text: str, most: int = MOST_AXES, digits: int = 10) -> list[int]:
+    """The numbers of a list such as 1,3,224,224; none where it has more than `most`, or anything but at most so many ASCII digits."""
+    parts = text.split(",")
+    valid = len(parts) <= most and all(part.isascii() and part.isdigit() and len(part) <= digits for part in parts)
+    return [int(part) for part in parts] if valid else []
 
 
 def settled(options: Options, size_bytes: int, auto_read_bytes: int) -> Options:

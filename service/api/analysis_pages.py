@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
@@ -14,13 +14,15 @@ from service.api.problems import Problem
 from service.api.web import page
 from service.render import charts, view
 from service.render.connections import NoConnections, window
+from service.render.connectivity_svg import View
+from service.render.grid_options import Normalize
 from service.render.html import PICTURES
 
 blueprint = Blueprint("analysis_pages", __name__, url_prefix="/analyses")
 
 TABS = (("", "Overview"), ("findings", "Findings"), ("layers", "Layers"), ("receptive-field", "Receptive field"), ("filters", "Filters"))
 GRID_CHOICES = {
-    "normalize": ("filter", "layer", "symmetric"),
+    "normalize": get_args(Normalize),
     "channels": ("rgb", "mean", "each"),
 }
 
@@ -78,7 +80,7 @@ def layer(report_id: str, layer: str) -> Response:
     found = find_layer(report["layers"], layer)
     row = view.row(report, found)
     shape = request.args.get("view", "graph")
-    if shape not in ("graph", "matrix"):
+    if shape not in get_args(View):
         raise Problem("not-found", "There is no such view.")
     groups = view.finding_groups([f for f in report["findings"] if f["layer"] == found["name"]], report["layers"])
     return page(

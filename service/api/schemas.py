@@ -9,13 +9,13 @@ from typing import Any, get_args
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from service.api.report_schemas import KINDS
-from service.options import Options, settled
+from service.options import LARGEST_AXIS, MOST_AXES, ChannelOrder, ExternalMissing, Options, ReadWeights, settled, whole_numbers
 from service.render.badge import METRICS, VERDICT
 from service.render.colormaps import COLORMAPS
-from service.render.grid_options import GridError, GridOptions, Normalize, Sort
+from service.render.connectivity_svg import View
+from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, GridError, GridOptions, Normalize, Sort
+from service.store.interfaces import State
 
-LARGEST_AXIS = 2**31 - 1
-MOST_AXES = 16
 MOST_INPUTS = 64
 MOST_SIZES = 64
 REPORT_ID = r"sha256-[0-9a-f]{64}\Z"
@@ -74,9 +74,7 @@ class InputShape(fields.String):
 
     def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
         text = super()._deserialize(value, *arguments, **options)
-        axes = str(text).split(",")
-        valid = len(axes) <= MOST_AXES and all(axis.isascii() and axis.isdigit() and len(axis) <= 10 for axis in axes)
-        shape = tuple(int(axis) for axis in axes) if valid else ()
+        shape = tuple(whole_numbers(str(text)))
         if not shape or not all(1 <= axis <= LARGEST_AXIS for axis in shape):
             raise ValidationError("Not a shape such as 1,3,224,224.")
         return shape
@@ -93,7 +91,7 @@ class OptionsSchema(Schema):
         }
     )
     read_weights = fields.String(
-        validate=validate.OneOf(("auto", "first", "all", "none")),
+        validate=validate.OneOf(get_args(ReadWeights)),
         metadata={
             "description": "Which weights' values are read. `auto` (the default): all up to a configured size, else the first layer's."
         },
@@ -101,9 +99,9 @@ class OptionsSchema(Schema):
     zero_tolerance = fields.Float(
         validate=validate.Range(min=0), metadata={"description": "A weight up to this absolute value counts as zero. Default 0."}
     )
-    channel_order = fields.String(validate=validate.OneOf(("rgb", "bgr")), metadata={"description": "Default `rgb`."})
+    channel_order = fields.String(validate=validate.OneOf(get_args(ChannelOrder)), metadata={"description": "Default `rgb`."})
     external_missing = fields.String(
-        validate=validate.OneOf(("error", "ignore")),
+        validate=validate.OneOf(get_args(ExternalMissing)),
         metadata={"description": "What to do where a file of external data was not sent. Default `error`."},
     )
 
@@ -164,7 +162,7 @@ class JobSchema(Schema):
     """An analysis under way."""
 
     id = fields.String(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(("queued", "running", "done", "failed", "cancelled")))
+    status = fields.String(required=True, validate=validate.OneOf(get_args(State)))
     created_at = fields.String(required=True, metadata={"format": "date-time"})
     updated_at = fields.String(required=True, metadata={"format": "date-time"})
     problem = fields.Dict(
@@ -192,11 +190,11 @@ class FilterLayerQuerySchema(Schema):
 class GridSchema(Schema):
     """How to draw a grid of filters."""
 
-    columns = fields.Integer(validate=validate.Range(1, 4096), metadata={"description": "Default: near square."})
+    columns = fields.Integer(validate=validate.Range(1, MAX_COLUMNS), metadata={"description": "Default: near square."})
     scale = fields.Integer(
-        validate=validate.Range(1, 256), metadata={"description": "Integer enlargement. Default: a tile is at least 32 pixels."}
+        validate=validate.Range(1, MAX_SCALE), metadata={"description": "Integer enlargement. Default: a tile is at least 32 pixels."}
     )
-    gap = fields.Integer(validate=validate.Range(0, 64), metadata={"description": "Pixels between tiles."})
+    gap = fields.Integer(validate=validate.Range(0, MAX_GAP), metadata={"description": "Pixels between tiles."})
     normalize = fields.String(validate=validate.OneOf(get_args(Normalize)), metadata={"description": "Default `filter`."})
     channels = fields.String(
         validate=validate.Regexp(r"(rgb|mean|each|\d{1,6},\d{1,6},\d{1,6})\Z"),
@@ -233,7 +231,7 @@ class HierarchyQuerySchema(GridSchema):
 class ConnectivityQuerySchema(Schema):
     """How to draw the connections of a layer."""
 
-    view = fields.String(load_default="graph", validate=validate.OneOf(("graph", "matrix")))
+    view = fields.String(load_default="graph", validate=validate.OneOf(get_args(View)))
     animate = fields.Boolean(load_default=False, metadata={"description": "The filter slides, and its connections light up."})
 
 
@@ -242,10 +240,10 @@ class UnitOf(fields.String):
 
     def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
         text = str(super()._deserialize(value, *arguments, **options))
-        places = text.split(",")
-        if len(places) > MOST_AXES or not all(place.isascii() and place.isdigit() and len(place) <= 10 for place in places):
+        places = whole_numbers(text)
+        if not places:
             raise ValidationError("Not a place such as 3,4.")
-        return [int(place) for place in places]
+        return places
 
 
 class OverlayQuerySchema(Schema):
@@ -288,12 +286,12 @@ class Sizes(fields.String):
 
     def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
         text = str(super()._deserialize(value, *arguments, **options))
-        sizes = text.split(",")
-        if len(sizes) > MOST_SIZES:
+        if text.count(",") >= MOST_SIZES:
             raise ValidationError(f"More than {MOST_SIZES} sizes.")
-        if not all(size.isascii() and size.isdigit() and len(size) <= 6 and int(size) > 0 for size in sizes):
+        sizes = set(whole_numbers(text, MOST_SIZES, digits=6))
+        if not sizes or 0 in sizes:
             raise ValidationError("Not sizes from 1 to 999999 such as 96,128,224.")
-        return sorted({int(size) for size in sizes})
+        return sorted(sizes)
 
 
 class SweepQuerySchema(Schema):

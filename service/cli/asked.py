@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import click
@@ -18,13 +18,12 @@ from jinja2 import UndefinedError
 from service.cli.engine import Engine, LocalModel, Model, Report, stored_report
 from service.cli.failures import Failure
 from service.cli.remote import RemoteModel, Service
-from service.options import Options
+from service.options import LARGEST_AXIS, ChannelOrder, ExternalMissing, Options, ReadWeights, whole_numbers
 from service.settings import load_settings
 
 Command = Callable[..., Any]
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-MOST_AXES, LARGEST_AXIS = 16, 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,9 @@ class InputShape(click.ParamType[tuple[str, tuple[int, ...]]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, tuple[int, ...]]:
         """The name and the shape."""
         name, _, axes = str(value).rpartition("=")
-        texts = axes.split(",")
-        if not all(text.isascii() and text.isdigit() and len(text) <= 10 for text in texts) or len(texts) > MOST_AXES:
+        shape = tuple(whole_numbers(axes))
+        if not shape:
             self.fail(f"{value!r} is no shape such as 1,3,224,224 or image=1,3,224,224.", param, ctx)
-        shape = tuple(int(text) for text in texts)
         if not all(1 <= axis <= LARGEST_AXIS for axis in shape):
             self.fail(f"An axis of a shape lies between 1 and {LARGEST_AXIS:,}.", param, ctx)
         return name, shape
@@ -86,7 +84,7 @@ _READING = (
     ),
     click.option(
         "--read-weights",
-        type=click.Choice(["auto", "first", "all", "none"]),
+        type=click.Choice(get_args(ReadWeights)),
         default="auto",
         show_default=True,
         help="Which weights' values are read; auto: all of them up to a certain size of the files, else those of the first layer.",
@@ -100,11 +98,11 @@ _READING = (
         help="A weight up to this absolute value counts as zero.",
     ),
     click.option(
-        "--channel-order", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="How the model reads colours."
+        "--channel-order", type=click.Choice(get_args(ChannelOrder)), default="rgb", show_default=True, help="How the model reads colours."
     ),
     click.option(
         "--external-missing",
-        type=click.Choice(["error", "ignore"]),
+        type=click.Choice(get_args(ExternalMissing)),
         default="error",
         show_default=True,
         help="What to do where a file of external data is missing; ignore: go without its values.",

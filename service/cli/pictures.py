@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -15,7 +15,7 @@ from service.cli.output import format_of, output_option, refuse_terminal, write
 from service.render import charts
 from service.render.badge import METRICS, badge_svg, endpoint
 from service.render.colormaps import COLORMAPS
-from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE
+from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Normalize, Sort
 
 CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
 BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}
@@ -24,9 +24,7 @@ _GRID = (
     click.option("--columns", type=click.IntRange(1, MAX_COLUMNS), metavar="N", help="Tiles in a row. Default: near square."),
     click.option("--scale", type=click.IntRange(1, MAX_SCALE), metavar="N", help="Pixels for each value. Default: a tile has at least 32."),
     click.option("--gap", type=click.IntRange(0, MAX_GAP), metavar="N", help="Pixels between tiles."),
-    click.option(
-        "--normalize", type=click.Choice(["filter", "layer", "symmetric"]), help="What white and black stand for. Default: filter."
-    ),
+    click.option("--normalize", type=click.Choice(get_args(Normalize)), help="What white and black stand for. Default: filter."),
     click.option("--channels", metavar="WHICH", help="rgb, mean, each, or three channels such as 0,2,1."),
     click.option("--colormap", type=click.Choice(list(COLORMAPS)), help="For single channels. Default: grey."),
     click.option("--labels", is_flag=True, default=None, help="Write each filter's index under its tile."),
@@ -45,9 +43,7 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("model", type=FILE)
 @output_option("grid.png")
 @click.option("--layer", metavar="LAYER", help="Name or index of a convolution. Default: the first that reads the image.")
-@click.option(
-    "--sort", type=click.Choice(["index", "norm", "orientation", "frequency", "colour"]), help="The order of the filters. Default: index."
-)
+@click.option("--sort", type=click.Choice(get_args(Sort)), help="The order of the filters. Default: index.")
 @grid_options
 @model_options
 def filters(model: Path, output: Path, asked: Asked, **chosen: Any) -> None:

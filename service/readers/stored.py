@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 
+from service.options import ExternalMissing
 from service.readers.element_types import ELEMENT_TYPES, ElementType, Values
 from service.readers.errors import ReadError
 from service.readers.source import LocalFile, Source
@@ -96,7 +96,7 @@ class Storage:
         self,
         scanned: Scanned,
         externals: Mapping[str, Path] | None = None,
-        external_missing: Literal["error", "ignore"] = "error",
+        external_missing: ExternalMissing = "error",
     ) -> None:
         self._source, self._payloads = scanned.source, scanned.payloads
         self._paths, self._missing = dict(externals or {}), external_missing

@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 from PIL import ImageColor
 
+from service.analysis.filters import ChannelOrder
 from service.render.colormaps import COLORMAPS
 
 Normalize = Literal["filter", "layer", "symmetric"]
 Sort = Literal["index", "norm", "orientation", "frequency", "colour"]
-ChannelOrder = Literal["rgb", "bgr"]
 
 MAX_COLUMNS = 4096
 MAX_SCALE = 256
