@@ -39,11 +39,10 @@ def start(client: FlaskClient, body: bytes, prefer: str = "respond-async") -> st
 
 def finish(client: FlaskClient, job: str) -> dict[str, Any]:
     """The job when it is finished."""
-    while True:
-        document: dict[str, Any] = client.get(job).get_json()
-        if document["status"] not in ("queued", "running"):
-            return document
-        time.sleep(0.02)
+    ended = client.application.extensions[EXTENSION].runner.wait(job.removeprefix("/v1/jobs/"), 60)
+    assert ended is not None and ended.finished
+    document: dict[str, Any] = client.get(job).get_json()
+    return document
 
 
 def test_job_ends_in_a_report(client: FlaskClient) -> None:

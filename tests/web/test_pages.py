@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -39,7 +38,8 @@ def report_address(client: FlaskClient, answer: TestResponse) -> str:
     assert answer.status_code == 303
     address: str = answer.headers["Location"]
     while address.startswith("/jobs/"):
-        time.sleep(0.1)
+        # The stream of events ends when the job does.
+        client.get(f"/v1{address}/events").get_data()
         address = client.get(address).headers.get("Location", address)
     return address
 
