@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from werkzeug.serving import make_server
 
 from service.api import create_app
 from service.cli.failures import FAILED
 from service.settings import Settings
 from tests.cli.test_commands import PHOTOGRAPHS, SHIFT, parted, run
+from tests.serving import served
 
 __all__ = ["parted"]
 
@@ -25,13 +25,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service on a free port."""
     # Its log goes to the standard output of this process, where the command writes too.
     app = create_app(Settings(data_dir=tmp_path_factory.mktemp("service"), log_level="ERROR"))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(app) as address:
+        yield address
     app.extensions["receptive"].close()
 
 
