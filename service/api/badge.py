@@ -48,4 +48,5 @@ def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
             badge = endpoint(json.loads(report.document), chosen["metric"])
         return badge_svg(badge) if form == "svg" else json.dumps(badge).encode()
 
-    return answer(tag(report_id, "badge", chosen, form), make, SVG if form == "svg" else JSON)
+    # As text, because a budget may be a number that JSON lacks (1e999) until the comparison refuses it.
+    return answer(tag(report_id, "badge", json.dumps(chosen, sort_keys=True), form), make, SVG if form == "svg" else JSON)

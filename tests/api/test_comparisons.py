@@ -150,6 +150,7 @@ def test_badge_shows_the_verdict(http: FlaskClient, reports: list[dict[str, Any]
     assert shown(budgets=grown).get_json()["message"] == "within budget"
     assert shown(budgets=grown, base=base["id"]).get_json()["message"] == "over budget"
     assert "receptive: over budget" in shown("svg", budgets=grown, base=base["id"]).text
+    assert problem(shown(budgets='{"max_parameters": 1e999}')) == (422, "invalid-budget", ["/budgets/max_parameters"])
     assert problem(shown(budgets='{"max_joy": 1}')) == (422, "invalid-budget", ["/budgets/max_joy"])
     assert problem(shown(budgets="{"))[:2] == (422, "invalid-arguments")
     assert problem(shown(base="sha256-" + "0" * 64))[:2] == (404, "analysis-not-found")
