@@ -14,7 +14,7 @@ function follow(job, report) {
 const waiting = document.getElementById("job");
 if (waiting) {
   follow({ status: "queued", links: { events: `/v1/jobs/${waiting.dataset.job}/events` } }, (state) => {
-    if (state.problem !== undefined && state.status !== "queued" && state.status !== "running" && state.status !== "done") location.reload();
+    if (["failed", "cancelled"].includes(state.status)) location.reload();
     else waiting.textContent = `The job is ${state.status}. The report opens by itself.`;
   });
 }
