@@ -47,6 +47,19 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An application with the real analysis, which the tests of a file share, reports and all."""
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("real") / "data", wait_seconds=120.0))
+    yield app
+    app.extensions[EXTENSION].close()
+
+
+@pytest.fixture(scope="module")
+def http(service: Flask) -> FlaskClient:
+    return service.test_client()
+
+
 def left_over(settings: Settings) -> list[str]:
     """The files under the data directory apart from the database and the locks."""
     kept = (path for path in settings.data_dir.rglob("*") if path.is_file())

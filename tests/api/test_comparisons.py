@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from service.analysis.comparison import compare
-from service.api import create_app
-from service.api.context import EXTENSION
 from service.api.schemas import ComparisonSchema
-from service.settings import Settings
 from tests.networks import conv, spec_of
 
 URL = "/v1/comparisons"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("compared") / "data", wait_seconds=120.0, log_level="ERROR"))
-    yield app
-    app.extensions[EXTENSION].close()
-
-
-@pytest.fixture(scope="module")
-def http(service: Flask) -> FlaskClient:
-    return service.test_client()
 
 
 @pytest.fixture(scope="module")

@@ -6,32 +6,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from service.api import create_app
-from service.api.context import EXTENSION
-from service.settings import Settings
 from tests.hostile import HOSTILE_NAMES, hostile_model
 
 HIDDEN = re.compile("[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("hostile") / "data", wait_seconds=120.0))
-    yield app
-    app.extensions[EXTENSION].close()
-
-
-@pytest.fixture(scope="module")
-def http(service: Flask) -> FlaskClient:
-    return service.test_client()
 
 
 @pytest.fixture(scope="module")

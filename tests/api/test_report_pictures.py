@@ -5,43 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from service.api import create_app
-from service.api.context import EXTENSION
 from service.render.connectivity_svg import connectivity_svg
 from service.render.explain import explain
 from service.render.tables import COLUMNS, flat
-from service.settings import Settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 UNKNOWN = "/v1/analyses/sha256-" + "0" * 64
 
 # A dense layer only: nothing of it is an image.
 VECTOR = {"receptive": 1, "name": "vector", "input": {"shape": [5]}, "layers": [{"name": "d", "type": "dense", "units": 2}]}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("pictures") / "data", wait_seconds=120.0, log_level="ERROR")
-    app = create_app(settings)
-    yield app
-    app.extensions[EXTENSION].close()
-
-
-@pytest.fixture(scope="module")
-def http(service: Flask) -> FlaskClient:
-    return service.test_client()
 
 
 def analysed(http: FlaskClient, body: bytes, kind: str) -> dict[str, Any]:
