@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from google.protobuf.message import DecodeError
 from service.readers.errors import ReadError
 from service.readers.formats import SNIFF_BYTES, refuse_other_formats
 from service.readers.limits import Limits
-from service.readers.source import LocalFile, Source
+from service.readers.source import Source
 from service.readers.wire_fast import plain, tagged_fixed, tagged_varints
 from service.readers.wire_schema import (
     ATTRIBUTE,
@@ -80,13 +79,12 @@ class Scanned:
     left_out: int
 
 
-def scan(path_or_source: Path | Source, limits: Limits | None = None) -> Scanned:
+def scan(source: Source, limits: Limits | None = None) -> Scanned:
     """Read the structure of an ONNX file; memory and time depend on the structure, not on the size of the weights.
 
     ReadError: `malformed` where the bytes are no model, `unsupported` where they are another format, `limit` where the structure
     exceeds `limits`.
     """
-    source = LocalFile(path_or_source) if isinstance(path_or_source, Path) else path_or_source
     refuse_other_formats(source.read(0, min(SNIFF_BYTES, source.size)), source.size)
     scanner = _Scanner(source, limits or Limits())
     structure = scanner.run()

@@ -333,4 +333,4 @@ def test_odd_names_are_kept_as_they_are() -> None:
 
 def test_a_directory_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="regular file"):
-        scan(tmp_path)
+        scan(LocalFile(tmp_path))

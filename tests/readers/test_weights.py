@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from service.readers.element_types import ELEMENT_TYPES, as_float
 from service.readers.errors import ReadError
 from service.readers.limits import Limits
+from service.readers.source import LocalFile
 from service.readers.stored import InFile, Inline, Storage, StoredTensor
 from service.readers.weights import dequantize, read, read_blocks
 from service.readers.wire import scan
@@ -461,7 +462,7 @@ def test_every_tensor_of_the_corpus_has_the_values_of_numpy_helper(corpus: Path)
     for path in sorted(corpus.rglob("*.onnx")):
         if path.name.startswith(("bad_", "ort_corrupt", "winml_yolov4_lfs")) or path.parent.name == "graphonly":
             continue
-        scanned = scan(path)
+        scanned = scan(LocalFile(path))
         storage = Storage(scanned, {part.name: part for part in path.parent.iterdir() if part.suffix in (".data", ".bin")})
         for slim, whole in zip(tensors(scanned.model), tensors(onnx.ModelProto.FromString(path.read_bytes())), strict=True):
             tensor = storage.tensor(slim)

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from service.readers.errors import ReadError
 from service.readers.limits import Limits
+from service.readers.source import LocalFile
 from service.readers.wire import MARKER, Run, Scanned, scan
 from tests.readers.wire_bytes import Bytes, field, graph_model, scan_bytes, tensors, varint, without_payloads
 
@@ -182,7 +183,7 @@ def test_large_sparse_file_opens_in_little_memory(tmp_path: Path) -> None:
     start = path.stat().st_size
     os.truncate(path, start + size)
     tracemalloc.start()
-    scanned = scan(path)
+    scanned = scan(LocalFile(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert list(scanned.payloads.values()) == [(Run(start, size, "raw_data", True),)]
@@ -202,7 +203,7 @@ def test_half_a_gigabyte_of_many_tensors_opens_in_little_memory(tmp_path: Path) 
             file.seek(size, os.SEEK_CUR)
         file.truncate()
     tracemalloc.start()
-    scanned = scan(path)
+    scanned = scan(LocalFile(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(scanned.payloads) == len(scanned.model.graph.initializer) == 32
@@ -285,7 +286,7 @@ def test_every_model_of_the_corpus_scans_to_what_protobuf_parses(corpus: Path) -
     refused = set()
     for path in models:
         try:
-            scanned = scan(path)
+            scanned = scan(LocalFile(path))
         except ReadError:
             refused.add(path.name)
             continue
