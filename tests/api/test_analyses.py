@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.api.report_schemas import KINDS
+from service.graph.network import Kind
 from service.settings import Settings
 from tests.api.conftest import left_over
 
@@ -24,6 +27,11 @@ def create(client: FlaskClient, body: bytes, name: str | None = None) -> str:
 def code(response: TestResponse) -> tuple[int, str]:
     assert response.content_type == "application/problem+json"
     return response.status_code, response.get_json()["code"]
+
+
+def test_schema_knows_the_kinds_of_the_graph() -> None:
+    """It says them again, because this room may not import the graph."""
+    assert get_args(Kind) == KINDS
 
 
 def test_report_is_immutable(client: FlaskClient) -> None:
