@@ -41,6 +41,11 @@ FAR = 1 << 60
 MOST_ENTRIES = 1 << 22
 """A table larger than this is not built; the field widens to a bound instead."""
 
+_LONGEST_PERIOD = 1024
+"""A period of up to so many units is kept on a shorter axis too, where the table has no more than _FEW_ENTRIES with it."""
+
+_FEW_ENTRIES = 1 << 14
+
 # Rows of `Field.bounds`. The upper ends are kept negated, so that the union of intervals is one minimum over all rows.
 _SIGNS = np.array([1, -1, 1, -1], dtype=np.int64)
 
@@ -157,6 +162,16 @@ def _first_pace(head: Integers, tail: Integers) -> int:
     return int((tail[0] - head[0])[seen][0]) if seen.any() else 0
 
 
+def _kept(period: int, length: int, entries: int) -> bool:
+    """Whether a period is worth keeping on an axis of `length` units; the table has so many entries along all other axes."""
+    return period <= max(length, LONG_PERIOD) or (period <= _LONGEST_PERIOD and period * entries <= _FEW_ENTRIES)
+
+
+def _others(field: Field, axis: int) -> int:
+    """Entries of a table along all axes but one."""
+    return field.bounds.size // 4 // max(field.extents[axis], 1)
+
+
 def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
     """The field of an output axis of `length` units that read the input axis by `taps`."""
     if not field.varies(axis) and not (taps.offsets == NOTHING).all(axis=1).any():
@@ -169,7 +184,7 @@ def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
         phases, pace = taps.period * rounds, taps.step * rounds // extent * step if taps.step else 0
     if length == 0:
         phases, pace = 0, 0
-    if phases > max(length, LONG_PERIOD):
+    if not _kept(phases, length, _others(field, axis)):
         phases, pace = length, None
     read = taps.indices(0, phases)
     count = read.shape[1]
@@ -287,7 +302,7 @@ def unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, t
             steps.append(s)
             continue
         period = math.lcm(e, f)
-        if s is not None and t is not None and s * f == t * e and period <= max(length, LONG_PERIOD):
+        if s is not None and t is not None and s * f == t * e and _kept(period, length, max(_others(one, axis), _others(two, axis))):
             one, two = _repeated(one, axis, period), _repeated(two, axis, period)
             steps.append(s * period // e)
         else:
@@ -338,7 +353,7 @@ def _common(parts: list[Field], axis: int, length: int, steps: tuple[int | None,
     """The parts of a concatenation over one common period of another axis, or listed in full where their paces differ."""
     period = math.lcm(*(p.extents[axis] for p in parts))
     paces = {None if p.steps[axis] is None else (p.steps[axis] or 0) * (period // p.extents[axis]) for p in parts}
-    if len(paces) == 1 and None not in paces and period <= max(length, LONG_PERIOD):
+    if len(paces) == 1 and None not in paces and _kept(period, length, max(_others(part, axis) for part in parts)):
         return [_repeated(p, axis, period) for p in parts], _with(steps, axis, paces.pop())
     listed = [replace(p, bounds=_listed(p, axis, length), steps=_with(p.steps, axis, None)) for p in parts]
     return listed, _with(steps, axis, None)

@@ -145,3 +145,11 @@ def test_a_grid_of_unequal_units_has_no_stride() -> None:
     fields = [reshape(slide(identity(2, axis), axis, sliding(16, 16, 1, 0), 14), (14, 14), (196,)) for axis in (0, 1)]
     scores = [join([reshape(f, (196,), (196, 1)), reshape(f, (196,), (1, 196))], (196, 196)) for f in fields]
     assert [(m.size, m.stride, m.padding) for m in measured(scores, (196, 196), (224, 224))] == [(224, None, None)] * 2
+
+
+def test_a_long_period_is_kept_on_a_short_axis() -> None:
+    """Shrunk and enlarged by 128, then every third unit: 128 units make a period, of which only 85 lie within the border."""
+    field = slide(identity(1, 0), 0, sliding(128, 128, 1, 0), 2)
+    field = slide(slide(field, 0, transposed(128, 128, 1, 0), 256), 0, sliding(3, 3, 1, 0), 85)
+    found = measure(field, (85,), 256)
+    assert (found.size, found.stride, found.padding) == (256, 3, 0)
