@@ -426,10 +426,10 @@ CHANNEL_MIXTURES = core.Convolution | core.LocallyConnected | core.TransposedCon
 def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.bool_], source: Shape, axis: int) -> bool | None:
     """Whether a step that mixes makes every unit see an input axis from end to end, because it mixes units from all over it.
 
-    Strided layers may leave out a few positions at either end: fewer than lie between the ends of neighbouring units. The centres of the
-    units must spread over an eighth of the axis, else they are channels that see it all at one place. A cumulation over different parts of
-    the axis always ends its local paths. None: the matrix cannot tell, because a border cuts what the units see; or a window sees it
-    all, together with the channels that it mixes.
+    Strided layers may leave out a few positions at either end: fewer than lie between the ends of neighbouring units. From the box that
+    ends first to the one that starts last must be an eighth of the axis, else they are channels that see it all at one place. A
+    cumulation over different parts of the axis always ends its local paths. None: the matrix cannot tell, because a border cuts what the
+    units see; or a window sees it all, together with the channels that it mixes.
     """
     if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES):
         return False
@@ -461,8 +461,8 @@ def _sees_all(
     low, high = starts[0], ends[-1]
     if low >= gap or high <= last - gap:
         return unsure
-    sums = [low + high for low, high in seen]
-    swept = 4 * (max(sums) - min(sums)) >= last + 1
+    first, final = min(seen, key=lambda box: (box[1], box[0])), max(seen)
+    swept = 8 * max(final[0] - first[0], final[1] - first[1]) >= last + 1
     return swept if not cut[units].any() else None
 
 

@@ -275,12 +275,18 @@ def _covers(field: Field, axis: int, shape: Shape, length: int) -> bool:
 
 
 def _sweeps(field: Field, axis: int, units: int, length: int) -> NDArray[np.bool_]:
-    """Whether the centres of the units along a tensor axis spread over an eighth of the input at least, for each place on the others."""
-    bounds = table(field, axis, extremes(field, axis, units))
-    seen = bounds[0] < FAR // 2
-    doubled = bounds[0] - bounds[1]
-    spread = np.where(seen, doubled, -FAR).max(axis, keepdims=True) - np.where(seen, doubled, FAR).min(axis, keepdims=True)
-    return np.asarray(4 * spread >= length)
+    """Whether the units along a tensor axis move over an eighth of the input at least, for each place on the others.
+
+    The interval that ends first is held against the one that begins last. Where a wide interval holds all others (an upsampled map beside
+    the finer one that it is concatenated with), both are the same: channels, however far their centres lie apart.
+    """
+    low, minus_high = table(field, axis, extremes(field, axis, units))[:2]
+    high = np.where(low < FAR // 2, -minus_high, FAR)
+    low = np.where(low < FAR // 2, low, -FAR)
+    first_end, last_start = high.min(axis, keepdims=True), low.max(axis, keepdims=True)
+    start = np.where(high == first_end, low, FAR).min(axis, keepdims=True)
+    end = np.where(low == last_start, high, -FAR).max(axis, keepdims=True)
+    return np.asarray(8 * np.maximum(last_start - start, end - first_end) >= length)
 
 
 def _gap(field: Field, axis: int, units: int) -> Integers:

@@ -302,3 +302,20 @@ def test_channels_do_not_go_on_beyond_the_last() -> None:
     builder.add(core.Neighbourhood(1, 1, 2))
     view = views(builder.graph())[builder.last]
     assert view.density == pytest.approx(2 / 4)
+
+
+@pytest.mark.parametrize("length", [16, 256])
+def test_a_map_beside_its_own_enlargement_is_no_whole_axis(length: int) -> None:
+    """A U-Net on an image as small as its stride: the coarse path sees all of it, but concatenated channels do not lie along the image.
+
+    16 units share a coarse one that reads 50; a window of 3 across their border reads 66, as measured by gradient support on a long image.
+    """
+    builder = chain(length, conv(2, 3, pad=1))
+    skip = builder.last
+    builder.add(pool(16, 16))
+    builder.add(conv(2, 3, pad=1))
+    up = builder.add(transposed(2, 16, 16))
+    builder.add(core.Concatenation(1), up, skip)
+    builder.add(conv(2, 3, pad=1))
+    assert status(builder) == [("exact", None)] * 2
+    assert [(m.size, m.stride) for m in last(builder)] == [(66, 1)] * 2
