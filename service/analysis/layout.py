@@ -4,8 +4,8 @@
    operator.
 2. A window slides over its spatial axes; a recurrent layer runs over time; an embedding is looked up at positions; a dense
    layer is applied at its leading positions, and where it has none but the batch, its inputs themselves are the positions.
-3. Where that says nothing (no such operator, or an image flattened before the first dense layer), images are channels first unless only the
-   last axis looks like channels.
+3. Where that says nothing (no such operator, or more axes than positions: an image flattened before a dense layer, channels that hold
+   places before a depth-to-space), images are channels first unless only the last axis looks like channels.
 """
 
 from __future__ import annotations
@@ -79,8 +79,7 @@ def _followed(graph: Graph, name: str, shape: Shape) -> tuple[int, ...] | None:
             if positions is not None:
                 seen = fields[node.inputs[read[0]]]
                 axes = tuple(a for a in range(len(shape)) if any(seen[a].varies(p) for p in positions))
-                flattened = isinstance(node.operator, core.Dense) and len(axes) > len(positions)
-                return None if flattened else axes
+                return None if len(axes) > len(positions) else axes
             for output, moved in zip(node.outputs, _moved(graph, node, read[0], fields), strict=False):
                 fields[output] = moved
     return None

@@ -40,6 +40,7 @@ class Measure:
 
 def measured(fields: Sequence[Field], shape: Shape, lengths: Shape) -> tuple[Measure, ...]:
     """The measures of a tensor's fields on all spatial axes of an input, which are `lengths` long."""
+    fields = _over_places(fields, shape)
     along = [None if field.empty else _longest_way(field) for field in fields]
     grids = [axis is not None and along.count(axis) > 1 for axis in along]
     return tuple(measure(field, shape, n, grid) for field, n, grid in zip(fields, lengths, grids, strict=True))
@@ -91,6 +92,21 @@ def placement(field: Field) -> tuple[Fraction, Fraction] | None:
 
 def _moving(field: Field) -> list[int]:
     return [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
+
+
+def _over_places(fields: Sequence[Field], shape: Shape) -> Sequence[Field]:
+    """The fields with the channels listed, where the tensor is a map: an axis for each axis of the input, beside batch and channels.
+
+    Channels may hold neighbouring places (after space-to-depth); the stride is that of the map's axes all the same.
+    """
+    count = len(fields)
+    if len(shape) != count + 2:
+        return fields
+    for first, channel in ((2, 1), (1, count + 1)):
+        own = {first + i: field for i, field in enumerate(fields) if not field.empty}
+        if all(axis in _moving(field) and not any(field.varies(other) for other in own.keys() - {axis}) for axis, field in own.items()):
+            return [_cut(field, channel, 0, shape[channel]) if channel in _moving(field) else field for field in fields]
+    return fields
 
 
 def _longest_way(field: Field) -> int | None:

@@ -105,3 +105,14 @@ def test_receptive_fields_of_tf_slim(network: str) -> None:
         field = layer_of(report, name)["receptive_field"]
         assert (field["size"], field["stride"], field["padding"]) == tuple([n, n] for n in numbers), name
         assert field["status"] == "exact"
+
+
+def test_channels_that_hold_neighbouring_places() -> None:
+    """Space-to-depth is a convolution of kernel 2 and stride 2 as to where its units lie; depth-to-space halves the stride."""
+    focus = report_of(networks.spec_of([4, 8, 8], {"name": "s", "type": "space_to_depth", "block": 2}, networks.conv("c", 4, 3)))
+    fields = [layer["receptive_field"] for layer in focus["layers"]]
+    assert [(f["size"], f["stride"], f["padding"]) for f in fields] == [([1, 1], [2, 2], [0, 0]), ([6, 6], [2, 2], [2, 2])]
+    shuffle = report_of(networks.spec_of([16, 8, 8], {"name": "d", "type": "depth_to_space", "block": 2}, networks.conv("c", 4, 3)))
+    fields = [layer["receptive_field"] for layer in shuffle["layers"]]
+    assert [f["axes"] for f in fields] == [["height", "width"]] * 2
+    assert [(f["size"], f["stride"], f["padding"]) for f in fields] == [([1, 1], [0.5, 0.5], [0, 0]), ([2, 2], [0.5, 0.5], [1, 1])]
