@@ -151,9 +151,10 @@ def _grid(field: Field, shape: Shape) -> tuple[Fraction | None, int | None]:
 
 
 def _range(bounds: Integers, axis: int) -> int:
-    seen = bounds[0] < FAR // 2
-    centres = np.where(seen, bounds[0] - bounds[1], 0)
-    return int(np.ptp(centres, axis=axis).max())
+    """The largest distance between (doubled) centres along an axis. Units that see nothing lie nowhere."""
+    seen, centres = bounds[0] < FAR // 2, bounds[0] - bounds[1]
+    spread = np.where(seen, centres, -FAR).max(axis=axis) - np.where(seen, centres, FAR).min(axis=axis)
+    return int(spread.max(initial=0))
 
 
 def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None, int]:

@@ -153,3 +153,11 @@ def test_a_long_period_is_kept_on_a_short_axis() -> None:
     field = slide(slide(field, 0, transposed(128, 128, 1, 0), 256), 0, sliding(3, 3, 1, 0), 85)
     found = measure(field, (85,), 256)
     assert (found.size, found.stride, found.padding) == (256, 3, 0)
+
+
+def test_units_that_see_nothing_make_no_grid() -> None:
+    """Every other row reads nothing (a transposed window of 1 at stride 2): that is no way along which the columns lie."""
+    listed_columns = slide(identity(2, 1), 1, listed((0, 1)), 2)
+    rows, columns = (slide(field, 0, transposed(1, 2, 1, 0), 5) for field in (identity(2, 0), listed_columns))
+    found = measured((rows, columns), (5, 2), (3, 2))
+    assert (found[0].stride, found[0].phases, found[0].padding) == (Fraction(1, 2), (1, 0), 0)
