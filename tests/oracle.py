@@ -450,8 +450,9 @@ def _sees_all(
     """The same of one output unit, which mixes these units."""
     seen = sorted({box for unit in units if (box := boxes[unit]) is not None})
     unsure = None if cut[units].any() else False
-    if isinstance(operator, core.Cumulation) and (len(units) < 2 or any(boxes[unit] is None for unit in units)):
-        return None  # the first units of an axis read one alone, and are no judges of it; nor are units that see nothing
+    if len(units) < 2 or (isinstance(operator, core.Cumulation) and any(boxes[unit] is None for unit in units)):
+        # Nothing is mixed (the first unit of a cumulation, an axis of one unit), or not of all units anything is known.
+        return None
     if len(seen) < 2:
         return unsure
     if isinstance(operator, core.Cumulation):

@@ -263,13 +263,17 @@ def _covers(field: Field, axis: int, shape: Shape, length: int) -> bool:
 
     The second condition tells a sweep over the input from channels that each saw the whole of it at the same place. Layers with a stride
     and no padding read nothing after their last place, so at either end fewer positions than lie between neighbouring units may be missing.
+    An axis of one unit that a larger image would lengthen is judged with the unit that would come next: a gate on it is global.
     """
     # Along other axes on which the field moves, the units at the ends are those that see the ends of the input least.
     for other in (other for other, step in enumerate(field.steps) if step and other != axis):
         bounds = table(field, other, extremes(field, other, shape[other]))
         field = replace(field, bounds=bounds, steps=(*field.steps[:other], None, *field.steps[other + 1 :]))
     units = shape[axis]
-    mixed, gap = mix(field, axis, units, 1), _gap(field, axis, units)
+    mixed = mix(field, axis, units, 1)
+    if units == 1 and field.steps[axis] is not None:
+        units = 2
+    gap = _gap(field, axis, units)
     covered = (mixed.bounds[0] < gap) & (-mixed.bounds[1] > length - 1 - gap)
     return bool(covered.all() and _sweeps(field, axis, units, length).all())
 

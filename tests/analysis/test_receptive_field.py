@@ -319,3 +319,15 @@ def test_a_map_beside_its_own_enlargement_is_no_whole_axis(length: int) -> None:
     builder.add(conv(2, 3, pad=1))
     assert status(builder) == [("exact", None)] * 2
     assert [(m.size, m.stride) for m in last(builder)] == [(66, 1)] * 2
+
+
+@pytest.mark.parametrize("length", [8, 64])
+def test_a_gate_on_a_map_of_one_unit_is_global(length: int) -> None:
+    """A squeeze-and-excitation gate: size, stride and padding are those of the local path, whatever the size of the image."""
+    builder = chain(length, conv(2, 3, 4, pad=1), conv(2, 3, 2, pad=1))
+    source = builder.last
+    gate = builder.add(core.Reduction((2, 3)), source)
+    builder.add(core.Elementwise("mul"), source, gate)
+    builder.add(conv(2, 3, pad=1))
+    assert status(builder) == [("global", gate)] * 2
+    assert [(m.size, m.stride, m.padding) for m in last(builder)] == [(27, 8, 13)] * 2
