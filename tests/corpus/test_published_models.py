@@ -73,6 +73,19 @@ def test_parameters(corpus: Path, name: str) -> None:
     assert total == PARAMETERS[name]
 
 
+def test_what_an_exporter_stores(corpus: Path) -> None:
+    """A fresh ResNet-50: the parameters without its 53,120 of batch normalisation, and for each width one vector of zeros, the folded bias.
+
+    The published 25,511,976 were stored by an exporter that wrote two such vectors for each width.
+    """
+    found = report(corpus, "resnet50")
+    biases = [entry for entry in found["ledger"] if len(entry["used_by"]) > 1 and entry["used_by"][0]["role"] == "bias"]
+    assert [entry["shape"] for entry in biases] == [[64], [256], [128], [512], [1024], [2048]]
+    once = sum(entry["count"] for entry in biases)
+    assert found["summary"]["parameters"]["stored"] == PARAMETERS["resnet50"] - 53_120 + once
+    assert found["summary"]["parameters"]["stored"] + once == 25_511_976
+
+
 def unnormalised(layer: Report) -> bool:
     """The convolutions of squeeze-and-excitation have a bias and no batch normalisation."""
     return "/fc1/" in layer["name"] or "/fc2/" in layer["name"]
@@ -121,11 +134,7 @@ def test_the_pruned_squeezenet(corpus: Path) -> None:
     """Han et al. 2016, Deep Compression: 415,921 of its 1,244,448 weights are not zero; every layer keeps its own share."""
     path = corpus / "models" / "squeezenet1_0_deepcompressed_pruned.onnx"
     found = analyze_file(str(path), Options(read_weights="all", channel_order="bgr"), {})
-    kept = {
-        layer["name"]: round(layer["parameters"]["weights"] * (1 - layer["sparsity"]["weight"]))
-        for layer in found["layers"]
-        if layer["parameters"]["weights"]
-    }
+    kept = {layer["name"]: layer["values"]["nonzero"] for layer in found["layers"] if layer["parameters"]["weights"]}
     assert len(kept) == 26
     assert sum(kept.values()) == 415_921
     assert found["summary"]["parameters"]["weights"] == 1_244_448
