@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.analysis.connectivity import Connectivity
 from service.analysis.kernels import KernelStatistics
-from service.analysis.measures import Measure, measure
+from service.analysis.measures import Measure, measured
 from service.analysis.receptive_field import Seen, View
 from service.graph import Layer, Shape
 
@@ -49,4 +49,4 @@ def needed_input(seen: Seen, index: int | None, lengths: Shape) -> tuple[int, ..
     view = next((views[index] for views in seen.inputs if index in views), None)
     if view is None or any(field.empty for field in view.fields):
         return None
-    return tuple(measure(field, view.shape, n).min_size or 1 for field, n in zip(view.fields, lengths, strict=True))
+    return tuple(each.min_size or 1 for each in measured(view.fields, view.shape, lengths))
