@@ -76,6 +76,8 @@ class Spread:
     @property
     def sigma(self) -> float | None:
         """The standard deviation, in the mean over the variances of a period; None where no path is known."""
+        if self.period == 1:
+            return math.sqrt(max(float(self.variance), 0.0)) if math.isfinite(self.log_paths) else None
         seen = np.isfinite(self.log_paths)
         return math.sqrt(max(float(np.mean(np.asarray(self.variance)[seen])), 0.0)) if seen.any() else None
 

@@ -74,7 +74,8 @@ class Field:
     @property
     def empty(self) -> bool:
         """Whether no local path is left in any unit."""
-        return bool((self.bounds[0] >= FAR // 2).all())
+        # Nearly always the first unit sees something already.
+        return not (self.bounds.size and self.bounds.item(0) < FAR // 2) and bool((self.bounds[0] >= FAR // 2).all())
 
     def varies(self, axis: int) -> bool:
         """Whether units along this tensor axis see different intervals."""

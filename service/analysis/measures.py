@@ -112,7 +112,9 @@ def _over_places(fields: Sequence[Field], shape: Shape) -> Sequence[Field]:
 def _longest_way(field: Field) -> int | None:
     """The tensor axis along which the intervals move on furthest; None where they stay."""
     axes = _moving(field) or [axis for axis, extent in enumerate(field.extents) if extent > 1]
-    return max(axes, key=lambda a: _range(field.bounds, a), default=None)
+    if len(axes) < 2:
+        return axes[0] if axes else None
+    return max(axes, key=lambda a: _range(field.bounds, a))
 
 
 def _positional(field: Field) -> tuple[int | None, Field, Fraction | None, int]:
