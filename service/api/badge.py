@@ -42,6 +42,7 @@ def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
     base = find_report(chosen.get("base", report_id))
 
     def make() -> bytes:
+        """The badge in the form asked for."""
         if chosen["metric"] == VERDICT:
             badge = verdict(worked_out(COMPARE, base.document, report.document, chosen["budgets"]))
         else:
