@@ -135,6 +135,11 @@ def table(field: Field, axis: int, indices: Integers) -> Integers:
     return _clean(bounds)
 
 
+def pick(field: Field, axis: int, indices: Integers) -> Field:
+    """The field of the units at `indices` (a vector) of one axis, listed one by one."""
+    return replace(field, bounds=table(field, axis, indices), steps=_with(field.steps, axis, None))
+
+
 def settle(bounds: Integers, steps: Sequence[int | None], axis: int) -> tuple[Integers, tuple[int | None, ...]]:
     """The shortest description along one axis: a period that divides the table, or, of a plain table, an affine run."""
     extent, step = bounds.shape[axis + 1], steps[axis]
@@ -307,7 +312,7 @@ def unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, t
             one, two = _repeated(one, axis, period), _repeated(two, axis, period)
             steps.append(s * period // e)
         else:
-            one, two = (replace(x, bounds=_listed(x, axis, length), steps=_with(x.steps, axis, None)) for x in (one, two))
+            one, two = (pick(x, axis, np.arange(length, dtype=np.int64)) for x in (one, two))
             steps.append(None)
     return one.bounds, two.bounds, tuple(steps)
 
@@ -356,5 +361,4 @@ def _common(parts: list[Field], axis: int, length: int, steps: tuple[int | None,
     paces = {None if p.steps[axis] is None else (p.steps[axis] or 0) * (period // p.extents[axis]) for p in parts}
     if len(paces) == 1 and None not in paces and _kept(period, length, max(_others(part, axis) for part in parts)):
         return [_repeated(p, axis, period) for p in parts], _with(steps, axis, paces.pop())
-    listed = [replace(p, bounds=_listed(p, axis, length), steps=_with(p.steps, axis, None)) for p in parts]
-    return listed, _with(steps, axis, None)
+    return [pick(p, axis, np.arange(length, dtype=np.int64)) for p in parts], _with(steps, axis, None)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.fields import FAR, Field, TooLarge, sizes, table
+from service.analysis.fields import FAR, Field, TooLarge, pick, sizes
 from service.analysis.taps import Integers
 from service.graph import Shape
 
@@ -77,7 +77,7 @@ def placement(field: Field) -> tuple[Fraction, Fraction] | None:
 
     None where the field does not move along exactly one axis by a period.
     """
-    moving = [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
+    moving = _moving(field)
     if len(moving) != 1 or field.empty:
         return None
     axis = moving[0]
@@ -174,8 +174,7 @@ def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None,
 
 
 def _cut(field: Field, axis: int, start: int, stop: int) -> Field:
-    bounds = table(field, axis, np.arange(start, max(stop, start + 1), dtype=np.int64))
-    return replace(field, bounds=bounds, steps=(*field.steps[:axis], None, *field.steps[axis + 1 :]))
+    return pick(field, axis, np.arange(start, max(stop, start + 1), dtype=np.int64))
 
 
 def _padding(inner: Field, axis: int, first: int, stride: Fraction) -> int | None:
@@ -218,10 +217,9 @@ def _one_moving(field: Field, shape: Shape) -> tuple[Field, int | None]:
         return field, None
     for axis in moving[:-1]:
         try:
-            bounds = table(field, axis, np.arange(shape[axis], dtype=np.int64))
+            field = pick(field, axis, np.arange(shape[axis], dtype=np.int64))
         except TooLarge:
             continue
-        field = replace(field, bounds=bounds, steps=(*field.steps[:axis], None, *field.steps[axis + 1 :]))
     return field, moving[-1]
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from service.analysis.density import PixelCounter, mixture_filled, union_filled, window_filled
 from service.analysis.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
 from service.analysis.effective import Spread, TapWeights, combine, follow, weighed
-from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, table
+from service.analysis.fields import FAR, Field, TooLarge, concatenate, extremes, identity, join, mix, nothing, pick, table
 from service.analysis.influence import Ended
 from service.analysis.layout import SpatialAxes
 from service.analysis.propagation import advance
@@ -267,8 +267,7 @@ def _covers(field: Field, axis: int, shape: Shape, length: int) -> bool:
     """
     # Along other axes on which the field moves, the units at the ends are those that see the ends of the input least.
     for other in (other for other, step in enumerate(field.steps) if step and other != axis):
-        bounds = table(field, other, extremes(field, other, shape[other]))
-        field = replace(field, bounds=bounds, steps=(*field.steps[:other], None, *field.steps[other + 1 :]))
+        field = pick(field, other, extremes(field, other, shape[other]))
     units = shape[axis]
     mixed = mix(field, axis, units, 1)
     if units == 1 and field.steps[axis] is not None:
