@@ -18,7 +18,7 @@ serve: $(ENVIRONMENT)/runtime.stamp ## Serve on PORT (default 8080), with data u
 	exec $(PYTHON) -m gunicorn -c deploy/gunicorn.conf.py 'service.api:create_app()'
 
 migrate: $(ENVIRONMENT)/runtime.stamp ## Bring the store up to date without serving (serving does it for the embedded one)
-	$(PYTHON) -m service.store.migrate
+	$(PYTHON) -m service.store.sql.migrate
 
 test: $(ENVIRONMENT)/dev.stamp test-packages ## Run the tests (ARGS="-k lenet" for a few of them)
 	$(PYTHON) -m pytest $(ARGS)

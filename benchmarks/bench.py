@@ -16,10 +16,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from service.jobs.pictures import filters_png
-from service.jobs.work import analyze_file
 from service.options import Options
 from service.readers.model import read_model
+from service.work.analysis import analyze_file
+from service.work.pictures import filters_png
 
 RUNS = 3
 

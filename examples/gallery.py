@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-from service.analysis.filter_layer import find_filters
-from service.analysis.filter_summary import summary
-from service.analysis.filters import measure_filters
+from service.analysis.filters.layer import find_filters
+from service.analysis.filters.measurements import measure_filters
+from service.analysis.filters.summary import summary
+from service.faults import ReadError
 from service.graph import GraphError
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.model import read_model
-from service.render.contact_sheet import contact_sheet
-from service.render.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.grid.contact_sheet import contact_sheet
+from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
 
 EXAMPLES = Path(__file__).resolve().parent
 

@@ -24,19 +24,23 @@ SOURCES = sorted((REPOSITORY / "service").rglob("*.py"))
 LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
-# api → jobs → readers → graph ← analysis ← render. `jobs` puts the flow together; `store` keeps bytes and knows nothing of models.
-# The names of faults (readers.errors) travel to the HTTP boundary; nothing else of the readers does.
+# bytes → readers → graph → analysis → report → render → bytes. `work` puts the flow together; `jobs` says when and where; `store` keeps
+# bytes and knows nothing of models. The names of faults (faults) travel to the HTTP boundary; nothing else of the readers does.
 MAY_IMPORT = {
     "graph": set(),
     "options": set(),
     "settings": set(),
-    "readers": {"graph", "options"},
+    "report": {"analysis"},
+    "faults": set(),
+    "sources": {"faults"},
+    "readers": {"faults", "graph", "options", "sources"},
     "analysis": {"graph"},
-    "render": {"analysis", "graph"},
+    "render": {"analysis", "graph", "report"},
     "store": {"settings"},
-    "jobs": {"readers", "analysis", "render", "graph", "store", "options"},
-    "api": {"jobs", "render", "store", "options", "settings", "readers.errors"},
-    "cli": {"jobs", "render", "options", "settings", "readers.errors"},
+    "work": {"faults", "readers", "analysis", "render", "graph", "options", "report", "store"},
+    "jobs": {"work", "graph", "store", "options", "faults"},
+    "api": {"jobs", "work", "render", "store", "options", "settings", "report", "faults"},
+    "cli": {"jobs", "work", "render", "options", "settings", "report", "faults"},
 }
 # Packages that only the named rooms may import.
 CONFINED = {"onnx": {"readers"}, "google": {"readers"}, "flask": {"api"}, "flask_smorest": {"api"}}

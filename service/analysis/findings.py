@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
-from service.analysis.connectivity import weight_node
-from service.analysis.examined import Examined
-from service.analysis.layout import SpatialAxes, axis_names
-from service.analysis.measures import placement
+from service.analysis.connections.connectivity import weight_node
+from service.analysis.evidence import Examined
+from service.analysis.field.axes import SpatialAxes, axis_names
+from service.analysis.field.published import placement
 from service.analysis.records import MOST_LISTED
-from service.analysis.structure import leading_lengths
+from service.analysis.ties import leading_lengths
 from service.graph import Graph
 from service.graph import operators as core
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from service.analysis.connectivity import weight_node
-from service.analysis.effective import WIDTH95
-from service.analysis.examined import Examined
-from service.analysis.fields import SEVERITY
-from service.analysis.kernels import effective_connections
-from service.analysis.layout import axis_names
-from service.analysis.receptive_field import View
+from service.analysis.connections.connectivity import weight_node
+from service.analysis.connections.kernels import effective_connections
+from service.analysis.evidence import Examined
+from service.analysis.field.axes import axis_names
+from service.analysis.field.effective import WIDTH95
+from service.analysis.field.intervals import SEVERITY
+from service.analysis.field.receptive_field import View
 from service.graph import Layer
 from service.graph import operators as core
 

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.analysis.connectivity import connectivity, weight_node
-from service.analysis.examined import Examined, needed_input
+from service.analysis.connections.connectivity import connectivity, weight_node
+from service.analysis.connections.kernels import KernelStatistics, chosen, kernel_statistics
+from service.analysis.evidence import Examined, needed_input
+from service.analysis.field.axes import SpatialAxes, axis_names, spatial_axes
+from service.analysis.field.published import Measure, measured
+from service.analysis.field.receptive_field import Seen, walk
+from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
-from service.analysis.hierarchy import colour_by_depth
-from service.analysis.kernels import KernelStatistics, chosen, kernel_statistics
-from service.analysis.layout import SpatialAxes, axis_names, spatial_axes
-from service.analysis.measures import Measure, measured
-from service.analysis.receptive_field import Seen, walk
 from service.analysis.records import Record, attributes, connections, receptive_field, total, values
-from service.analysis.structure import common_batch, first_layers, ledger, tied
+from service.analysis.ties import common_batch, first_layers, ledger, tied
 from service.graph import Graph, Layer, Shape, Weight, WeightReader
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts, Port

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from flask import Flask
 
-from service.api import (
+from service.api.features import (
     analyses,
     badge,
     charts,
     comparisons,
-    connection,
     connectivity,
     documentation,
     filters,
     hierarchy,
     jobs,
     layers,
-    logs,
     operations,
     overlay,
-    pages,
-    problems,
     sweep,
 )
-from service.api.context import EXTENSION, Service, Work
-from service.api.specification import LayerConverter, ProblemApi, ReportIdConverter
+from service.api.http import connection, logs, problems
+from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
+from service.api.pages import home as pages
+from service.api.services import EXTENSION, Service, Work
 from service.settings import Settings, load_settings
 from service.store import open_store
 

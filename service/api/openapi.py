@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from service.api import create_app
-from service.api.context import EXTENSION
+from service.api.services import EXTENSION
 from service.settings import Settings
 
 

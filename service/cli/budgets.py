@@ -1,4 +1,4 @@
-"""A file of budgets: a YAML mapping of the names in service.analysis.comparison.BUDGETS to limits."""
+"""A file of budgets: a YAML mapping of the names in service.report.comparison.BUDGETS to limits."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol, Self
 
 from service.cli.failures import Failure, failure_of
 from service.cli.progress import TURN_SECONDS, stage
-from service.jobs.limits import BrokenAnalysisError, Limits
-from service.jobs.pool import ProcessPool
+from service.faults import ReadError
+from service.jobs.local.limits import BrokenAnalysisError, Limits
+from service.jobs.local.pool import ProcessPool
 from service.options import Options, settled
-from service.readers.errors import ReadError
 from service.settings import Settings
 
 Report = dict[str, Any]
@@ -73,9 +73,9 @@ class Engine:
             raise Failure("analysis-failed", f"A fault of Receptive's own: {reason}", file) from None
 
     def compare(self, base: Report, head: Report, budgets: Mapping[str, Any]) -> Report:
-        """The comparison of two reports (service.analysis.comparison.compare)."""
+        """The comparison of two reports (service.report.comparison.compare)."""
         documents = (json.dumps(report).encode() for report in (base, head))
-        task = "service.jobs.comparing:compare_documents"
+        task = "service.work.comparing:compare_documents"
         comparison: Report = self.run(task, "Comparing", None, *documents, dict(budgets))
         return comparison
 
@@ -105,17 +105,17 @@ class LocalModel:
 
     def report(self) -> Report:
         """The report, with the address that the service would give it."""
-        report: Report = json.loads(self._run("service.jobs.local:report_document", "Analysing"))
+        report: Report = json.loads(self._run("service.work.local:report_document", "Analysing"))
         return report
 
     def filters(self, chosen: Chosen) -> bytes:
         """The weight grid of a convolution as a PNG."""
-        picture, _ = self._run("service.jobs.pictures:filters_png", "Drawing filters of", dict(chosen))
+        picture, _ = self._run("service.work.pictures:filters_png", "Drawing filters of", dict(chosen))
         return bytes(picture)
 
     def hierarchy(self, depth: int, strongest: int, chosen: Chosen) -> bytes:
         """The filters of the depth-th convolution in pixels as a PNG."""
-        picture, _ = self._run("service.jobs.pictures:hierarchy_png", "Drawing deeper filters of", depth, strongest, dict(chosen))
+        picture, _ = self._run("service.work.pictures:hierarchy_png", "Drawing deeper filters of", depth, strongest, dict(chosen))
         return bytes(picture)
 
     def _run(self, task: str, verb: str, *arguments: Any) -> Any:

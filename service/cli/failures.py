@@ -8,9 +8,9 @@ from typing import IO, Any
 
 import click
 
-from service.readers.errors import Detail, ReadError
+from service.faults import Detail, ReadError
 from service.render.json_lines import line_of
-from service.render.text import shown
+from service.render.words.text import shown
 
 NOT_GOOD_ENOUGH = 1
 """The exit code of a command that did its work and found that a budget is broken, or findings that were asked not to be there."""

@@ -18,12 +18,12 @@ from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
 from service.cli.output import format_of, output_option, write
 from service.cli.pictures import badge, chart, filters, hierarchy
 from service.cli.text import comparison_text, report_text
-from service.render.badge import badge_svg, verdict
+from service.render.figures.badge import badge_svg, verdict
 from service.render.html import comparison_html, report_html
 from service.render.junit import comparison_junit
-from service.render.markdown import comparison_markdown, report_markdown
 from service.render.tables import layers_csv
-from service.render.view import SEVERITIES
+from service.render.words.markdown import comparison_markdown, report_markdown
+from service.render.words.view import SEVERITIES
 
 Writer = Callable[[Report], bytes]
 

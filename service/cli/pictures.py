@@ -12,10 +12,10 @@ import click
 from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine, whole_report
 from service.cli.failures import Failure
 from service.cli.output import format_of, output_option, refuse_terminal, write
-from service.render import charts
-from service.render.badge import METRICS, badge_svg, endpoint
-from service.render.colormaps import COLORMAPS
-from service.render.grid_options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Normalize, Sort
+from service.render.figures import charts
+from service.render.figures.badge import METRICS, badge_svg, endpoint
+from service.render.grid.colormaps import COLORMAPS
+from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Normalize, Sort
 
 CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
 BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import click
 
-from service.render.text import shown
+from service.render.words.text import shown
 
 TURN_SECONDS = 0.1
 """How often a line is drawn anew."""

@@ -22,8 +22,8 @@ from service import __version__
 from service.cli.engine import SCHEMA, Chosen, Report
 from service.cli.failures import Failure
 from service.cli.progress import TURN_SECONDS, Tick, stage, watched
+from service.faults import Detail
 from service.options import Options
-from service.readers.errors import Detail
 
 PIECE_BYTES = 1 << 18
 ANSWER_SECONDS = 120.0

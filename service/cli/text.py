@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from service.render import view
-from service.render.difference import Change, difference
-from service.render.text import shown
+from service.render.words import view
+from service.render.words.difference import Change, difference
+from service.render.words.text import shown
 
 Record = Mapping[str, Any]
 

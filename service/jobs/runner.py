@@ -13,19 +13,19 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.jobs.limits import BrokenAnalysisError
-from service.jobs.pool import CancelledJobError, Pool, PoolFullError, Ticket
-from service.jobs.process import PoolClosedError
-from service.jobs.question import Question, options_document, read_options
-from service.readers.errors import ReadError
+from service.faults import ReadError
+from service.jobs.local.limits import BrokenAnalysisError
+from service.jobs.local.pool import CancelledJobError, Pool, PoolFullError, Ticket
+from service.jobs.local.process import PoolClosedError
 from service.store import Store
-from service.store.blobs import Part, Upload, sync
-from service.store.database import now
+from service.store.disk.blobs import Part, Upload, sync
 from service.store.interfaces import Digest, Job, State, StoredReport
+from service.store.sql.database import now
+from service.work.question import Question, options_document, read_options
 
 log = structlog.get_logger(__name__)
 
-REPORT = "service.jobs.document:make_report"
+REPORT = "service.work.document:make_report"
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 20.0
 SWEEP_SECONDS = 600.0
@@ -43,7 +43,7 @@ class Accepted:
 
 
 class Runner:
-    """Analyses on a store by a pool; `analysis` names the function that makes a report (service.jobs.work:analyze_file)."""
+    """Analyses on a store by a pool; `analysis` names the function that makes a report (service.work.analysis:analyze_file)."""
 
     def __init__(self, store: Store, pool: Pool, analysis: str, keep_seconds: float) -> None:
         self._store, self._pool, self._analysis, self._keep_seconds = store, pool, analysis, keep_seconds

@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from onnx import TensorProto
 
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
-from service.readers.source import LocalFile
-from service.readers.wire import scan
+from service.readers.wire.scan import scan
+from service.sources.local import LocalFile
 
 
 def named_externals(path: str) -> list[str]:

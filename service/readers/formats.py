@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from service.readers.errors import ReadError
+from service.faults import ReadError
 
 SNIFF_BYTES = 4096
 GIT_LFS, JSON = "Git LFS pointer", "JSON"

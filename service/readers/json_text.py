@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, NoReturn
 
-from service.readers.errors import ReadError
+from service.faults import ReadError
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 64

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto
 
+from service.faults import ReadError
 from service.graph import Graph
 from service.graph.model import Model, ModelFacts, Port
 from service.graph.operators import Unknown
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
 from service.readers.json_text import MAX_BYTES
-from service.readers.onnx_reader import OnnxWeights, Reading, declared, model_inputs, opsets_of
-from service.readers.source import LocalFile
+from service.readers.onnx import OnnxWeights, Reading, declared, model_inputs, opsets_of
 from service.readers.spec import read_spec
-from service.readers.stored import Storage
-from service.readers.wire import scan
+from service.readers.tensors.stored import Storage
+from service.readers.wire.scan import scan
+from service.sources.local import LocalFile
 
 STAND_INS = (256, 384, 321)
 """Lengths that symbolic axes are given, one after the other: facts that differ between them depend on the unknown length."""

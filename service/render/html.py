@@ -9,9 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from service.render import charts, view
-from service.render.difference import difference
+from service.render.figures import charts
 from service.render.templating import render, static_text
+from service.render.words import view
+from service.render.words.difference import difference
 
 Record = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from service.render.difference import difference
+from service.render.words.difference import difference
 
 
 def comparison_junit(comparison: Mapping[str, Any]) -> bytes:

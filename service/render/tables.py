@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.render.text import visible
+from service.render.words.text import visible
 
 COLUMNS: dict[str, str] = {
     "index": "index",

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from service.render.numbers import number, percent, times
-from service.render.text import shown
+from service.render.words.numbers import number, percent, times
+from service.render.words.text import shown
 
 WEB = Path(__file__).parents[1] / "web"
 

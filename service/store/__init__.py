@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from service.settings import Settings
-from service.store.blobs import LocalBlobs, Uploads
-from service.store.database import migrate, open_database
+from service.store.disk.blobs import LocalBlobs, Uploads
 from service.store.interfaces import Blobs, Jobs, Reports
-from service.store.jobs import SqlJobs
-from service.store.reports import SqlReports
+from service.store.sql.database import migrate, open_database
+from service.store.sql.jobs import SqlJobs
+from service.store.sql.reports import SqlReports
 
 
 @dataclass(frozen=True, slots=True)

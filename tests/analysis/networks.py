@@ -6,8 +6,8 @@ import itertools
 import math
 from collections.abc import Mapping
 
-from service.analysis.measures import Measure, measured
-from service.analysis.receptive_field import View, walk
+from service.analysis.field.published import Measure, measured
+from service.analysis.field.receptive_field import View, walk
 from service.graph import Graph, Layer, Node, Operator, Shape, Tensor, Weight
 from service.graph import operators as core
 from service.graph.network import Kind

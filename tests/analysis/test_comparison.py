@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.comparison import BUDGETS, BudgetError, compare
 from service.render.junit import comparison_junit
+from service.report.comparison import BUDGETS, BudgetError, compare
 from tests.networks import conv, spec_of, vgg_16, vgg_a
 from tests.reports import report_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.connectivity import Connectivity, connectivity, window_taps
+from service.analysis.connections.connectivity import Connectivity, connectivity, window_taps
 from service.graph import Operator, Shape
 from service.graph import operators as core
 from tests.analysis.networks import Builder, conv

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from service.analysis.effective import Spread, TapWeights
-from service.analysis.receptive_field import walk
+from service.analysis.field.effective import Spread, TapWeights
+from service.analysis.field.receptive_field import walk
 from service.graph import Graph
 from service.graph import operators as core
 from tests.analysis.networks import ADD, Builder, conv, spatial, transposed, views

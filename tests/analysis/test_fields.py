@@ -5,21 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.analysis.fields import (
-    FAR,
-    Field,
-    concatenate,
-    expand,
-    identity,
-    join,
-    mix,
-    nothing,
-    sizes,
-    slide,
-    transpose,
-)
-from service.analysis.reshaping import reshape, segments
-from service.analysis.taps import listed, shifted, sliding, tiled, transposed
+from service.analysis.field.intervals import FAR, Field, concatenate, expand, identity, join, mix, nothing, sizes, slide, transpose
+from service.analysis.field.reshaping import reshape, segments
+from service.analysis.field.taps import listed, shifted, sliding, tiled, transposed
 
 
 def intervals(field: Field, length: int, axis: int = 0) -> list[tuple[int, int] | None]:

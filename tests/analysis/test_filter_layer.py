@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis.filter_layer import find_filters
-from service.analysis.filters import MAX_WEIGHTS
+from service.analysis.filters.layer import find_filters
+from service.analysis.filters.measurements import MAX_WEIGHTS
 from service.graph import Graph, GraphError, Layer, Node, Tensor, Weight
 from service.graph import operators as core
 

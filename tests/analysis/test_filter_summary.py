@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.analysis.filter_summary import describe_filters, layer_colour_share, orientation_histogram, summary
-from service.analysis.filters import (
+from service.analysis.filters.measurements import (
     COLOURED,
     DEAD_SHARE,
     DUPLICATE_COSINE,
@@ -24,8 +23,9 @@ from service.analysis.filters import (
     FilterMeasurement,
     measure_filters,
 )
-from service.render.layout import MAX_PIXELS, MAX_TILES
-from service.render.tiles import MAX_SHOWN
+from service.analysis.filters.summary import describe_filters, layer_colour_share, orientation_histogram, summary
+from service.render.grid.layout import MAX_PIXELS, MAX_TILES
+from service.render.grid.tiles import MAX_SHOWN
 
 VERTICAL = np.array([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
 ROUND = np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis import spectrum as spectra
-from service.analysis.filters import MAX_WEIGHTS, FilterMeasurement, colour_share, measure_filters
+from service.analysis.filters import spectrum as spectra
+from service.analysis.filters.measurements import MAX_WEIGHTS, FilterMeasurement, colour_share, measure_filters
 from service.graph.network import GraphError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -252,8 +252,8 @@ def test_layers_are_measured_the_same_in_chunks_and_in_any_memory_layout(monkeyp
     kernel = noise(12, 3, 5, 5)
     whole = measure_filters(kernel)
     assert measure_filters(np.asfortranarray(kernel)) == whole
-    monkeypatch.setattr("service.analysis.filters.CHUNK", 1)
-    monkeypatch.setattr("service.analysis.spectrum.MOST_WAVES", 100)
+    monkeypatch.setattr("service.analysis.filters.measurements.CHUNK", 1)
+    monkeypatch.setattr("service.analysis.filters.spectrum.MOST_WAVES", 100)
     for one, other in zip(measure_filters(kernel).filters, whole.filters, strict=True):
         assert (one.label, one.nearest, one.orientation) == (other.label, other.nearest, pytest.approx(other.orientation))
         assert one.bandwidth == pytest.approx(other.bandwidth)

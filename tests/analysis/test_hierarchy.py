@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis.fields import TooLarge
-from service.analysis.hierarchy import MOST_SIDE, Projector, convolutions
+from service.analysis.field.intervals import TooLarge
+from service.analysis.filters.hierarchy import MOST_SIDE, Projector, convolutions
 from tests.networks import conv, spec_of
 from tests.reports import graph_of
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from onnx.reference import ReferenceEvaluator
 
-from service.analysis.hierarchy import Projector, convolutions
-from service.readers.onnx_reader import OnnxWeights
+from service.analysis.filters.hierarchy import Projector, convolutions
+from service.readers.onnx import OnnxWeights
 from tests.readers.onnx_models import model, node, read
 
 SIDE = 64

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.analysis.effective import TapWeights
-from service.analysis.influence import Ended, influence
-from service.analysis.receptive_field import walk
+from service.analysis.field.effective import TapWeights
+from service.analysis.field.influence import Ended, influence
+from service.analysis.field.receptive_field import walk
 from service.graph import Graph
 from service.graph import operators as core
 from tests.analysis.networks import ADD, Builder, conv, spatial, transposed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.analysis import Reading
-from service.analysis.kernels import kernel_statistics, tap_weights
+from service.analysis.connections.kernels import kernel_statistics, tap_weights
 from service.readers.spec import values
 from tests.networks import conv, spec_of
 from tests.reports import graph_of, report_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.layout import axis_names, spatial_axes
+from service.analysis.field.axes import axis_names, spatial_axes
 from service.graph import operators as core
 from tests.analysis.networks import ADD, Builder, conv
 

@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from service.analysis.fields import Field, identity, join, nothing, slide, transpose
-from service.analysis.measures import inner_units, measure, measured, placement
-from service.analysis.reshaping import reshape
-from service.analysis.taps import listed, shifted, sliding, transposed
+from service.analysis.field.intervals import Field, identity, join, nothing, slide, transpose
+from service.analysis.field.published import inner_units, measure, measured, placement
+from service.analysis.field.reshaping import reshape
+from service.analysis.field.taps import listed, shifted, sliding, transposed
 
 
 def line(*taps: tuple[int, int, int, int], length: int = 50) -> Field:

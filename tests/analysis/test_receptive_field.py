@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.fields import MOST_ENTRIES
-from service.analysis.measures import Measure
+from service.analysis.field.intervals import MOST_ENTRIES
+from service.analysis.field.published import Measure
 from service.graph import Operator
 from service.graph import operators as core
 from tests.analysis.networks import ADD, Builder, conv, measures, pool, same, transposed, views

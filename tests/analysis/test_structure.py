@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from service.analysis import analyze
-from service.analysis.layout import spatial_axes
-from service.analysis.structure import common_batch
+from service.analysis.field.axes import spatial_axes
+from service.analysis.ties import common_batch
 from service.graph import Graph
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.sweep import NoImage, sweep
+from service.report.sweep import NoImage, sweep
 from tests import networks
 from tests.networks import conv, pool, spec_of
 from tests.reports import report_of

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from service.analysis.taps import NOTHING, Taps, listed, resampled, shifted, sliding, tiled, transposed
+from service.analysis.field.taps import NOTHING, Taps, listed, resampled, shifted, sliding, tiled, transposed
 from service.graph import operators as core
 
 

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.api.report_schemas import KINDS
+from service.api.features.report_schemas import KINDS
 from service.graph.network import Kind
 from service.settings import Settings
 from tests.api.conftest import left_over
@@ -193,7 +193,7 @@ def test_unexpected_error_is_a_problem_that_tells_nothing(
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("service.store.reports.SqlReports.get", broken)
+    monkeypatch.setattr("service.store.sql.reports.SqlReports.get", broken)
     response = client.get(UNKNOWN)
     assert code(response) == (500, "internal-error")
     assert "secret" not in response.text

@@ -11,8 +11,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.analysis.comparison import compare
-from service.api.schemas import ComparisonSchema
+from service.api.features.schemas import ComparisonSchema
+from service.report.comparison import compare
 from tests.networks import conv, spec_of
 
 URL = "/v1/comparisons"

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.api import create_app
-from service.api.context import EXTENSION
+from service.api.services import EXTENSION
 from service.settings import Settings
 from tests.readers.onnx_models import model, node
 

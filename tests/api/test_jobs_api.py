@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.api import create_app
-from service.api.context import EXTENSION
+from service.api.services import EXTENSION
 from service.jobs import runner
 from service.settings import Settings
 from tests.api.conftest import FAKE, left_over

@@ -17,8 +17,8 @@ from openapi_spec_validator import validate
 
 from service import __version__
 from service.api import create_app, openapi
-from service.api.context import EXTENSION
-from service.api.problem_types import PROBLEM_TYPES, problems_table
+from service.api.http.problem_types import PROBLEM_TYPES, problems_table
+from service.api.services import EXTENSION
 from service.settings import Settings, load_settings, settings_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import service
-from service.api.problem_types import FAULTS
+from service.api.http.problem_types import FAULTS
 
 SOURCE = Path(service.__file__).parent
 DOCUMENTATION = SOURCE.parent / "docs"

@@ -21,8 +21,8 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from service.api import create_app
-from service.api.context import EXTENSION
-from service.api.report_schemas import ReportSchema
+from service.api.features.report_schemas import ReportSchema
+from service.api.services import EXTENSION
 from service.settings import Settings
 from tests.api.conftest import left_over
 

@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from service.render.connectivity_svg import connectivity_svg
-from service.render.explain import explain
+from service.render.figures.connectivity_svg import connectivity_svg
 from service.render.tables import COLUMNS, flat
+from service.render.words.explain import explain
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 UNKNOWN = "/v1/analyses/sha256-" + "0" * 64

@@ -278,7 +278,7 @@ def test_disk_that_is_full_is_the_services_problem(client: FlaskClient, settings
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("service.store.blobs.Part.write", full)
+    monkeypatch.setattr("service.store.disk.blobs.Part.write", full)
     response = post(client, b"model")
     assert problem(response) == (503, "storage-full")
     assert response.headers["Retry-After"]
@@ -289,7 +289,7 @@ def test_blob_that_cannot_be_kept_fails_the_job(client: FlaskClient, settings: S
     def broken(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("service.store.reports.SqlReports.add", broken)
+    monkeypatch.setattr("service.store.sql.reports.SqlReports.add", broken)
     assert problem(post(client, b"model")) == (503, "storage-unavailable")
     assert left_over(settings) == []
 

@@ -19,10 +19,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from service import __version__
-from service.analysis.comparison import BUDGETS
 from service.cli import engine, progress
 from service.cli.failures import FAILED, INTERRUPTED, NOT_GOOD_ENOUGH
 from service.cli.main import COMPARISON_FORMATS, REPORT_FORMATS, receptive
+from service.report.comparison import BUDGETS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PHOTOGRAPHS, PRUNED = EXAMPLES / "photographs.onnx", EXAMPLES / "photographs-pruned.onnx"

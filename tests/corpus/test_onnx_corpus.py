@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 import pytest
 
+from service.faults import ReadError
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.model import read_model
 from tests.readers.onnx_models import status
 

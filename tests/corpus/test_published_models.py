@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.jobs.work import analyze_file
 from service.options import Options
+from service.work.analysis import analyze_file
 from tests.networks import conv, pool, spec_of
 from tests.reports import report_of
 

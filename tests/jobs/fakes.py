@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from service.faults import Detail, ReadError
 from service.options import Options
-from service.readers.errors import Detail, ReadError
 
 
 def analyze(path: str, options: Options, externals: Mapping[str, str]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from service.jobs.drawer import KeptProcess
-from service.jobs.limits import BrokenAnalysisError, Limits
-from service.jobs.process import PoolClosedError
-from service.readers.errors import ReadError
+from service.faults import ReadError
+from service.jobs.local.drawer import KeptProcess
+from service.jobs.local.limits import BrokenAnalysisError, Limits
+from service.jobs.local.process import PoolClosedError
 from tests.networks import conv, spec_of
 from tests.reports import report_of
 
@@ -44,14 +44,14 @@ def make() -> Iterator[Make]:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[KeptProcess]:
     """The drawer as it is served."""
-    drawer = KeptProcess(LIMITS, "service.jobs.report_pictures:warm_up")
+    drawer = KeptProcess(LIMITS, "service.work.report_pictures:warm_up")
     drawer.start()
     yield drawer
     drawer.close()
 
 
 def growth(drawer: KeptProcess) -> bytes:
-    picture: bytes = drawer.draw("service.jobs.report_pictures:chart_picture", 60.0, DOCUMENT, "growth", "svg")
+    picture: bytes = drawer.draw("service.work.report_pictures:chart_picture", 60.0, DOCUMENT, "growth", "svg")
     return picture
 
 
@@ -110,7 +110,7 @@ def test_memory_of_a_drawing_is_bounded(make: Make) -> None:
 
 
 def test_engine_that_needs_more_memory_than_the_limit_is_ended() -> None:
-    drawer = KeptProcess(Limits(128 * MEBIBYTE, 60, 60.0), "service.jobs.report_pictures:warm_up")
+    drawer = KeptProcess(Limits(128 * MEBIBYTE, 60, 60.0), "service.work.report_pictures:warm_up")
     try:
         with pytest.raises(ReadError) as caught:
             growth(drawer)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.jobs.limits import BrokenAnalysisError, Limits
-from service.jobs.pool import CancelledJobError, PoolFullError, ProcessPool, Ticket
-from service.jobs.process import PoolClosedError
+from service.faults import Detail, ReadError
+from service.jobs.local.limits import BrokenAnalysisError, Limits
+from service.jobs.local.pool import CancelledJobError, PoolFullError, ProcessPool, Ticket
+from service.jobs.local.process import PoolClosedError
 from service.options import Options
-from service.readers.errors import Detail, ReadError
 
 GIBIBYTE = 1 << 30
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.analysis.connectivity import Connectivity, connectivity
-from service.analysis.examined import Examined
+from service.analysis.connections.connectivity import Connectivity, connectivity
+from service.analysis.evidence import Examined
+from service.analysis.field.receptive_field import walk
 from service.analysis.findings import pixels_never_read
-from service.analysis.receptive_field import walk
 from service.graph import Graph, Layer, Shape, ShapeError
 from service.graph import operators as core
 from tests import oracle

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from service.analysis.measures import Measure
+from service.analysis.field.published import Measure
 from service.graph import Graph, Shape
 from tests.analysis.networks import measures, views
 from tests.property.recipes import CUTS, PADS, Move, Recipe, convolutions, poolings, recipes, sliding_moves

@@ -12,10 +12,10 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.analysis.fields import FAR, Field
-from service.analysis.influence import Ended, Reached, influence
-from service.analysis.measures import inner_units, measure
-from service.analysis.receptive_field import View, walk
+from service.analysis.field.influence import Ended, Reached, influence
+from service.analysis.field.intervals import FAR, Field
+from service.analysis.field.published import inner_units, measure
+from service.analysis.field.receptive_field import View, walk
 from service.graph import Graph, Shape
 from tests import oracle
 from tests.analysis.networks import spatial

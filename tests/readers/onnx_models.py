@@ -14,8 +14,8 @@ from onnx.reference import ReferenceEvaluator
 
 from service.graph import Graph, Layer, Shape
 from service.graph import operators as core
-from service.readers.onnx_reader import Reading
-from service.readers.stored import Storage
+from service.readers.onnx import Reading
+from service.readers.tensors.stored import Storage
 from tests.oracle import DEFINITIONS, connected
 from tests.readers.wire_bytes import scan_bytes
 

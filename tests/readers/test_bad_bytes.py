@@ -17,13 +17,13 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from service.readers.errors import ReadError
+from service.faults import ReadError
 from service.readers.formats import SNIFF_BYTES, recognise
 from service.readers.limits import Limits
-from service.readers.source import LocalFile
-from service.readers.stored import Storage
-from service.readers.weights import read_blocks
-from service.readers.wire import scan
+from service.readers.tensors.stored import Storage
+from service.readers.tensors.weights import read_blocks
+from service.readers.wire.scan import scan
+from service.sources.local import LocalFile
 from tests.readers.test_wire import nested_model
 from tests.readers.wire_bytes import field, graph_model, scan_bytes, tensors, varint, without_payloads
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from service.faults import ReadError
 from service.readers import json_text
-from service.readers.errors import ReadError
 from service.readers.json_text import parse_json
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from service.analysis.report import analyze
+from service.faults import ReadError
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
 from service.graph.network import Graph
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.spec import read_spec
 
 Json = dict[str, Any]

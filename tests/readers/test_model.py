@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
+from service.faults import ReadError
 from service.graph.model import Model
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.model import read_model
 from tests.readers.onnx_models import model, node, shape_of
 

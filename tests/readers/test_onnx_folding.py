@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from service.readers.onnx_reader.evaluation import FOLDS
+from service.readers.onnx.constants.evaluation import FOLDS
 from tests.readers.onnx_models import info, model, node, read, shape_of, status
 
 

@@ -7,8 +7,8 @@ import random
 import onnx
 import pytest
 
-from service.readers.errors import ReadError
-from service.readers.onnx_reader import OnnxWeights
+from service.faults import ReadError
+from service.readers.onnx import OnnxWeights
 from tests.readers.onnx_models import info, read
 from tests.readers.test_onnx_meaning import AT_LEAST, EXACT
 from tests.readers.test_onnx_operators import CONTRIBUTED, SHAPES

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from service.readers.onnx_reader.catalogue import page, schema_versions
-from service.readers.onnx_reader.rules import RULES
+from service.readers.onnx.catalogue import page, schema_versions
+from service.readers.onnx.rules import RULES
 from tests.readers.onnx_models import model, node, read, single
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ def test_every_operator_of_the_standard_has_a_rule() -> None:
 
 
 def test_the_page_of_operators_is_up_to_date() -> None:
-    """`python -m service.readers.onnx_reader.catalogue > docs/operators.md` writes it."""
+    """`python -m service.readers.onnx.catalogue > docs/operators.md` writes it."""
     assert (REPOSITORY / "docs" / "operators.md").read_text() == page()
 
 

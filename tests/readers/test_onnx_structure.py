@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper
 
+from service.faults import ReadError
 from service.graph import operators as core
-from service.readers.errors import ReadError
 from tests.readers.onnx_models import info, layer, model, node, read, reading, shape_of, single, stated, status
 
 ONES = np.ones((2, 3, 3, 3), dtype=np.float32)

@@ -10,11 +10,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx import TensorProto, helper
 
-from service.analysis.kernels import kernel_statistics
+from service.analysis.connections.kernels import kernel_statistics
+from service.faults import ReadError
 from service.graph import Weight
 from service.graph import operators as core
-from service.readers.errors import ReadError
-from service.readers.onnx_reader import OnnxWeights, weight_reader
+from service.readers.onnx import OnnxWeights
+from service.readers.onnx.constants import weight_reader
 from tests.readers.onnx_models import info, layer, measured, model, node, read, single
 
 RANDOM = np.random.default_rng(11)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from service.faults import ReadError
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.spec import read_spec
 
 CONV = {"type": "conv", "filters": 4, "kernel": 3}

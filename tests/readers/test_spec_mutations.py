@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.faults import ReadError
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.spec import read_spec
 from tests import networks
 from tests.readers.test_keras import POOL, conv_2d, dense, functional, functional_3, layer, lstm, sequential

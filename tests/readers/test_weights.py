@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from service.readers.element_types import ELEMENT_TYPES, as_float
-from service.readers.errors import ReadError
+from service.faults import ReadError
 from service.readers.limits import Limits
-from service.readers.source import LocalFile
-from service.readers.stored import InFile, Inline, Storage, StoredTensor
-from service.readers.weights import dequantize, read, read_blocks
-from service.readers.wire import scan
+from service.readers.tensors.element_types import ELEMENT_TYPES, as_float
+from service.readers.tensors.stored import InFile, Inline, Storage, StoredTensor
+from service.readers.tensors.weights import dequantize, read, read_blocks
+from service.readers.wire.scan import scan
+from service.sources.local import LocalFile
 from tests.readers.wire_bytes import Bytes, field, graph_model, scan_bytes, tensors, varint
 
 NUMBERS = sorted(ELEMENT_TYPES)

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from service.readers.errors import ReadError
+from service.faults import ReadError
 from service.readers.limits import Limits
-from service.readers.source import LocalFile
-from service.readers.wire import MARKER, Run, Scanned, scan
+from service.readers.wire.scan import MARKER, Run, Scanned, scan
+from service.sources.local import LocalFile
 from tests.readers.wire_bytes import Bytes, field, graph_model, scan_bytes, tensors, varint, without_payloads
 
 

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import Message
 
 from service.readers.limits import Limits
-from service.readers.wire import Scanned, scan
+from service.readers.wire.scan import Scanned, scan
 
 
 class Bytes:

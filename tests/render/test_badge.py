@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service.render.badge import METRICS, badge_svg, endpoint, verdict
+from service.render.figures.badge import METRICS, badge_svg, endpoint, verdict
 from tests import networks
 from tests.reports import report_of
 

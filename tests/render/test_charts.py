@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from service.render import charts
+from service.render.figures import charts
 from tests import networks
 from tests.networks import conv, spec_of
 from tests.reports import report_of

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service.render.connections import MOST_CONNECTIONS, MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
-from service.render.connectivity_svg import connectivity_svg
+from service.render.figures.connections import MOST_CONNECTIONS, MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
+from service.render.figures.connectivity_svg import connectivity_svg
 from tests import networks
 from tests.networks import conv, spec_of
 from tests.reports import layer_of, report_of

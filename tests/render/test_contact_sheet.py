@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.render.contact_sheet import CAPTION, MARGIN, WIDTH, contact_sheet
-from service.render.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.grid.contact_sheet import CAPTION, MARGIN, WIDTH, contact_sheet
+from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
 
 
 def grid_of(filters: int, layer: str, scale: int | None = None) -> Grid:

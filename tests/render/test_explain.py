@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.render.explain import explain
-from service.render.numbers import number
+from service.render.words.explain import explain
+from service.render.words.numbers import number
 from tests import networks
 from tests.reports import report_of
 

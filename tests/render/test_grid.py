@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from service.graph.network import GraphError
-from service.render.grid import Grid, GridError, GridOptions, draw_grid
-from service.render.layout import MAX_PIXELS
+from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.grid.layout import MAX_PIXELS
 
 
 def pixels_of(grid: Grid) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.render.grid import MARK_COLOURS, Grid, GridOptions, draw_grid
+from service.render.grid.grid import MARK_COLOURS, Grid, GridOptions, draw_grid
 
 
 def pixels_of(grid: Grid) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as extra
 from PIL import Image
 
-from service.render.grid import GridError, GridOptions, draw_grid
-from service.render.layout import MAX_PIXELS
+from service.render.grid.grid import GridError, GridOptions, draw_grid
+from service.render.grid.layout import MAX_PIXELS
 
 pytestmark = pytest.mark.property
 

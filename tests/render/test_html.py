@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis.comparison import BUDGETS, compare
-from service.render.difference import BUDGET_FIELDS
-from service.render.explain import explain
+from service.render.figures.png import encode_png
 from service.render.html import PICTURES, comparison_html, report_html
-from service.render.png import encode_png
-from service.render.view import DERIVATIONS, MOST_MESSAGES, MOST_ROWS, rows
+from service.render.words.difference import BUDGET_FIELDS
+from service.render.words.explain import explain
+from service.render.words.view import DERIVATIONS, MOST_MESSAGES, MOST_ROWS, rows
+from service.report.comparison import BUDGETS, compare
 from tests import networks
 from tests.hostile import HOSTILE_NAMES, MODEL_NAME
 from tests.reports import report_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.analysis.comparison import compare
-from service.render.markdown import MOST_LAYERS, comparison_markdown, report_markdown, safe
+from service.render.words.markdown import MOST_LAYERS, comparison_markdown, report_markdown, safe
+from service.report.comparison import compare
 from tests import networks
 from tests.reports import report_of
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.analysis.unit import UnitField
-from service.render.overlay import MOST_INPUT_PIXELS, NoPicture, draw_overlay
+from service.analysis.field.unit import UnitField
+from service.render.figures.overlay import MOST_INPUT_PIXELS, NoPicture, draw_overlay
 
 # A box of 3×4 pixels at (2, 5) of which one column is not read.
 INFLUENCE = np.array([[1.0, 2.0, 0.0, 1.0], [2.0, 4.0, 0.0, 2.0], [1.0, 2.0, 0.0, 1.0]]) / 16

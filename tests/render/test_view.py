@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.render.view import answers, facts, padding
+from service.render.words.view import answers, facts, padding
 from tests import networks
 from tests.reports import report_of
 

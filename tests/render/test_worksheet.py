@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from service.render.worksheet import MOST_LAYERS, worksheet
+from service.render.words.worksheet import MOST_LAYERS, worksheet
 from tests import networks
 from tests.reports import report_of
 

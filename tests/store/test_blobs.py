@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store.blobs import LocalBlobs, Uploads
+from service.store.disk.blobs import LocalBlobs, Uploads
 
 
 def test_upload_becomes_a_blob(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from service.settings import Settings
 from service.store import Store, open_store
-from service.store.database import now
 from service.store.interfaces import Job
+from service.store.sql.database import now
 
 
 @pytest.fixture

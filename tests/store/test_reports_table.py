@@ -10,9 +10,9 @@ from sqlalchemy import inspect
 
 from service.settings import Settings
 from service.store import Store, open_store
-from service.store.database import is_current, migrate, open_database
 from service.store.interfaces import CursorError, Digest, StoredReport
-from service.store.tables import metadata
+from service.store.sql.database import is_current, migrate, open_database
+from service.store.sql.tables import metadata
 
 
 @pytest.fixture

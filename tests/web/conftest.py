@@ -14,7 +14,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.api import create_app
-from service.api.context import EXTENSION
+from service.api.services import EXTENSION
 from service.settings import Settings
 from tests.hostile import hostile_model
 from tests.serving import served

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from service.api import create_app
-from service.api.context import EXTENSION
+from service.api.services import EXTENSION
 from service.settings import Settings
 from tests.reports import report_of
 

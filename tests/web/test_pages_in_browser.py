@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from service.render.figures.png import encode_png
 from service.render.html import report_html
-from service.render.png import encode_png
 from tests.reports import report_of
 from tests.web.conftest import EXAMPLES, settled, until, watched
 

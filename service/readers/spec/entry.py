@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from service.faults import ReadError
 from service.graph.network import Graph
 from service.options import Options
-from service.readers.errors import ReadError
 from service.readers.json_text import parse_json
-from service.readers.spec.keras import convert, is_keras
+from service.readers.keras import convert, is_keras
 from service.readers.spec.reading import graph_of
 from service.readers.spec.values import InlineWeights
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from service.faults import Detail, ReadError
 from service.graph.network import Graph, Layer, Tensor, Weight
 from service.graph.operators import Embedding, Shape
 from service.options import Options
-from service.readers.errors import Detail, ReadError
 from service.readers.spec.draft import Draft, Names, Refusal, check_size, shape_of
 from service.readers.spec.rules import TYPES, LayerType
 from service.readers.spec.schema import invalid_spec, load_document

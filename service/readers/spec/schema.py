@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
-from service.readers.errors import Detail, ReadError
+from service.faults import Detail, ReadError
 from service.readers.spec.fields import MAX_RANK, REQUIRED, ListOf, Name, Strict, Text, Whole
 from service.readers.spec.layers import MAX_LAYERS, SCHEMAS, SpecSchema
 

@@ -1,0 +1,1 @@
+"""Which connections exist, and the values of the kernels on them."""

@@ -1,0 +1,258 @@
+"""The published numbers of a receptive field (size, stride, padding, coverage), read off one field.
+
+Terms and signs are those of Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*, Distill 2019: unit y
+sees positions -padding + y·stride … -padding + y·stride + size - 1. Where neighbouring units differ, `size` is the largest over an inner
+period and `stride` the mean step over one period.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.analysis.field.intervals import FAR, Field, TooLarge, pick, sizes
+from service.analysis.field.taps import Integers
+from service.graph import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One axis of a receptive field, in input pixels. None: not defined (no local path, or no period).
+
+    `coverage` is the share of the actual input that the best-placed unit sees, clipped at the border. `phases` are the sizes over
+    one inner period of units.
+    """
+
+    size: int | None
+    min_size: int | None
+    stride: Fraction | None
+    padding: int | None
+    coverage: float | None
+    phases: tuple[int, ...] = ()
+
+
+def measured(fields: Sequence[Field], shape: Shape, lengths: Shape) -> tuple[Measure, ...]:
+    """The measures of a tensor's fields on all spatial axes of an input, which are `lengths` long."""
+    fields = _over_places(fields, shape)
+    along = [None if field.empty else _longest_way(field) for field in fields]
+    grids = [axis is not None and along.count(axis) > 1 for axis in along]
+    return tuple(measure(field, shape, n, grid) for field, n, grid in zip(fields, lengths, grids, strict=True))
+
+
+@lru_cache(maxsize=4096)
+def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Measure:
+    """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's.
+
+    `grid`: another input axis lies along the same tensor axis, as in a row of tokens.
+    """
+    if field.empty:
+        return Measure(None, None, None, None, None if field.reach == "unknown" else 1.0)
+    axis, inner, stride, first = (None, field, None, 0) if grid else _positional(field)
+    if axis is None:
+        stride, padding = _grid(field, shape)
+    else:
+        padding = None if stride is None else _padding(inner, axis, first, stride)
+    wide, narrow = sizes(field.bounds if inner.empty else inner.bounds)
+    seen = wide > 0
+    per_unit = wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis))
+    return Measure(
+        size=int(wide.max()),
+        min_size=int(narrow[seen].min()),
+        stride=stride,
+        padding=padding,
+        coverage=1.0 if field.reach == "global" else _coverage(field, shape, length),
+        phases=tuple(int(n) for n in np.ravel(per_unit)),
+    )
+
+
+def placement(field: Field) -> tuple[Fraction, Fraction] | None:
+    """Stride and centre of unit 0 in pixels, as means over one period, by which paths that meet can be compared.
+
+    None where the field does not move along exactly one axis by a period.
+    """
+    moving = _moving(field)
+    if len(moving) != 1 or field.empty:
+        return None
+    axis = moving[0]
+    stride = Fraction(field.steps[axis] or 0, field.extents[axis])
+    seen = field.bounds[0] < FAR // 2
+    phase = np.arange(field.extents[axis]).reshape([-1 if a == axis else 1 for a in range(len(field.steps))])
+    doubled = np.where(seen, field.bounds[0] - field.bounds[1], 0)
+    units = int(seen.sum())
+    centres = Fraction(int(doubled.sum()), 2 * units) - stride * Fraction(int(np.where(seen, phase, 0).sum()), units)
+    return stride, centres
+
+
+def _moving(field: Field) -> list[int]:
+    return [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
+
+
+def _over_places(fields: Sequence[Field], shape: Shape) -> Sequence[Field]:
+    """The fields with the channels listed, where the tensor is a map: an axis for each axis of the input, beside batch and channels.
+
+    Channels may hold neighbouring places (after space-to-depth); the stride is that of the map's axes all the same.
+    """
+    count = len(fields)
+    if len(shape) != count + 2:
+        return fields
+    for first, channel in ((2, 1), (1, count + 1)):
+        own = {first + i: field for i, field in enumerate(fields) if not field.empty}
+        if all(axis in _moving(field) and not any(field.varies(other) for other in own.keys() - {axis}) for axis, field in own.items()):
+            return [_cut(field, channel, 0, shape[channel]) if channel in _moving(field) else field for field in fields]
+    return fields
+
+
+def _longest_way(field: Field) -> int | None:
+    """The tensor axis along which the intervals move on furthest; None where they stay."""
+    axes = _moving(field) or [axis for axis, extent in enumerate(field.extents) if extent > 1]
+    if len(axes) < 2:
+        return axes[0] if axes else None
+    return max(axes, key=lambda a: _range(field.bounds, a))
+
+
+def _positional(field: Field) -> tuple[int | None, Field, Fraction | None, int]:
+    """The tensor axis along which the field moves, the field over its inner units, the mean step per unit, and the first of those units.
+
+    No axis, where it moves along several.
+    """
+    moving, axis = _moving(field), _longest_way(field)
+    if len(moving) > 1 or axis is None:
+        return None, field, None, 0
+    if moving:
+        return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis]), 0
+    inner, stride, first = _inner(field, axis, field.extents[axis])
+    return (axis, inner, stride, first) if field.steps[axis] is None else (axis, inner, None, 0)
+
+
+def _grid(field: Field, shape: Shape) -> tuple[Fraction | None, int | None]:
+    """Stride and padding of units whose place on one input axis is told by several tensor axes, or by a part of one.
+
+    Tokens lie row by row, windows and their units on an axis each. Sorted by place, neighbours are one stride apart, and the first sees
+    -padding. None where they are not all alike and evenly spaced.
+    """
+    try:
+        for axis, length in enumerate(shape):
+            if field.varies(axis):
+                units = length if field.steps[axis] else min(length, field.extents[axis])
+                field = _cut(field, axis, 0, units)
+    except TooLarge:
+        return None, None
+    wide, _ = sizes(field.bounds)
+    places = np.unique(field.bounds[0][wide > 0])
+    apart = np.unique(np.diff(places))
+    if len(apart) != 1 or len(np.unique(wide[wide > 0])) != 1:
+        return None, None
+    return Fraction(int(apart[0])), -int(places[0])
+
+
+def _range(bounds: Integers, axis: int) -> int:
+    """The largest distance between (doubled) centres along an axis. Units that see nothing lie nowhere."""
+    seen, centres = bounds[0] < FAR // 2, bounds[0] - bounds[1]
+    spread = np.where(seen, centres, -FAR).max(axis=axis) - np.where(seen, centres, FAR).min(axis=axis)
+    return int(spread.max(initial=0))
+
+
+def _inner(field: Field, axis: int, units: int) -> tuple[Field, Fraction | None, int]:
+    """A listed axis cut down to one inner period, or to its middle third where it has no period; its mean step, and its first unit."""
+    low = np.moveaxis(field.bounds, axis + 1, 1)
+    start, stop = units // 4, units - units // 4
+    # A period is believed once it is seen three times.
+    for period in range(1, (stop - start) // 3 + 1):
+        steps = (low[:, start + period : stop] - low[:, start : stop - period]).reshape(4, -1)
+        pace = int(steps[0, 0])
+        if abs(pace) < FAR // 4 and (steps[::2] == pace).all() and (steps[1::2] == -pace).all():
+            first = (units - period) // 2
+            return _cut(field, axis, first, first + period), Fraction(pace, period) if pace else None, first
+    return _cut(field, axis, units // 3, units - units // 3), None, units // 3
+
+
+def _cut(field: Field, axis: int, start: int, stop: int) -> Field:
+    return pick(field, axis, np.arange(start, max(stop, start + 1), dtype=np.int64))
+
+
+def _padding(inner: Field, axis: int, first: int, stride: Fraction) -> int | None:
+    """-lo(0), carried on from the period of units that begins at `first`: where a border breaks the pattern, unit 0 says nothing of it."""
+    period = inner.extents[axis]
+    whole = -(-first // period) * period
+    lowest = int(inner.bounds[0].take(whole - first, axis).min())
+    return None if lowest >= FAR // 2 else int(stride * whole) - lowest
+
+
+def _coverage(field: Field, shape: Shape, length: int) -> float | None:
+    """The largest share of the input's positions inside one unit's interval, over all units."""
+    if length <= 0:
+        return None
+    field, axis = _one_moving(field, shape)
+    low, high = field.bounds[0], -field.bounds[1]
+    seen = low < FAR // 2
+    step = 0 if axis is None else field.steps[axis] or 0
+    if axis is not None and step:
+        extent = field.extents[axis]
+        phase = np.arange(extent).reshape([-1 if a == axis else 1 for a in range(low.ndim)])
+        seen = seen & (phase < shape[axis])
+        last = (shape[axis] - 1 - phase) // extent
+        balanced = np.floor_divide(length - 1 - low - high, 2 * step)
+        best = max(
+            _clipped(low, high, seen, step * np.minimum(np.maximum(balanced + more, 0), np.maximum(last, 0)), length) for more in (0, 1)
+        )
+    else:
+        best = _clipped(low, high, seen, np.int64(0), length)
+    return best / length
+
+
+def _one_moving(field: Field, shape: Shape) -> tuple[Field, int | None]:
+    """The field with the units of all axes listed along which it moves, but for the longest of them, which is named.
+
+    Where that is too much, only the first units along the others are kept.
+    """
+    moving = sorted((axis for axis, step in enumerate(field.steps) if step), key=lambda a: shape[a])
+    if not moving:
+        return field, None
+    for axis in moving[:-1]:
+        try:
+            field = pick(field, axis, np.arange(shape[axis], dtype=np.int64))
+        except TooLarge:
+            continue
+    return field, moving[-1]
+
+
+def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Integers | np.int64, length: int) -> int:
+    inside = np.minimum(high + moved, length - 1) - np.maximum(low + moved, 0) + 1
+    return max(int(inside.max(initial=0, where=seen)), 0)
+
+
+_MOST_UNITS = 16
+
+
+def inner_units(fields: tuple[Field, ...], shape: Shape) -> tuple[list[list[int | None]], bool]:
+    """Units near the middle of a tensor, one of each phase, those with the widest field first; and whether they stand for all.
+
+    None along an axis that no field varies with. Where there are very many phases, the middle unit alone, which does not stand for all.
+    """
+    ranges: list[list[int | None]] = []
+    for axis, length in enumerate(shape):
+        extents = [f.extents[axis] for f in fields if f.varies(axis)]
+        if not extents:
+            ranges.append([None])
+            continue
+        regular = all(f.steps[axis] is not None for f in fields)
+        period = min(math.lcm(*extents), length) if regular else length
+        start = (length // 2) // period * period
+        ranges.append(list(range(start, start + period)))
+    if math.prod(len(r) for r in ranges) > _MOST_UNITS:
+        return [[None if r == [None] else length // 2 for r, length in zip(ranges, shape, strict=True)]], False
+    units = [list(unit) for unit in itertools.product(*ranges)]
+    return sorted(units, key=lambda unit: -math.prod(size_at(field, unit) for field in fields)), True
+
+
+def size_at(field: Field, unit: Sequence[int | None]) -> int:
+    """Positions that one unit sees; along an axis where it is None, the first."""
+    index = tuple((i or 0) % extent for i, extent in zip(unit, field.extents, strict=True))
+    return int(sizes(field.bounds)[0][index])

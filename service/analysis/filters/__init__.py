@@ -1,0 +1,1 @@
+"""What the filters of a convolution look like and respond to."""

@@ -1,0 +1,72 @@
+"""What follows from the structure of a graph alone: its batch, its first layers, its ties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.analysis.connections.connectivity import Connectivity, weight_node
+from service.analysis.field.axes import SpatialAxes
+from service.graph import Graph, Layer, Weight
+from service.graph import operators as core
+
+
+def leading_lengths(graph: Graph, axes: SpatialAxes) -> set[int]:
+    """The lengths of the inputs' leading axes, where these are neither the only axis nor time or space."""
+    leading = ((index, tensor.shape) for index, tensor in enumerate(graph.inputs) if tensor.shape is not None and len(tensor.shape) > 1)
+    return {shape[0] for index, shape in leading if 0 not in axes.get(index, ())}
+
+
+def common_batch(graph: Graph, axes: SpatialAxes) -> int:
+    """The fixed batch that is the leading axis of every input of more than one axis, else 1."""
+    lengths = leading_lengths(graph, axes)
+    return lengths.pop() if len(lengths) == 1 else 1
+
+
+def first_layers(graph: Graph) -> list[tuple[Layer, str]]:
+    """The convolutions that read an input with no weight layer in between, each with the name of that input.
+
+    In between may be casts, transposes, normalisation, quantisation: whatever has no kernel.
+    """
+    raw: dict[str, str | None] = {tensor.name: tensor.name for tensor in graph.inputs}
+    first = []
+    for layer in graph.layers:
+        sources = [raw[name] for name in layer.inputs if name in raw]
+        if not sources:
+            continue
+        source = sources[0] if None not in sources else None
+        node = weight_node(layer)
+        if source is not None and node is not None and isinstance(node.operator, core.Convolution):
+            first.append((layer, source))
+        raw.update(dict.fromkeys(layer.outputs, source if node is None else None))
+    return first
+
+
+def tied(graph: Graph) -> dict[str, list[str]]:
+    """For every stored tensor that several layers use, their names."""
+    users: dict[str, dict[str, None]] = {}
+    for layer in graph.layers:
+        for weight in (*layer.kernel, *layer.bias, *layer.other):
+            users.setdefault(weight.stored, {})[layer.name] = None
+    return {stored: list(names) for stored, names in users.items() if len(names) > 1}
+
+
+def ledger(graph: Graph, counts: Mapping[str, Connectivity | None]) -> list[dict[str, Any]]:
+    """The sharing ledger: every stored tensor, which layers use it as what, and how often each of its scalars is used there.
+
+    `uses` is the mean number of connections that one scalar serves in a sample; null for parameters outside the connections.
+    """
+    entries = {weight.stored: _entry(weight) for weight in graph.stored}
+    for layer in graph.layers:
+        for role, weights in (("weight", layer.kernel), ("bias", layer.bias), ("other", layer.other)):
+            for weight in weights:
+                found = counts.get(layer.name)
+                uses = found.uses[1] if role == "weight" and found is not None else None
+                entry = entries.setdefault(weight.stored, _entry(weight))
+                entry["used_by"].append({"layer": layer.name, "role": role, "uses": uses})
+    return list(entries.values())
+
+
+def _entry(weight: Weight) -> dict[str, Any]:
+    """A stored tensor that nobody is known to use yet."""
+    return {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []}

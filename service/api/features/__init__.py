@@ -1,0 +1,1 @@
+"""The features of the HTTP interface, one resource in each file."""

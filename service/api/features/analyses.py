@@ -1,0 +1,213 @@
+"""Analyses: make one, list them, read one, forget one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from service.api.features.jobs import job_response
+from service.api.features.report_schemas import ReportSchema
+from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsQuerySchema, OptionsSchema, make_options
+from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
+from service.api.http.problems import Problem, kept_problem
+from service.api.http.receive import received, upload_place
+from service.api.http.responses import CSV, answer, drawn, rendered, tag
+from service.api.http.specification import Feature
+from service.api.services import current
+from service.jobs.runner import Accepted
+from service.render.tables import layers_csv
+from service.render.words.markdown import report_markdown
+from service.store.interfaces import CursorError, StoredReport
+from service.work.question import Question
+
+blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
+
+# Representations of a report by the suffix of its address.
+REPRESENTATIONS = {"json": "application/json", "html": "text/html", "md": "text/markdown", "csv": "text/csv"}
+PICTURES = "service.work.pictures:page_pictures"
+PAGE = "service.work.report_pictures:report_page"
+
+_FORM = {
+    "type": "object",
+    "required": ["model"],
+    "properties": {
+        "model": {"type": "string", "contentMediaType": "application/octet-stream", "description": "An ONNX file or a layer spec."},
+        "external": {
+            "type": "array",
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "description": "Files of external data, matched by their bare name.",
+        },
+        "options": OptionsSchema,
+    },
+}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/onnx": {"schema": {}},
+        "application/octet-stream": {"schema": {}},
+        "application/json": {"schema": {"type": "object", "description": "A layer spec, or what Keras' `model.to_json()` gives."}},
+        "multipart/form-data": {"schema": _FORM, "encoding": {"options": {"contentType": "application/json"}}},
+    },
+}
+_ETAG = {"ETag": {"schema": {"type": "string"}}}
+_TEXT = {"type": "string"}
+_SAME = "The report is the one that If-None-Match names."
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(OptionsQuerySchema, location="query")
+@blueprint.response(201, ReportSchema, description="The report.", headers=_LOCATION)
+@blueprint.alt_response(200, schema=ReportSchema, description="The report, which was known already.", headers=_LOCATION)
+@blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
+@blueprint.problems(400, 408, 409, 413, 415, 503)
+@blueprint.doc(requestBody=_BODY)
+def create_analysis(chosen: dict[str, Any]) -> Response:
+    """Analyse a model
+
+    The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
+    """
+    return _answer(take_in(chosen))
+
+
+def take_in(chosen: Mapping[str, Any]) -> Accepted:
+    """Receives the model that this request brings and has it analysed, with the options `chosen` and those that came with it."""
+    service = current()
+    with upload_place(service), received(request, service.store.uploads) as arrived:
+        options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
+        question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
+        return service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
+
+
+def _answer(accepted: Accepted) -> Response:
+    """201 or 200 with the report, 202 with the job where it takes too long, or the problem of the model."""
+    service = current()
+    if accepted.job is not None:
+        seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
+        with service.waits.place() as free:
+            job = service.runner.wait(accepted.job.id, seconds if free else 0.0)
+        if job is None or not job.finished:
+            return job_response(job or accepted.job, 202)
+        if job.problem is not None:
+            raise kept_problem(job.problem)
+        if job.state == "cancelled":
+            raise Problem("job-cancelled", "The job was cancelled.")
+    response = _report_response(find_report(accepted.report_id))
+    response.status_code = 200 if accepted.job is None else 201
+    response.headers["Location"] = f"/v1/analyses/{accepted.report_id}"
+    return response
+
+
+@blueprint.route("", methods=["GET"])
+@blueprint.arguments(ListQuerySchema, location="query")
+@blueprint.response(200, ListSchema, description="Newest first.", headers=NEXT_LINK)
+def list_analyses(query: dict[str, Any]) -> Any:
+    """List analyses"""
+    digest = query.get("digest")
+    if digest is not None and not digest.startswith("sha256:"):
+        digest = f"sha256:{digest}"
+    try:
+        page = current().store.reports.page(query["limit"], query.get("cursor"), query.get("name"), digest)
+    except CursorError:
+        error = {"pointer": "/query/cursor", "detail": "This cursor was not given out here.", "code": "invalid-argument"}
+        raise Problem("invalid-arguments", "The cursor is not valid.", [error]) from None
+    headers = {}
+    if page.cursor is not None:
+        headers["Link"] = f'</v1/analyses?{urlencode({**query, "cursor": page.cursor})}>; rel="next"'
+    return {"items": page.items, "next_cursor": page.cursor}, headers
+
+
+@blueprint.route("/<report:report_id>", methods=["GET"])
+@blueprint.response(200, ReportSchema, description="The report; HTML, Markdown or CSV by Accept.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404, 406, 503)
+def get_analysis(report_id: str) -> Response:
+    """Read a report
+
+    The representation is chosen by the Accept header.
+    """
+    return _represented(report_id, choose(REPRESENTATIONS))
+
+
+@blueprint.route("/<report:report_id>.json", methods=["GET"])
+@blueprint.response(200, ReportSchema, description="The report.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404)
+def get_analysis_json(report_id: str) -> Response:
+    """Read a report as JSON"""
+    return _represented(report_id, "json")
+
+
+@blueprint.route("/<report:report_id>.html", methods=["GET"])
+@blueprint.response(200, _TEXT, content_type="text/html", description="One file that is complete without a network.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404, 503)
+def get_analysis_html(report_id: str) -> Response:
+    """Read a report as HTML"""
+    return _represented(report_id, "html")
+
+
+@blueprint.route("/<report:report_id>.md", methods=["GET"])
+@blueprint.response(200, _TEXT, content_type="text/markdown", description="For a pull request or a model card.", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404)
+def get_analysis_markdown(report_id: str) -> Response:
+    """Read a report as Markdown"""
+    return _represented(report_id, "md")
+
+
+@blueprint.route("/<report:report_id>.csv", methods=["GET"])
+@blueprint.response(200, _TEXT, content_type="text/csv", description="The layer table (RFC 4180).", headers=_ETAG)
+@blueprint.alt_response(304, description=_SAME)
+@blueprint.problems(404)
+def get_analysis_csv(report_id: str) -> Response:
+    """Read a report's layers as CSV"""
+    return _represented(report_id, "csv")
+
+
+def _represented(report_id: str, form: str) -> Response:
+    """The report as one of REPRESENTATIONS."""
+    report = find_report(report_id)
+    if form == "json":
+        return unchanged(report.etag, REVALIDATE) or _report_response(report)
+
+    def make() -> bytes:
+        """The content where the client does not have it yet."""
+        if form == "html":
+            page: bytes = rendered(PAGE, report.document, drawn(PICTURES, report, report.document))
+            return page
+        document = json.loads(report.document)
+        return report_markdown(document) if form == "md" else layers_csv(document)
+
+    content_type = CSV if form == "csv" else f"{REPRESENTATIONS[form]}; charset=utf-8"
+    return answer(tag(report.etag, "report", form), make, content_type, REVALIDATE)
+
+
+@blueprint.route("/<report:report_id>", methods=["DELETE"])
+@blueprint.response(204, description="The report is gone, and so is the model if no other report needs it.")
+@blueprint.problems(404)
+def delete_analysis(report_id: str) -> Any:
+    """Forget a report"""
+    if not current().runner.remove(report_id):
+        raise _unknown(report_id)
+    return ""
+
+
+def find_report(report_id: str) -> StoredReport:
+    """The report of that id, else the problem that there is none."""
+    report = current().store.reports.get(report_id)
+    if report is None:
+        raise _unknown(report_id)
+    return report
+
+
+def _unknown(report_id: str) -> Problem:
+    return Problem("analysis-not-found", f"There is no analysis {report_id}.")
+
+
+def _report_response(report: StoredReport) -> Response:
+    return tagged(Response(report.document, content_type="application/json"), report.etag, REVALIDATE)

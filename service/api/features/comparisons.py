@@ -1,0 +1,60 @@
+"""Two analyses side by side, and whether budgets hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response
+from marshmallow import ValidationError
+
+from service.api.features.analyses import find_report
+from service.api.features.schemas import ComparisonRequestSchema, ComparisonSchema
+from service.api.http.bodies import json_body
+from service.api.http.negotiation import choose
+from service.api.http.problems import Problem, argument_errors
+from service.api.http.responses import JSON, json_text, sent, worked_out
+from service.api.http.specification import Feature
+from service.render.html import comparison_html
+from service.render.junit import comparison_junit
+from service.render.words.markdown import comparison_markdown
+
+COMPARE = "service.work.comparing:compare_documents"
+MOST_BYTES = 1024 * 1024
+
+REPRESENTATIONS = {"json": JSON, "html": "text/html", "md": "text/markdown", "junit": "application/xml"}
+
+
+_RENDER: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
+    "json": json_text,
+    "html": comparison_html,
+    "md": comparison_markdown,
+    "junit": comparison_junit,
+}
+
+blueprint = Feature("comparisons", __name__, url_prefix="/v1/comparisons", description="Comparison of two analyses, with budgets.")
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.response(
+    200,
+    ComparisonSchema,
+    description="Every layer's difference and the verdict; HTML, Markdown or JUnit XML (application/xml) by Accept.",
+)
+@blueprint.problems(400, 404, 406, 408, 413, 415, 422, 503)
+@blueprint.doc(requestBody={"required": True, "content": {JSON: {"schema": ComparisonRequestSchema}}})
+def create_comparison() -> Response:
+    """Compare two analyses
+
+    Layers are aligned by structure. `budgets` limit numbers of the head or its change from the base; the verdict is `pass` where all hold,
+    `fail` where one does not, `none` where there are none. JUnit XML has one test case for each budget.
+    """
+    form = choose(REPRESENTATIONS)
+    try:
+        asked = ComparisonRequestSchema().load(json_body(MOST_BYTES))
+    except ValidationError as error:
+        raise Problem("invalid-arguments", "The comparison is not valid.", argument_errors(error.messages)) from None
+    documents = [find_report(asked[side]).document for side in ("base", "head")]
+    comparison = worked_out(COMPARE, *documents, asked["budgets"])
+    content_type = REPRESENTATIONS[form] + ("; charset=utf-8" if form != "json" else "")
+    return sent(_RENDER[form](comparison), content_type, {"Cache-Control": "no-store", "Vary": "Accept"})

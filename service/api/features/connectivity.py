@@ -1,0 +1,40 @@
+"""The connections of a layer as a picture."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+
+from service.api.features.analyses import find_report
+from service.api.features.layers import find_layer
+from service.api.features.schemas import ConnectivityQuerySchema
+from service.api.http.problems import Problem
+from service.api.http.responses import SVG, answer, tag
+from service.api.http.specification import Feature
+from service.render.figures.connections import NoConnections
+from service.render.figures.connectivity_svg import connectivity_svg
+
+blueprint = Feature("connectivity", __name__, url_prefix="/v1/analyses", description="The connections of a layer.")
+
+
+@blueprint.route("/<report:report_id>/layers/<layer:layer>/connectivity.svg", methods=["GET"])
+@blueprint.arguments(ConnectivityQuerySchema, location="query")
+@blueprint.response(200, {"type": "string", "contentMediaType": SVG}, content_type=SVG, description="The picture.")
+@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
+@blueprint.problems(404)
+def get_connectivity(chosen: dict[str, Any], report_id: str, layer: str) -> Response:
+    """Draw a layer as its connections
+
+    Enumerated pixels, hidden units, and one colour for each weight. Of a layer that does not fit, the picture shows a part and says which.
+    """
+    report = find_report(report_id)
+
+    def make() -> bytes:
+        try:
+            return connectivity_svg(find_layer(json.loads(report.document)["layers"], layer), chosen["view"], chosen["animate"])
+        except NoConnections as error:
+            raise Problem("no-connections", str(error)) from None
+
+    return answer(tag(report_id, "connectivity", layer, chosen), make, SVG)

@@ -1,0 +1,84 @@
+"""The filters of a convolution as a picture and as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from service.api.features.analyses import find_report
+from service.api.features.schemas import FilterLayerQuerySchema, GridQuerySchema
+from service.api.http.negotiation import choose
+from service.api.http.responses import CSV, JSON, PNG, answer, drawn, json_text, tag
+from service.api.http.specification import Feature
+from service.api.services import current
+from service.render.tables import write_csv
+
+MAP = "service.work.pictures:filters_map"
+MEASUREMENTS = "service.work.pictures:filter_measurements"
+
+blueprint = Feature("filters", __name__, url_prefix="/v1/analyses", description="The learned filters of a model.")
+
+
+@blueprint.route("/<report:report_id>/filters.png", methods=["GET"])
+@blueprint.arguments(GridQuerySchema, location="query")
+@blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The weight grid.")
+@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
+@blueprint.problems(404, 503)
+def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
+    """Draw the first-layer filters as a weight grid
+
+    The same address gives the same bytes. The headers Receptive-Rows, Receptive-Columns and Receptive-Tile say where each filter is;
+    filters.map.json, with the same arguments, says it in full.
+    """
+    report = find_report(report_id)
+    return answer(tag(report_id, "grid", chosen), lambda: drawn(current().tasks.filters, report, chosen), PNG)
+
+
+@blueprint.route("/<report:report_id>/filters.map.json", methods=["GET"])
+@blueprint.arguments(GridQuerySchema, location="query")
+@blueprint.response(200, {"type": "object"}, description="Rows, columns, sizes in pixels, and for each filter its tile and its marks.")
+@blueprint.alt_response(304, description="The map is the one that If-None-Match names.")
+@blueprint.problems(404, 503)
+def get_filters_map(chosen: dict[str, Any], report_id: str) -> Response:
+    """Say which filter is at which pixel of filters.png, drawn with the same arguments"""
+    report = find_report(report_id)
+    return answer(tag(report_id, "grid map", chosen), lambda: json_text(drawn(MAP, report, chosen)), JSON)
+
+
+@blueprint.route("/<report:report_id>/filters", methods=["GET"])
+@blueprint.arguments(FilterLayerQuerySchema, location="query")
+@blueprint.response(
+    200,
+    {"type": "object"},
+    description="The layer in sum, and in `filters` one flat object for each filter; CSV by Accept.",
+)
+@blueprint.alt_response(304, description="The measurements are those that If-None-Match names.")
+@blueprint.problems(404, 406, 503)
+def get_measurements(chosen: dict[str, Any], report_id: str) -> Response:
+    """Measure the filters of a convolution
+
+    For each filter its norm, colour share, orientation, frequency, symmetry, smoothness, label and nearest duplicate; docs/filters.md has
+    the formulas.
+    """
+    return _measurements(report_id, chosen, choose({"json": JSON, "csv": "text/csv"}))
+
+
+@blueprint.route("/<report:report_id>/filters.csv", methods=["GET"])
+@blueprint.arguments(FilterLayerQuerySchema, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/csv", description="One row for each filter.")
+@blueprint.alt_response(304, description="The measurements are those that If-None-Match names.")
+@blueprint.problems(404, 503)
+def get_measurements_csv(chosen: dict[str, Any], report_id: str) -> Response:
+    """Measure the filters of a convolution, as CSV"""
+    return _measurements(report_id, chosen, "csv")
+
+
+def _measurements(report_id: str, chosen: dict[str, Any], form: str) -> Response:
+    report = find_report(report_id)
+
+    def make() -> bytes:
+        measured = drawn(MEASUREMENTS, report, chosen.get("layer"))
+        return write_csv(measured["filters"]) if form == "csv" else json_text(measured)
+
+    return answer(tag(report_id, "measurements", form, chosen), make, CSV if form == "csv" else JSON)

@@ -1,0 +1,32 @@
+"""The filters of a deeper convolution in pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from service.api.features.analyses import find_report
+from service.api.features.schemas import HierarchyQuerySchema
+from service.api.http.responses import PNG, answer, drawn, tag
+from service.api.http.specification import Feature
+
+HIERARCHY = "service.work.pictures:hierarchy_png"
+
+blueprint = Feature("hierarchy", __name__, url_prefix="/v1/analyses", description="Deeper filters in pixels.")
+
+
+@blueprint.route("/<report:report_id>/hierarchy/<int:depth>.png", methods=["GET"])
+@blueprint.arguments(HierarchyQuerySchema, location="query")
+@blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The picture.")
+@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
+@blueprint.problems(404, 503)
+def get_hierarchy(chosen: dict[str, Any], report_id: str, depth: int) -> Response:
+    """Draw the filters of the depth-th convolution as weighted sums of those below it
+
+    Depth 1 is the first convolution on the image. Of a wide layer the filters of the largest norm are drawn; the header Receptive-Filters
+    names them in the order of the index.
+    """
+    report = find_report(report_id)
+    grid = {key: value for key, value in chosen.items() if key != "strongest"}
+    return answer(tag(report_id, "hierarchy", depth, chosen), lambda: drawn(HIERARCHY, report, depth, chosen["strongest"], grid), PNG)

@@ -1,0 +1,95 @@
+"""The layers of a report: the flat table, and one layer with the derivation of its numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response
+
+from service.api.features.analyses import find_report
+from service.api.features.report_schemas import ExplainedLayerSchema
+from service.api.features.schemas import LayersQuerySchema
+from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose
+from service.api.http.problems import Problem
+from service.api.http.responses import CSV, JSON, answer, json_text, tag
+from service.api.http.specification import Feature
+from service.render.tables import COLUMNS, flat, write_csv
+from service.render.words.explain import explain
+
+blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="The layers of a report.")
+
+_ROWS = {
+    "type": "array",
+    "items": {"type": "object", "properties": {column: {"description": f"`{path}` of the layer."} for column, path in COLUMNS.items()}},
+}
+
+
+@blueprint.route("/<report:report_id>/layers", methods=["GET"])
+@blueprint.arguments(LayersQuerySchema, location="query")
+@blueprint.response(
+    200,
+    _ROWS,
+    description="One flat object a layer; entries of a shape are joined by `×`, names by `;`. CSV by Accept.",
+    headers=NEXT_LINK,
+)
+@blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
+@blueprint.problems(404, 406)
+def list_layers(query: dict[str, Any], report_id: str) -> Response:
+    """List the layers as a flat table"""
+    return _table(report_id, query, choose({"json": JSON, "csv": "text/csv"}), "layers")
+
+
+@blueprint.route("/<report:report_id>/layers.csv", methods=["GET"])
+@blueprint.arguments(LayersQuerySchema, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/csv", description="One row a layer (RFC 4180).", headers=NEXT_LINK)
+@blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
+@blueprint.problems(404)
+def list_layers_csv(query: dict[str, Any], report_id: str) -> Response:
+    """List the layers as CSV"""
+    return _table(report_id, query, "csv", "layers.csv")
+
+
+def _table(report_id: str, query: dict[str, Any], form: str, address: str) -> Response:
+    """The rows that `query` asks for, and a link to those after them."""
+    report = find_report(report_id)
+
+    def make() -> tuple[bytes, dict[str, str]]:
+        """The rows, and the link to those after them where there are any."""
+        layers = json.loads(report.document)["layers"]
+        chosen = [layer for layer in layers if query.get("kind", layer["kind"]) == layer["kind"] and layer["index"] >= query["cursor"]]
+        rows = [flat(layer) for layer in chosen[: query["limit"]]]
+        content = write_csv(rows, list(COLUMNS)) if form == "csv" else json.dumps(rows).encode()
+        if len(chosen) == len(rows):
+            return content, {}
+        rest = urlencode({**query, "cursor": chosen[len(rows)]["index"]})
+        return content, {"Link": f'</v1/analyses/{report_id}/{address}?{rest}>; rel="next"'}
+
+    return answer(tag(report.etag, address, form, query), make, CSV if form == "csv" else JSON, REVALIDATE)
+
+
+@blueprint.route("/<report:report_id>/layers/<layer:layer>", methods=["GET"])
+@blueprint.response(200, ExplainedLayerSchema, description="The layer as it stands in the report, and how its numbers follow.")
+@blueprint.alt_response(304, description="The layer is the one that If-None-Match names.")
+@blueprint.problems(404)
+def get_layer(report_id: str, layer: str) -> Response:
+    """Read one layer, by its index or its percent-encoded name"""
+    report = find_report(report_id)
+
+    def make() -> bytes:
+        document = json.loads(report.document)
+        found = find_layer(document["layers"], layer)
+        return json_text({**found, "explain": explain(document, found)})
+
+    return answer(tag(report.etag, "layer", layer), make, JSON, REVALIDATE)
+
+
+def find_layer(layers: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    """The layer of that index or name, else the problem that there is none."""
+    if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) < len(layers):
+        return layers[int(wanted)]
+    for layer in layers:
+        if layer["name"] == wanted:
+            return layer
+    raise Problem("layer-not-found", f"The model has no layer {wanted[:200]!r}.")

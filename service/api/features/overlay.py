@@ -1,0 +1,67 @@
+"""The receptive field of one unit, drawn on an image."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+
+from service.api.features.analyses import find_report
+from service.api.features.layers import find_layer
+from service.api.features.schemas import OverlayQuerySchema
+from service.api.http.bodies import small_body
+from service.api.http.problems import Problem
+from service.api.http.responses import PNG, answer, drawn, sent, tag
+from service.api.http.specification import Feature
+from service.store.interfaces import StoredReport
+
+OVERLAY = "service.work.pictures:overlay_png"
+MOST_IMAGE_BYTES = 16 * 1024 * 1024
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
+
+blueprint = Feature("overlay", __name__, url_prefix="/v1/analyses", description="The receptive field of one unit on an image.")
+
+_BODY = {"required": True, "content": {kind: {"schema": {}} for kind in IMAGE_TYPES}}
+
+
+@blueprint.route("/<report:report_id>/receptive-field/overlay.png", methods=["GET"])
+@blueprint.arguments(OverlayQuerySchema, location="query")
+@blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The picture.")
+@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
+@blueprint.problems(404, 503)
+def get_overlay(chosen: dict[str, Any], report_id: str) -> Response:
+    """Draw what one unit sees on a neutral ground
+
+    The frame is the theoretical receptive field, the tint the influence of each pixel, by the weights where they were read. The headers
+    Receptive-Unit and Receptive-Origin say which unit it is and where its field begins.
+    """
+    report = find_report(report_id)
+    return answer(tag(report_id, "overlay", chosen), lambda: _drawn(report, chosen, None), PNG)
+
+
+@blueprint.route("/<report:report_id>/receptive-field/overlay.png", methods=["POST"])
+@blueprint.arguments(OverlayQuerySchema, location="query")
+@blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The picture.")
+@blueprint.problems(400, 404, 408, 413, 415, 503)
+@blueprint.doc(requestBody=_BODY)
+def post_overlay(chosen: dict[str, Any], report_id: str) -> Response:
+    """Draw what one unit sees on an image of yours
+
+    The body is an image of up to 16 MiB, which is fitted to the model's input. It is not kept.
+    """
+    report = find_report(report_id)
+    picture, headers = _drawn(report, chosen, small_body(IMAGE_TYPES, MOST_IMAGE_BYTES))
+    return sent(picture, PNG, {**headers, "Cache-Control": "no-store"})
+
+
+def _drawn(report: StoredReport, chosen: dict[str, Any], image: bytes | None) -> tuple[bytes, dict[str, str]]:
+    document = json.loads(report.document)
+    if "layer" in chosen:
+        layer = find_layer(document["layers"], chosen["layer"])["name"]
+    else:
+        layer = ((document["summary"]["receptive_field"] or {}).get("largest") or {}).get("layer")
+        if layer is None:
+            raise Problem("no-field", "The model has no layer with a local receptive field.")
+    picture, headers = drawn(OVERLAY, report, layer, chosen.get("unit"), image)
+    return picture, headers

@@ -1,0 +1,67 @@
+"""The page that compares two analyses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from service.api.features.analyses import find_report
+from service.api.features.comparisons import COMPARE
+from service.api.http.problems import Problem, read_problem
+from service.api.http.responses import worked_out
+from service.api.pages.web import page
+from service.api.services import current
+from service.faults import ReadError
+from service.render.words.difference import BUDGET_FIELDS, difference
+
+RECENT = 100
+_ID = re.compile(r"sha256-[0-9a-f]{64}")
+
+blueprint = Blueprint("compare_page", __name__)
+
+
+@blueprint.route("/compare")
+def compare() -> Response:
+    """Choose two analyses and budgets; the difference and the verdict."""
+    recent = current().store.reports.page(RECENT).items
+    base, head = request.args.get("base", ""), request.args.get("head", "")
+    budgets = {field.name: request.args.get(field.name, "").strip() for field in BUDGET_FIELDS}
+    record, problem = None, None
+    if base and head:
+        try:
+            record = _compared(base, head, _limits(budgets))
+        except Problem as raised:
+            problem = raised
+    values = {"recent": recent, "base": base, "head": head, "budgets": budgets, "fields": BUDGET_FIELDS, "problem": problem}
+    return page("compare.html", problem.status if problem else 200, difference=record and difference(record), **values)
+
+
+def _compared(base: str, head: str, limits: dict[str, Any]) -> dict[str, Any]:
+    """The comparison of two analyses by their ids."""
+    if not _ID.fullmatch(base) or not _ID.fullmatch(head):
+        raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 64 digits.")
+    documents = [find_report(each).document for each in (base, head)]
+    try:
+        record: dict[str, Any] = worked_out(COMPARE, *documents, limits)
+    except ReadError as error:
+        raise read_problem(error) from None
+    return record
+
+
+def _limits(budgets: dict[str, str]) -> dict[str, Any]:
+    """The budgets that were set, in the units of the comparison: a change of 5 % is 0.05."""
+    limits: dict[str, Any] = {}
+    for field in BUDGET_FIELDS:
+        text = budgets[field.name]
+        if not text:
+            continue
+        if field.unit == "yes":
+            limits[field.name] = True
+            continue
+        try:
+            limits[field.name] = float(text) / (100 if field.unit == "%" else 1)
+        except ValueError:
+            raise Problem("invalid-arguments", f"The budget “{field.label}” takes a number.") from None
+    return limits

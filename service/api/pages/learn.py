@@ -1,0 +1,118 @@
+"""The pages that teach: a small network that the reader changes, and worksheets made of any analysis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+
+from service.api.features.analyses import find_report
+from service.api.http.negotiation import REVALIDATE
+from service.api.http.problems import Problem, read_problem
+from service.api.http.responses import SVG, sent, worked_out
+from service.api.pages.web import page
+from service.api.services import current
+from service.faults import ReadError
+from service.render.figures.connections import Window, window
+from service.render.figures.connectivity_svg import View, connectivity_svg
+from service.render.words import view
+from service.render.words.worksheet import worksheet
+
+LESSON = "service.work.lesson:lesson"
+RECENT = 20
+
+blueprint = Blueprint("learn_pages", __name__, url_prefix="/learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something that the reader can change: its name, what it is called, its unit, and its bounds."""
+
+    name: str
+    label: str
+    start: int
+    lowest: int
+    highest: int
+
+
+CHOICES = (
+    Choice("size", "image side, pixels", 3, 2, 8),
+    Choice("channels", "channels of the image", 1, 1, 4),
+    Choice("filters", "filters", 1, 1, 8),
+    Choice("kernel", "kernel side, pixels", 2, 1, 5),
+    Choice("stride", "stride, pixels", 1, 1, 3),
+    Choice("padding", "padding, pixels", 0, 0, 2),
+    Choice("dilation", "dilation", 1, 1, 3),
+    Choice("groups", "groups", 1, 1, 4),
+    Choice("depth", "such layers in a row", 1, 1, 5),
+)
+
+
+@blueprint.route("")
+def learn() -> Response:
+    """The three ideas on a network that the reader changes."""
+    chosen = _chosen()
+    values: dict[str, Any] = {"choices": CHOICES, "chosen": chosen, "query": urlencode(chosen), "problem": None, "lesson": None}
+    recent = current().store.reports.page(RECENT).items
+    try:
+        record = _lesson(tuple(chosen.items()))
+    except Problem as problem:
+        return page("learn.html", recent=recent, **{**values, "problem": problem})
+    rows = view.rows(record["report"])
+    part = window(record["convolution"])
+    beside = [(name, view.row(record["report"], record[key]), record[key]) for key, name in BESIDE]
+    return page(
+        "learn.html", recent=recent, **{**values, "lesson": record, "rows": rows, "part": part, "sums": _sums(part), "beside": beside}
+    )
+
+
+BESIDE = (("dense", "fully connected"), ("local", "locally connected, nothing shared"), ("convolution", "convolution"))
+
+
+@blueprint.route("/connections.svg")
+def connections() -> Response:
+    """The connections of the chosen layer, drawn."""
+    record = _lesson(tuple(_chosen().items()))
+    shape: View = "matrix" if request.args.get("view") == "matrix" else "graph"
+    drawing = connectivity_svg(record["convolution"], shape, animate=request.args.get("animate") == "true")
+    return sent(drawing, SVG, {"Cache-Control": REVALIDATE})
+
+
+@blueprint.route("/worksheet/<report:report_id>")
+def show_worksheet(report_id: str) -> Response:
+    """Questions on an analysis, and with ?key=true their answers."""
+    report = json.loads(find_report(report_id).document)
+    return page("worksheet.html", report=report, exercises=worksheet(report), key=request.args.get("key") == "true")
+
+
+def _chosen() -> dict[str, int]:
+    """What the reader chose; where that is nothing or out of bounds, the nearest that is in them."""
+    chosen = {}
+    for choice in CHOICES:
+        text = request.args.get(choice.name, "")
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else choice.start
+        chosen[choice.name] = min(max(value, choice.lowest), choice.highest)
+    return chosen
+
+
+@lru_cache(maxsize=512)
+def _lesson(chosen: tuple[tuple[str, int], ...]) -> Mapping[str, Any]:
+    """The lesson's network as the engine sees it. It depends on nothing but the choices, so it is kept."""
+    try:
+        record: Mapping[str, Any] = worked_out(LESSON, dict(chosen))
+    except ReadError as error:
+        raise read_problem(error) from None
+    return record
+
+
+def _sums(part: Window) -> list[str]:
+    """What each hidden unit adds up: f1 = w1·x1 + w2·x2."""
+    terms: dict[int, list[str]] = {}
+    for each in part.connections:
+        terms.setdefault(each.target, []).append(f"w{each.weight + 1}·x{each.source + 1}")
+    return [f"f{unit + 1} = {' + '.join(terms.get(unit, ['0']))}" for unit in range(max(terms, default=-1) + 1)]

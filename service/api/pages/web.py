@@ -1,0 +1,87 @@
+"""What the pages share: how a page is answered, its content security policy, and the style sheet and scripts it loads."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Any
+
+import vl_convert
+from flask import Blueprint, Response, request
+
+from service import __version__
+from service.api.http.negotiation import REVALIDATE, tagged, unchanged
+from service.api.http.problems import Problem
+from service.render.templating import WEB, render
+
+# Nothing from anywhere else and nothing inline; pictures of the reader's own are blobs, vectorised connections are objects.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "object-src 'self'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+VEGA = "vega.js"
+
+blueprint = Blueprint("web", __name__)
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """A page: the template with these values."""
+    return as_page(render(template, version=__version__, here=request.path, **values), status)
+
+
+def as_page(text: str, status: int = 200) -> Response:
+    """HTML as a page under the policy of all pages."""
+    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+    headers["Cache-Control"] = REVALIDATE
+    return Response(text, status, headers, content_type="text/html; charset=utf-8")
+
+
+def problem_page(problem: Problem) -> Response:
+    """A problem as a page, for readers who came by a link."""
+    response = page("problem.html", problem.status, problem=problem)
+    response.headers.update(problem.headers)
+    return response
+
+
+@blueprint.route("/static/<name>")
+def static_file(name: str) -> Response:
+    """A style sheet or a script of ours, or the chart library that the vl-convert package brings."""
+    found = _files().get(name)
+    if found is None:
+        raise Problem("not-found", "There is no such file.")
+    content, kind, etag = (_vega(), _KINDS[".js"], _vega_etag()) if name == VEGA else found
+    response = unchanged(etag, REVALIDATE)
+    if response is None:
+        response = tagged(Response(content, content_type=kind), etag, REVALIDATE)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@cache
+def _files() -> dict[str, tuple[bytes, str, str]]:
+    """Content, media type and entity tag of every static file. They do not change while the server runs."""
+    files = {path.name: path.read_bytes() for path in (WEB / "static").iterdir() if path.suffix in _KINDS}
+    known = {name: (content, _KINDS[name[name.rindex(".") :]], hashlib.sha256(content).hexdigest()) for name, content in files.items()}
+    return {**known, VEGA: (b"", _KINDS[".js"], "")}
+
+
+@cache
+def _vega() -> bytes:
+    """vega-embed with all it needs, as one script. Bundling takes seconds, so it is done when a page first asks, and kept."""
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).encode()
+
+
+@cache
+def _vega_etag() -> str:
+    return hashlib.sha256(_vega()).hexdigest()

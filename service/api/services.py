@@ -1,0 +1,108 @@
+"""What a request needs of the service: settings, store and runner."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flask import current_app
+
+from service.jobs.local.drawer import Drawer, KeptProcess
+from service.jobs.local.limits import Limits
+from service.jobs.local.pool import ProcessPool
+from service.jobs.runner import Runner
+from service.settings import Settings
+from service.store import Store
+
+EXTENSION = "receptive"
+
+DRAWING_SECONDS = 20.0
+"""The wall time of one drawing of a report: less than a request waits, so that it is told whose fault it was."""
+
+
+class Gate:
+    """Lets so many requests in at a time. Uploads and waits are slow; the rest of the server's threads stay free for what is quick."""
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[bool]:
+        """Takes a place until the block ends, and says whether there was one."""
+        taken = self._places.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._places.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The functions that run in a job's process, by name: the server itself never imports what parses a model."""
+
+    analysis: str = "service.work.analysis:analyze_file"
+    filters: str = "service.work.pictures:filters_png"
+    warm_up: str = "service.work.report_pictures:warm_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What works for one process of the server, and the id of that process."""
+
+    process: int
+    runner: Runner
+    drawer: Drawer
+
+
+class Service:
+    """The service behind one application. Its engines start in the process that first needs them, because threads do not survive a fork."""
+
+    def __init__(self, settings: Settings, store: Store, tasks: Work) -> None:
+        self.settings, self.store, self.tasks = settings, store, tasks
+        self.uploads, self.waits = Gate(settings.max_uploads), Gate(settings.max_waits)
+        self._lock = threading.Lock()
+        self._running: Engines | None = None
+
+    @property
+    def runner(self) -> Runner:
+        """The runner of this process."""
+        return self._engines().runner
+
+    @property
+    def drawer(self) -> Drawer:
+        """The drawer of this process."""
+        return self._engines().drawer
+
+    def start(self) -> None:
+        """Starts the engines of this process, for a server that wants the first request to be as fast as the second."""
+        self._engines().drawer.start()
+
+    def close(self) -> None:
+        """Stops the engines and closes the database."""
+        with self._lock:
+            if self._running is not None:
+                self._running.drawer.close()
+                self._running.runner.close()
+                self._running = None
+        self.store.engine.dispose()
+
+    def _engines(self) -> Engines:
+        with self._lock:
+            if self._running is None or self._running.process != os.getpid():
+                settings = self.settings
+                limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
+                pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
+                runner = Runner(self.store, pool, self.tasks.analysis, settings.job_keep_seconds)
+                drawing = replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS))
+                self._running = Engines(os.getpid(), runner, KeptProcess(drawing, self.tasks.warm_up))
+            return self._running
+
+
+def current() -> Service:
+    """The service of the application that answers this request."""
+    service: Service = current_app.extensions[EXTENSION]
+    return service

@@ -1,0 +1,1 @@
+"""Jobs on this machine: a process for each, with limits, and one that is kept for drawing."""

@@ -1,0 +1,287 @@
+"""The models of Keras, Sequential and Functional and one inside the other, walked in the order of their data flow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.faults import Detail, ReadError
+from service.readers.keras.conversion import Call, Conversion, TooMany, Unsupported, Value
+from service.readers.keras.layers import CONVERTERS
+from service.readers.spec.schema import invalid_spec
+
+MODELS = ("Sequential", "Functional", "Model")
+Reference = tuple[str, int, int]
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A Keras model as a layer spec; `origins` are the pointers into the Keras document of its layers and `input_origins` of its inputs."""
+
+    spec: dict[str, Any]
+    origins: tuple[str, ...]
+    input_origins: tuple[str, ...]
+    producer: str
+
+    def original(self, error: ReadError) -> ReadError:
+        """An error of the spec with pointers into the Keras document."""
+        return ReadError(error.fault, error.code, error.detail, [self._original(detail) for detail in error.errors])
+
+    def _original(self, detail: Detail) -> Detail:
+        parts = detail.pointer.split("/")
+        origins = {"layers": self.origins, "inputs": self.input_origins}.get(parts[1] if len(parts) > 2 else "", ())
+        pointer = origins[int(parts[2])] if origins else "/config"
+        return Detail(pointer, f"{'/'.join(parts[3:])}: {detail.detail}".removeprefix(": "), detail.code)
+
+
+def is_keras(document: Any) -> bool:
+    """Whether a JSON document is what `model.to_json()` writes."""
+    return isinstance(document, dict) and "receptive" not in document and document.get("class_name") in MODELS and "config" in document
+
+
+def convert(document: Mapping[str, Any]) -> Converted:
+    """The layer spec of a Keras model; ReadError `invalid-spec` that names every layer a spec cannot say."""
+    conversion = Conversion()
+    try:
+        outputs = _Walk(conversion, document, channels_last=not _says_channels_first(document)).outputs()
+    except TooMany as error:
+        raise invalid_spec([Detail("/config/layers", "the model has more layers than a spec may have", "too-many-layers")]) from error
+    if conversion.errors:
+        raise invalid_spec(conversion.errors)
+    config = document["config"]
+    name = config.get("name") if isinstance(config, dict) else None
+    spec = {
+        "receptive": 1,
+        **({"name": name} if isinstance(name, str) else {}),
+        "inputs": conversion.inputs,
+        "outputs": list(dict.fromkeys(value.name for value in outputs if value is not None)),
+        "layers": conversion.layers,
+    }
+    version = document.get("keras_version")
+    producer = f"keras {version[:50]}" if isinstance(version, str) else "keras"
+    return Converted(spec, tuple(conversion.origins), tuple(conversion.input_origins), producer)
+
+
+def _says_channels_first(document: Any) -> bool:
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if value.get("data_format") == "channels_first":
+                return True
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
+
+
+def _references(value: Any) -> Iterator[Reference]:
+    """The tensors that a node of Keras 2 ([name, node, tensor, …]) or Keras 3 (objects with a keras_history) reads, in order."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "__keras_tensor__":
+            config = value.get("config")
+            yield from _references(config.get("keras_history") if isinstance(config, dict) else None)
+        else:
+            for inner in value.values():
+                yield from _references(inner)
+    elif isinstance(value, list):
+        if len(value) >= 3 and isinstance(value[0], str) and all(type(index) is int for index in value[1:3]):
+            yield value[0], value[1], value[2]
+            value = value[3:]
+        for inner in value:
+            yield from _references(inner)
+
+
+class _Walk:
+    """One use of one model: its layers become spec layers in the order in which they are needed.
+
+    Without `given` values it is the outermost model and makes the inputs of the spec.
+    """
+
+    def __init__(
+        self,
+        conversion: Conversion,
+        model: Mapping[str, Any],
+        channels_last: bool,
+        given: Sequence[Value] | None = None,
+        around: Call | None = None,
+    ) -> None:
+        self.c, self.model, self.channels_last, self.given, self.around = conversion, model, channels_last, given, around
+        self.pointer = around.pointer if around else ""
+        self.prefix = f"{around.prefix}{around.name}/" if around else ""
+        config = model.get("config")
+        self.listed = isinstance(config, list)
+        self.config: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
+        self.values: dict[Key, Value | None] = {}
+
+    def outputs(self) -> list[Value | None]:
+        """The values that the model gives; None for one that could not be converted."""
+        layers = self.config.get("layers")
+        if not isinstance(layers, list) or not layers:
+            self._refuse(self.pointer + "/config/layers", "must be a list of layers", "not-a-list")
+            return [None]
+        for index, layer in enumerate(layers):
+            if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str) or not isinstance(layer.get("config"), dict):
+                self._refuse(self._at(index), "must be a layer with a class_name and a config", "not-a-layer")
+                return [None]
+        if self.model.get("class_name") == "Sequential":
+            return [self._sequential(layers)]
+        return self._functional(layers)
+
+    def _at(self, index: int) -> str:
+        return f"{self.pointer}/config/{index}" if self.listed else f"{self.pointer}/config/layers/{index}"
+
+    def _refuse(self, pointer: str, detail: str, code: str) -> None:
+        self.c.errors.append(Detail(pointer, detail, code))
+
+    def _name(self, layer: Mapping[str, Any], index: int) -> str:
+        name = layer["config"].get("name", layer.get("name"))
+        return name if isinstance(name, str) else f"{layer['class_name']}_{index}"
+
+    def _sequential(self, layers: list[dict[str, Any]]) -> Value | None:
+        value: Value | None
+        if self.given is not None:
+            value = self._given(0, 1)
+        else:
+            shape = _declared(self.model, layers[0])
+            name = self._name(layers[0], 0) if layers[0]["class_name"] == "InputLayer" else "input"
+            value = self._input(name, shape, self._at(0))
+        for index, layer in enumerate(layers):
+            if layer["class_name"] == "InputLayer":
+                continue
+            value = self._convert(index, layer, 0, 1, (value,))
+        return value
+
+    def _given(self, place: int, wanted: int) -> Value | None:
+        """One of the values that a model inside another reads."""
+        given = self.given or ()
+        if len(given) == wanted and place < wanted:
+            return given[place]
+        self._refuse(self.pointer, f"the model has {wanted} inputs and is given {len(given)}", "wrong-length")
+        return None
+
+    def _input(self, name: str, batched: Any, pointer: str) -> Value | None:
+        """An input of the spec, channels first where the document's are last."""
+        lengths = batched[1:] if isinstance(batched, list) else None
+        if not lengths:
+            self._refuse(pointer, "the shape of the model's input is not stated: build the model before it is written", "no-input-shape")
+            return None
+        rotated = self.channels_last and len(lengths) > 1
+        name = self.c.fresh(name)
+        self.c.inputs.append({"name": name, "shape": [lengths[-1], *lengths[:-1]] if rotated else lengths})
+        self.c.input_origins.append(pointer)
+        return Value(name, len(lengths), rotated)
+
+    def _functional(self, layers: list[dict[str, Any]]) -> list[Value | None]:
+        places = {self._name(layer, index): index for index, layer in enumerate(layers)}
+        sources = list(_references(self.config.get("input_layers")))
+        wanted = list(_references(self.config.get("output_layers")))
+        if not wanted:
+            self._refuse(f"{self.pointer}/config/output_layers", "the model names no outputs", "required")
+        reads: dict[Key, list[Reference]] = {}
+        for index, layer in enumerate(layers):
+            if layer["class_name"] == "InputLayer":
+                self._source(index, layer, [name for name, _, _ in sources])
+                continue
+            nodes = layer.get("inbound_nodes")
+            for node, inbound in enumerate(nodes if isinstance(nodes, list) else []):
+                reads[index, node] = list(_references(inbound))
+        self._flow(layers, places, reads)
+        return [self._value(places, reference, f"{self.pointer}/config/output_layers") for reference in wanted]
+
+    def _source(self, index: int, layer: Mapping[str, Any], sources: list[str]) -> None:
+        name = self._name(layer, index)
+        if self.given is None:
+            value = self._input(name, _declared(self.model, layer), self._at(index))
+        else:
+            value = self._given(sources.index(name) if name in sources else len(sources), len(sources))
+        self.values[index, 0] = value
+
+    def _flow(self, layers: list[dict[str, Any]], places: Mapping[str, int], reads: Mapping[Key, list[Reference]]) -> None:
+        """Convert every use of a layer after those that it reads (Kahn 1962)."""
+        readers: dict[Key, list[Key]] = {}
+        missing: dict[Key, int] = {}
+        for key, references in reads.items():
+            needed = {self._key(places, reads, reference) for reference in references} - {None}
+            missing[key] = sum(source in reads for source in needed)
+            for source in needed:
+                if source is not None:
+                    readers.setdefault(source, []).append(key)
+        ready = deque(key for key, count in missing.items() if count == 0)
+        while ready:
+            key = ready.popleft()
+            index, node = key
+            pointer = f"{self._at(index)}/inbound_nodes/{node}"
+            inputs = tuple(self._value(places, reference, pointer) for reference in reads[key])
+            uses = len(layers[index]["inbound_nodes"])
+            self.values[key] = self._convert(index, layers[index], node, uses, inputs)
+            for reader in readers.get(key, ()):
+                missing[reader] -= 1
+                if missing[reader] == 0:
+                    ready.append(reader)
+        for index, _ in sorted(reads.keys() - self.values.keys()):
+            self._refuse(self._at(index), "the layer stands in a cycle", "cycle")
+
+    def _key(self, places: Mapping[str, int], reads: Mapping[Key, Any], reference: Reference) -> Key | None:
+        """The use of a layer that a reference means. A layer that is used once may have any number."""
+        name, node, _ = reference
+        index = places.get(name)
+        if index is None:
+            return None
+        known = (index, node) in reads or (index, node) in self.values
+        alone = (index, 1) not in reads
+        return (index, node) if known else (index, 0) if alone else None
+
+    def _value(self, places: Mapping[str, int], reference: Reference, pointer: str) -> Value | None:
+        name, node, tensor = reference
+        index = places.get(name)
+        key = None if index is None else (index, node) if (index, node) in self.values else (index, 0)
+        if key is None or key not in self.values:
+            self._refuse(pointer, f"there is no layer {name[:100]!r}, or it is not used so often", "unknown-layer")
+            return None
+        if tensor != 0:
+            self._refuse(pointer, f"output {tensor} of {name[:100]!r} is not supported", "unsupported-output")
+            return None
+        return self.values[key]
+
+    def _convert(self, index: int, layer: Mapping[str, Any], node: int, uses: int, inputs: Sequence[Value | None]) -> Value | None:
+        """One use of a layer; None, and an error, where a spec cannot say it. What reads a None is passed over."""
+        self.c.count()
+        around = self.around.again if self.around else 0
+        known = tuple(value for value in inputs if value is not None)
+        call = Call(
+            self._at(index), layer["class_name"], self._name(layer, index), layer["config"], known, around * uses + node, self.prefix
+        )
+        if call.kind not in MODELS and call.kind not in CONVERTERS:
+            self._refuse(f"{call.pointer}/class_name", f"layers of the class {call.kind[:100]!r} are not supported", "unsupported-layer")
+            return None
+        if len(known) < len(inputs):
+            return None
+        try:
+            if call.kind in MODELS:
+                outputs = _Walk(self.c, layer, self.channels_last, known, call).outputs()
+                if len(outputs) != 1:
+                    raise Unsupported("config/output_layers", "a model inside another is supported with one output", "unsupported-output")
+                return outputs[0]
+            return CONVERTERS[call.kind](self.c, call)
+        except Unsupported as error:
+            self._refuse(f"{call.pointer}/{error.place}", error.detail, error.code)
+            return None
+
+
+def _declared(model: Mapping[str, Any], layer: Mapping[str, Any]) -> Any:
+    """The input shape, batch first, as the versions of Keras state it: at the layer, at the model, or at a model that comes first."""
+    config, inner = layer["config"], layer["config"].get("layers")
+    own, build = model.get("config"), model.get("build_config")
+    stated = [
+        *(config.get(key) for key in ("batch_shape", "batch_input_shape")),
+        own.get("build_input_shape") if isinstance(own, dict) else None,
+        build.get("input_shape") if isinstance(build, dict) else None,
+    ]
+    found = next((shape for shape in stated if shape is not None), None)
+    if found is None and layer["class_name"] in MODELS and isinstance(inner, list) and inner and isinstance(inner[0], dict):
+        return _declared(layer, inner[0]) if isinstance(inner[0].get("config"), dict) and "class_name" in inner[0] else None
+    return found

@@ -1,0 +1,198 @@
+"""Keras layers that act unit by unit, along one axis, move units or join: Dense, Activation, the normalisations, Reshape, Add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from service.readers.keras.conversion import Call, Conversion, Unsupported, Value
+
+Converter = Callable[[Conversion, Call], Value]
+
+FUNCTIONS = {
+    **{name: name for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "sigmoid", "tanh")},
+    **{name: name for name in ("hard_sigmoid", "hard_tanh", "softplus", "softsign", "linear", "exponential", "softmax", "log_softmax")},
+    "hard_silu": "hard_swish",
+    "hard_swish": "hard_swish",
+}
+"""Keras's activations by name, as the spec calls them."""
+
+
+def activation(c: Conversion, call: Call, value: Value, name: str, part: str, axis: int = -1) -> Value:
+    """An activation by Keras's name; the value itself for `linear` inside another layer."""
+    if name not in FUNCTIONS:
+        raise Unsupported("config/activation", f"the activation {name[:100]!r} is not supported", "unsupported-activation")
+    if name == "linear" and part:
+        return value
+    along = value.axis(axis) if "softmax" in name else None
+    return replace(value, name=c.emit(call, "activation", value, part=part, function=FUNCTIONS[name], axis=along))
+
+
+def own_activation(c: Conversion, call: Call, value: Value) -> Value:
+    """The activation that a weight layer carries in its own configuration."""
+    name = activation_name(call.config.get("activation"))
+    return activation(c, call, value, name, name)
+
+
+def activation_name(value: Any) -> str:
+    """The name of an activation, which may be written as a word or as an object."""
+    if value is None:
+        return "linear"
+    if isinstance(value, Mapping):
+        value = value.get("config") if isinstance(value.get("config"), str) else value.get("class_name")
+    if not isinstance(value, str):
+        raise Unsupported("config/activation", "must name an activation", "not-a-string")
+    return value
+
+
+def dense(c: Conversion, call: Call) -> Value:
+    """Dense: along the last axis of Keras, which is the first of a rotated value."""
+    value = call.input
+    axis = value.axis(-1) if value.rank > 1 else None
+    name = c.emit(call, "dense", value, units=call.config.get("units"), bias=call.config.get("use_bias"), axis=axis)
+    return own_activation(c, call, replace(value, name=name))
+
+
+def flatten(c: Conversion, call: Call) -> Value:
+    """Flatten: the units of (*places, channels) in this order."""
+    value = call.input
+    if value.rank > 1 and call.text("data_format", "channels_last") == "channels_first":
+        # The channels come last before they are flattened, whatever the layer's data format.
+        value = replace(c.turned(call, value, False), rotated=True)
+    return Value(c.emit(call, "flatten", c.turned(call, value, False)), 1)
+
+
+def reshape(c: Conversion, call: Call) -> Value:
+    """Reshape."""
+    shape = call.integers("target_shape")
+    return Value(c.emit(call, "reshape", c.turned(call, call.input, False), shape=shape), len(shape))
+
+
+def permute(c: Conversion, call: Call) -> Value:
+    """Permute, whose axes count from 1."""
+    value = c.turned(call, call.input, False)
+    return replace(value, name=c.emit(call, "permute", value, order=[axis - 1 for axis in call.integers("dims")]))
+
+
+def repeat_vector(c: Conversion, call: Call) -> Value:
+    """RepeatVector: (features) to (n, features)."""
+    column = Value(c.emit(call, "reshape", call.input, part="column", shape=[-1, 1]), 2, True)
+    return replace(column, name=c.emit(call, "upsample", column, factor=call.config.get("n"), mode="nearest"))
+
+
+def same(kind: str, **fields: Any) -> Converter:
+    """A layer of one spec type that takes nothing from Keras's configuration."""
+
+    def converter(c: Conversion, call: Call) -> Value:
+        return replace(call.input, name=c.emit(call, kind, call.input, **fields))
+
+    return converter
+
+
+def layer_scale(c: Conversion, call: Call) -> Value:
+    """LayerScale (ConvNeXt): a trained factor for each channel."""
+    value = c.turned(call, call.input, True)
+    return replace(value, name=c.emit(call, "scale", value))
+
+
+def einsum_dense(c: Conversion, call: Call) -> Value:
+    """EinsumDense where it is a dense layer along the last axis ("abc,cd->abd", or with "..." for the positions)."""
+    value, (terms, _, output) = call.input, call.text("equation", "").replace(" ", "").partition("->")
+    source, _, kernel = terms.partition(",")
+    if len(kernel) != 2 or source[-1:] != kernel[0] or output != source[:-1] + kernel[1] or kernel[0] == kernel[1]:
+        raise Unsupported("config/equation", "the equation is supported where it is a dense layer along the last axis")
+    shape, bias = call.config.get("output_shape"), call.config.get("bias_axes")
+    units = shape[-1] if isinstance(shape, list) and shape else shape
+    if bias not in (None, kernel[1]):
+        raise Unsupported("config/bias_axes", "biases are supported along the last axis", "unsupported-axes")
+    axis = value.axis(-1) if value.rank > 1 else None
+    name = c.emit(call, "dense", value, units=units, bias=bias is not None, axis=axis)
+    return own_activation(c, call, replace(value, name=name))
+
+
+def activation_layer(c: Conversion, call: Call) -> Value:
+    """Activation."""
+    return activation(c, call, call.input, activation_name(call.config.get("activation")), "")
+
+
+def softmax(c: Conversion, call: Call) -> Value:
+    """Softmax."""
+    return activation(c, call, call.input, "softmax", "", call.integer("axis", -1))
+
+
+def relu(c: Conversion, call: Call) -> Value:
+    """ReLU, with a ceiling or a slope."""
+    return activation(c, call, call.input, "relu6" if call.config.get("max_value") == 6 else "relu", "")
+
+
+def prelu(c: Conversion, call: Call) -> Value:
+    """PReLU with one slope for each unit, or for each channel."""
+    value = c.turned(call, call.input, True)
+    shared = call.integers("shared_axes") if call.config.get("shared_axes") is not None else []
+    if shared and sorted(shared) != list(range(1, value.rank)):
+        message = "slopes are supported for each unit, or for each channel and shared along all other axes"
+        raise Unsupported("config/shared_axes", message, "unsupported-axes")
+    return replace(value, name=c.emit(call, "activation", value, function="prelu", untied=None if shared else True))
+
+
+def _affine(call: Call) -> bool | str:
+    scale, shift = call.flag("scale", True), call.flag("center", True)
+    return scale if scale == shift else "scale" if scale else "shift"
+
+
+def batch_norm(c: Conversion, call: Call) -> Value:
+    """BatchNormalization over the channels, wherever they are."""
+    value, axes = call.input, call.integers("axis") if "axis" in call.config else [-1]
+    last = axes in ([-1], [value.rank])
+    if not last and axes != [1]:
+        raise Unsupported("config/axis", "normalisation is supported along the first or the last axis", "unsupported-axes")
+    value = c.turned(call, value, last)
+    return replace(value, name=c.emit(call, "batch_norm", value, affine=_affine(call)))
+
+
+def layer_norm(c: Conversion, call: Call) -> Value:
+    """LayerNormalization."""
+    value = call.input
+    axes = [value.axis(axis) for axis in (call.integers("axis") if "axis" in call.config else [-1])]
+    return replace(value, name=c.emit(call, "layer_norm", value, axes=axes, affine=_affine(call)))
+
+
+def unit_norm(c: Conversion, call: Call) -> Value:
+    """UnitNormalization: a normalisation without parameters."""
+    value = call.input
+    axes = [value.axis(axis) for axis in (call.integers("axis") if "axis" in call.config else [-1])]
+    return replace(value, name=c.emit(call, "layer_norm", value, axes=axes, affine=False))
+
+
+def group_norm(c: Conversion, call: Call) -> Value:
+    """GroupNormalization along the last axis."""
+    if call.config.get("axis", -1) not in (-1, call.input.rank):
+        raise Unsupported("config/axis", "normalisation by groups is supported along the last axis", "unsupported-axes")
+    value = c.turned(call, call.input, True)
+    return replace(value, name=c.emit(call, "group_norm", value, groups=call.config.get("groups", 32), affine=_affine(call)))
+
+
+def join(kind: str) -> Converter:
+    """Add, Multiply and their kin; an operator with a constant side acts on each unit alone."""
+
+    def converter(c: Conversion, call: Call) -> Value:
+        if len(call.inputs) == 1:
+            return replace(call.input, name=c.emit(call, "activation", call.input, function="linear"))
+        values = _alike(c, call)
+        return replace(values[0], name=c.emit(call, kind, *values))
+
+    return converter
+
+
+def concatenate(c: Conversion, call: Call) -> Value:
+    """Concatenate."""
+    values = _alike(c, call)
+    return replace(values[0], name=c.emit(call, "concat", *values, axis=values[0].axis(call.integer("axis", -1))))
+
+
+def _alike(c: Conversion, call: Call) -> tuple[Value, ...]:
+    if not call.inputs:
+        raise Unsupported("inbound_nodes", f"{call.kind} has no inputs", "required")
+    rotated = any(value.rotated for value in call.inputs)
+    return tuple(c.turned(call, value, rotated) for value in call.inputs)

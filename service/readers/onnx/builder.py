@@ -1,0 +1,90 @@
+"""The graph under construction: layers, tensors and notes, with names made unique."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from service.faults import ReadError
+from service.graph import Layer, Node, Shape, ShapeError, Tensor
+from service.graph.network import Kind
+from service.readers.onnx.values import Value
+
+if TYPE_CHECKING:
+    from service.readers.onnx.call import Call
+
+MAX_AXIS = 1 << 31
+MAX_UNITS = 1 << 52
+MAX_RANK = 32
+
+
+def checked(shape: Shape) -> Shape:
+    """The shape itself; ShapeError where it is none, or too large to be followed (2^31 units along an axis, 2^52 in all)."""
+    units = 1
+    for length in shape:
+        if length < 0:
+            raise ShapeError(f"{shape} is no shape")
+        if length >= MAX_AXIS:
+            raise ShapeError(f"an axis of {length} units is too long to be followed")
+        units *= max(length, 1)
+    if units > MAX_UNITS or len(shape) > MAX_RANK:
+        raise ShapeError(f"a tensor of shape {shape} is too large to be followed")
+    return shape
+
+
+class Builder:
+    """Collects what one reading of a model yields. `budget` bounds how many nodes may be visited, those of inlined bodies included."""
+
+    def __init__(self, reserved: Iterable[str], budget: int) -> None:
+        self.layers: list[Layer] = []
+        self.tensors: dict[str, Tensor] = {}
+        self.notes: list[tuple[str, str | None, str]] = []
+        self._tensor_names = dict.fromkeys(reserved, 1)
+        self._layer_names: dict[str, int] = {}
+        self._left = budget
+
+    def spend(self) -> None:
+        """Count one visited node; ReadError `too-many-nodes` where the budget is used up."""
+        self._left -= 1
+        if self._left < 0:
+            raise ReadError("limit", "too-many-nodes", "The model has too many nodes once its functions and loops are expanded.")
+
+    def affords(self, nodes: int) -> bool:
+        """Whether so many more nodes may be visited without using more than half of what is left."""
+        return nodes * 2 <= self._left
+
+    def unique_tensor(self, name: str) -> str:
+        """`name`, or a name like it that no other tensor has."""
+        return _unique(name, self._tensor_names)
+
+    def unique_layer(self, name: str) -> str:
+        """`name`, or a name like it that no other layer has."""
+        return _unique(name, self._layer_names)
+
+    def register(self, value: Value) -> None:
+        """Make a value known as a tensor of the graph."""
+        self.tensors[value.name] = Tensor(value.name, value.shape, value.dtype)
+
+    def append(self, call: Call, kind: Kind, nodes: tuple[Node, ...], outputs: tuple[str, ...]) -> None:
+        """Add the layer that a call has turned into. Its inputs are the tensors from outside that its nodes read, constants left out."""
+        produced = {name for node in nodes for name in node.outputs}
+        read = dict.fromkeys(name for node in nodes for name in node.inputs if name not in produced and name not in call.constants)
+        weights = (tuple(call.kernel), tuple(call.bias), tuple(call.other), tuple(call.statistics))
+        self.layers.append(Layer(call.name, call.op, kind, tuple(read), outputs, nodes, *weights))
+
+    def note(self, code: str, layer: str | None, message: str) -> None:
+        """Something the report has to say."""
+        self.notes.append((code, layer, message))
+
+
+def _unique(name: str, taken: dict[str, int]) -> str:
+    """`taken` counts the uses of each name, so that many equal names do not cost a search each."""
+    number = taken.get(name, 0) + 1
+    taken[name] = number
+    if number == 1:
+        return name
+    while f"{name}_{number}" in taken:
+        number += 1
+    taken[name] = number
+    taken[f"{name}_{number}"] = 1
+    return f"{name}_{number}"

@@ -1,0 +1,1 @@
+"""The rules of ONNX operators: each lowers one operator to core operators."""

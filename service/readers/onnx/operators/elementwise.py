@@ -1,0 +1,146 @@
+"""Operators that compute unit by unit: activations, arithmetic, comparisons, casts, random changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from service.graph import operators as core
+from service.graph.network import Kind
+from service.readers.onnx.call import Call, Rule
+from service.readers.onnx.operators.geometry import legacy_shape
+from service.readers.onnx.values import Value, dtype_name
+
+Lower = Callable[[Call], Sequence[Value]]
+
+
+def unary(call: Call) -> Sequence[Value]:
+    """A function of each unit of the first input; further inputs (bounds, ratios) are scalars or constants."""
+    others = [v for v in call.inputs[1:] if v is not None and v.constant is None]
+    return [call.elementwise(call.op.lower(), call.input(0), *others)]
+
+
+def predicate(call: Call) -> Sequence[Value]:
+    """A yes or no for each unit."""
+    return [call.emit(core.Elementwise(call.op.lower()), call.input(0), dtype="bool")]
+
+
+def joint(dtype: str | None = None) -> Lower:
+    """A function of the units at the same place of all inputs. Stored constants of more than one entry are parameters."""
+
+    def lower(call: Call) -> Sequence[Value]:
+        """One core node over all inputs, the second placed as its opset says."""
+        operands = [v for v in call.inputs if v is not None]
+        if not operands:
+            call.refuse("missing-input", "it has no inputs")
+        if call.attributes.integer("broadcast") and len(operands) == 2:
+            operands[1] = _legacy(call, operands[0], operands[1])
+        elif len(operands) == 2:
+            operands[1] = _per_channel(call, operands[0], operands[1])
+        for value in operands:
+            if value.constant is not None and value.constant.origin.count > 1:
+                call.add_other(value)
+        return [call.elementwise(call.op.lower(), *operands, dtype=dtype)]
+
+    return lower
+
+
+def _per_channel(call: Call, left: Value, right: Value) -> Value:
+    """A constant vector beside a feature map whose channels alone it fits: old converters left out that it belongs to them."""
+    if right.constant is None or right.shape is None or left.shape is None or len(right.shape) != 1 or len(left.shape) < 3:
+        return right
+    length = right.shape[0]
+    if length == left.shape[-1] or 1 in (length, left.shape[-1]) or length != left.shape[1]:
+        return right
+    call.host.note("legacy-broadcast", call, "its vector fits no broadcasting of this opset and is taken to have one entry per channel")
+    return Value(right.name, (length, *[1] * (len(left.shape) - 2)), right.dtype, right.constant)
+
+
+def _legacy(call: Call, left: Value, right: Value) -> Value:
+    """The second operand of an opset before 7 (some exporters kept that form longer), its axes placed as the attribute `axis` says."""
+    axis = call.attributes.integer("axis") if "axis" in call.attributes else None
+    shape = legacy_shape(right.dims, axis, left.rank)
+    if right.constant is None:
+        return call.reshape(right, shape)
+    return Value(right.name, shape, right.dtype, right.constant) if shape != right.dims else right
+
+
+def where(call: Call) -> Sequence[Value]:
+    """Where: condition, then, else."""
+    operands = [call.input(0), call.input(1), call.input(2)]
+    for value in operands[1:]:
+        if value.constant is not None and value.constant.origin.count > 1:
+            call.add_other(value)
+    return [call.elementwise("where", *operands, dtype=operands[1].dtype)]
+
+
+def prelu(call: Call) -> Sequence[Value]:
+    """PRelu: the slopes broadcast to the input; before opset 7 there is one per channel."""
+    data, slope = call.input(0), call.input(1)
+    call.add_other(slope)
+    if call.version < 7 and slope.rank == 1 and data.rank > 2:
+        shape = (slope.dims[0], *[1] * (data.rank - 2))
+        slope = Value(slope.name, shape, slope.dtype, slope.constant) if slope.constant is not None else call.reshape(slope, shape)
+    return [call.elementwise("prelu", data, slope)]
+
+
+def cast(call: Call) -> Sequence[Value]:
+    """Cast and its kin."""
+    like = call.optional(1)
+    if call.op == "CastLike" and like is not None:
+        dtype = like.dtype
+    elif call.version < 6 and call.op == "Cast":
+        dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(call.attributes.text("to").upper(), call.attributes.text("to").lower())
+    else:
+        dtype = dtype_name(call.attributes.integer("to"))
+    return [call.emit(core.Elementwise("cast"), call.input(0), dtype=dtype)]
+
+
+def identity(call: Call) -> Sequence[Value]:
+    """Identity: of a constant, the constant itself; of a sequence, the sequence."""
+    value = call.input(0)
+    if value.constant is not None or value.items is not None:
+        return [value]
+    return [call.emit(core.Elementwise("identity"), value)]
+
+
+def dropout(call: Call) -> Sequence[Value]:
+    """Dropout: at inference the input itself, and a mask that depends on nothing."""
+    data = call.input(0)
+    if data.constant is not None:
+        return [data, call.opaque(data.dims, "bool")]
+    return [call.emit(core.Elementwise("dropout"), data), call.opaque(data.dims, "bool")]
+
+
+def scaled(call: Call) -> Sequence[Value]:
+    """Affine and ImageScaler, removed from the standard with opset 9: one scale for all units, at most one bias per channel."""
+    return [call.emit(core.Elementwise(call.op.lower()), call.input(0))]
+
+
+def _table(lower: Lower, kind: Kind, names: str) -> dict[str, Rule]:
+    return {name: Rule(lower, kind) for name in names.split()}
+
+
+RULES = {
+    **_table(
+        unary,
+        "activation",
+        "Relu LeakyRelu Elu Selu Celu Gelu Mish Swish HardSigmoid HardSwish Sigmoid Softplus Softsign Tanh ThresholdedRelu Shrink Clip "
+        "ScaledTanh ParametricSoftplus",
+    ),
+    **_table(
+        unary,
+        "other",
+        "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Erf Exp Floor Log Neg Reciprocal Round Sign Sin Sinh Sqrt Tan BitwiseNot "
+        "Bernoulli",
+    ),
+    **_table(predicate, "other", "Not IsInf IsNaN"),
+    **_table(joint(), "other", "Add Sub Mul Div Pow Mod Max Min Mean Sum BitShift BitwiseAnd BitwiseOr BitwiseXor"),
+    **_table(joint("bool"), "other", "And Or Xor Equal Greater GreaterOrEqual Less LessOrEqual"),
+    **_table(cast, "other", "Cast CastLike BitCast"),
+    **_table(scaled, "other", "Affine ImageScaler"),
+    "Where": Rule(where),
+    "PRelu": Rule(prelu, "activation"),
+    "Identity": Rule(identity),
+    "Dropout": Rule(dropout),
+    "SwiGLU": Rule(joint(), "activation"),
+}

@@ -1,0 +1,102 @@
+"""One reading of an ONNX model: ModelProto and input shapes → Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnx import ModelProto, ValueInfoProto, defs
+
+from service.faults import ReadError
+from service.graph import Graph, Shape, Tensor
+from service.readers.onnx.builder import Builder
+from service.readers.onnx.functions import domain_of, local_functions
+from service.readers.onnx.inputs import read_inputs
+from service.readers.onnx.inventory import Inventory
+from service.readers.onnx.scope import Scope
+from service.readers.onnx.walk import Walk
+from service.readers.tensors.stored import Storage
+
+MOST_NODES = 250_000
+"""Nodes that may be lowered, those of inlined functions and unrolled loops included."""
+
+
+class Reading:
+    """A model that can be read with several input shapes. What does not depend on these is found out once.
+
+    ReadError where the model is no valid network.
+    """
+
+    def __init__(self, model: ModelProto, storage: Storage) -> None:
+        if not model.HasField("graph"):
+            raise ReadError("invalid", "no-graph", "The model has no graph.")
+        if not model.graph.node:
+            raise ReadError("invalid", "empty-graph", "The graph of the model has no nodes.")
+        self._model = model
+        self._opsets = opsets_of(model)
+        self._functions = local_functions(model, MOST_NODES)
+        self._inventory = Inventory(model, storage)
+        self._infos = model_inputs(model)
+        names = [info.name for info in self._infos]
+        if len(set(names)) < len(names) or "" in names:
+            raise ReadError("invalid", "duplicate-name", "Two inputs of the model have one name, or one has none.")
+
+    def graph(self, fixed: Mapping[str, Shape] | None = None, stand_in: int = 256, batch: int = 1) -> Graph:
+        """The network. `fixed` are the shapes of inputs that the client fixes.
+
+        Of the axes that stay symbolic, leading ones are `batch` long and others `stand_in`. An operator that cannot be followed makes
+        an unknown node, and a note says why.
+        """
+        graph = self._model.graph
+        inputs = read_inputs(self._infos, fixed or {}, stand_in, batch)
+        reserved = [info.name for info in (*graph.input, *graph.output)]
+        reserved.extend(name for node in graph.node for name in node.output)
+        builder = Builder((*reserved, *(weight.stored for weight in self._inventory.stored)), MOST_NODES)
+        walk = Walk(builder, self._inventory, self._functions, inputs)
+        scope = Scope(self._opsets)
+        for value in inputs.values:
+            scope.values[value.name] = value
+            builder.register(value)
+        if not inputs.values:
+            builder.note("no-inputs", None, "The model has no inputs: all that it computes is constant, and no layer is left.")
+        walk.graph(graph, scope)
+        outputs = [walk.output(scope, info.name) for info in graph.output]
+        for value in outputs:
+            if value.name not in builder.tensors:
+                builder.register(value)
+        return Graph(
+            name=graph.name,
+            inputs=tuple(Tensor(v.name, v.shape, v.dtype) for v in inputs.values),
+            outputs=tuple(value.name for value in outputs),
+            layers=tuple(builder.layers),
+            tensors=builder.tensors,
+            stored=self._inventory.stored,
+            symbolic=frozenset(inputs.symbolic),
+            notes=tuple(builder.notes),
+        )
+
+
+def model_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """The inputs that a caller has to give: those without a stored default."""
+    graph = model.graph
+    stored = {tensor.name for tensor in graph.initializer} | {tensor.values.name for tensor in graph.sparse_initializer}
+    return [info for info in graph.input if info.name not in stored]
+
+
+def opsets_of(model: ModelProto) -> dict[str, int]:
+    """The opset of every domain that a model imports, the standard one under "".
+
+    ReadError `missing-opset`, `duplicate-opset`, or `unsupported-opset` for a standard opset that the installed onnx does not know.
+    """
+    opsets: dict[str, int] = {}
+    for entry in model.opset_import:
+        domain = domain_of(entry.domain)
+        if opsets.setdefault(domain, entry.version) != entry.version:
+            raise ReadError("invalid", "duplicate-opset", f"The model imports two opsets of the domain {domain or 'ai.onnx'!r}.")
+    if not opsets and 1 <= model.ir_version < 3:
+        return {"": 1}  # the import of opsets came with IR version 3
+    if not opsets:
+        raise ReadError("invalid", "missing-opset", "The model does not say which opset its operators belong to.")
+    if not 1 <= opsets.get("", 1) <= defs.onnx_opset_version():
+        detail = f"The model imports opset {opsets['']}; known are 1 to {defs.onnx_opset_version()}."
+        raise ReadError("invalid", "unsupported-opset", detail)
+    return opsets

@@ -1,0 +1,1 @@
+"""The wire format of protobuf, walked without reading the payloads."""

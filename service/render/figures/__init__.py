@@ -1,0 +1,1 @@
+"""Figures: charts, connection pictures, overlays and badges."""

@@ -1,0 +1,1 @@
+"""The weight grid: its options, its layout, its tiles and its pixels."""

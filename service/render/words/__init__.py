@@ -1,0 +1,1 @@
+"""Reports in words: derivations, tables of differences, Markdown and worksheets."""

@@ -1,0 +1,161 @@
+"""Reports and comparisons as Markdown (GitHub's dialect): for a pull request and for a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.render.words.difference import Change, ChangedLayer, difference
+from service.render.words.numbers import number, percent, times
+from service.render.words.text import shown
+
+Record = Mapping[str, Any]
+
+MOST_LAYERS = 200
+"""Rows of the layer table; a longer one ends with a line that says how many follow."""
+
+MOST_CHARACTERS = 60_000
+"""Of a comparison: a comment on GitHub ends at 65,536."""
+
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()#+!|~$^"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+_LINKS = (
+    # GitHub looks for mentions and addresses in the finished text, where an entity is a character again; a space of no width stays.
+    ("@", "@&#8203;"),
+    ("://", "&#58;//"),
+    ("www.", "www&#46;"),
+    ("WWW.", "WWW&#46;"),
+)
+
+
+def safe(text: object) -> str:
+    """Text from a model as Markdown text: markup escaped, line breaks, control and reordering characters made visible."""
+    return escaped(shown(text))
+
+
+def escaped(text: str) -> str:
+    """Visible text as Markdown text: no markup, no mention, no link."""
+    plain = text.translate(_SPECIAL)
+    for link, broken in _LINKS:
+        plain = plain.replace(link, broken)
+    return plain
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """A table whose first columns are words and the others numbers, which stand to the right."""
+    aligned = ["---" if i < words else "---:" for i in range(len(head))]
+    return [f"| {' | '.join(line)} |" for line in (head, aligned, *rows)]
+
+
+def report_markdown(report: Record) -> bytes:
+    """The report: what the model shares, skips and sees, its findings first, and a row for every layer."""
+    summary, model = report["summary"], report["model"]
+    lines = [f"## {safe(model['name'] or 'Model')}: what it shares, skips and sees", "", *_summary_lines(summary), ""]
+    if report["findings"]:
+        lines += ["### Findings", "", *_finding_lines(report["findings"]), ""]
+    layers = report["layers"][:MOST_LAYERS]
+    head = (
+        "layer",
+        "kind",
+        "output",
+        "parameters",
+        "connections",
+        "shares: uses per weight",
+        "skips: connections",
+        "sees: pixels",
+        "stride",
+    )
+    lines += ["### Layers", "", *_table(head, [_layer_row(layer) for layer in layers], 2)]
+    if len(report["layers"]) > MOST_LAYERS:
+        lines += ["", f"… and {number(len(report['layers']) - MOST_LAYERS)} more layers."]
+    lines += ["", f"<sub>Receptive {safe(report.get('analyzer', {}).get('version', ''))}, model {safe(model['digest'])}</sub>", ""]
+    return "\n".join(lines).encode()
+
+
+def _summary_lines(summary: Record) -> list[str]:
+    connections, parameters, field = summary["connections"], summary["parameters"], summary["receptive_field"]
+    rows = [
+        ("layers", number(summary["layers"])),
+        ("parameters (each stored tensor once)", number(parameters["stored"])),
+        ("connections (exact)", number(connections["exact"])),
+        ("connections of a dense network", number(connections["dense"])),
+        ("connections left out (sparsity)", percent(summary["sparsity"]["connection"])),
+        ("weights equal to zero", percent(summary["sparsity"]["weight"])),
+        ("uses of each weight (sharing)", number(summary["sharing"]["factor"])),
+    ]
+    if field is not None:
+        largest = field["largest"]
+        rows.append(("input, pixels", times(field["input_size"])))
+        rows.append(("largest receptive field, pixels", f"{times(largest['size'])} at {safe(largest['layer'])}" if largest else "–"))
+        rows.append(("first layer that sees everything", safe(field["first_global_layer"] or "none")))
+        rows.append(("unproductive layers", number(field["unproductive_layers"])))
+    return _table(("", "value"), rows)
+
+
+_MARKS = {"error": "🛑", "warning": "⚠️", "info": "ℹ️"}
+
+
+def _finding_lines(findings: Sequence[Record]) -> list[str]:
+    worst = sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding["severity"]))
+    lines = [f"* {_MARKS[f['severity']]} `{f['code']}` {safe(f['layer'] or 'model')}: {safe(f['message'])}" for f in worst[:50]]
+    return lines + ([f"* … and {number(len(worst) - 50)} more findings"] if len(worst) > 50 else [])
+
+
+def _layer_row(layer: Record) -> tuple[str, ...]:
+    field, connections = layer["receptive_field"], layer["connections"]
+    return (
+        safe(layer["name"]),
+        layer["kind"],
+        times(layer["output_shape"]),
+        number(layer["parameters"]["total"] + layer["parameters"]["other"]),
+        "–" if connections is None else number(connections["exact"]),
+        "–" if connections is None or layer["sharing"]["factor"] is None else number(layer["sharing"]["factor"]),
+        "–" if connections is None else percent(layer["sparsity"]["connection"]),
+        "–" if field is None else times(field["size"]) if field["size"] else field["status"],
+        "–" if field is None else times(field["stride"]),
+    )
+
+
+_VERDICTS = {"pass": "✅ ", "fail": "❌ ", "none": ""}
+
+
+def comparison_markdown(comparison: Record) -> bytes:
+    """A comparison for a pull request: the verdict, the budgets, what changed in the model and at its output, and the layers that did."""
+    said = difference(comparison)
+    counts = {status: number(count) for status, count in said.counts.items()}
+    columns = tuple(escaped(name) for name in said.columns)
+    verdict = said.verdict_text[0].lower() + said.verdict_text[1:]
+    lines = [f"## {escaped(said.base)} → {escaped(said.head)}: {_VERDICTS[said.verdict]}{verdict}", ""]
+    if said.budgets:
+        rows = [("✅" if b.passed else "❌", f"`{b.name}`", escaped(b.limit), escaped(b.value)) for b in said.budgets]
+        lines += [*_table(("", "budget", "limit", "value"), rows, 2), ""]
+    if said.summary:
+        lines += [*_table(("model", *columns, "change"), [_change(change) for change in said.summary]), ""]
+    lines += [*_table(("at the output", *columns), [_change(change)[:3] for change in said.output]), ""]
+    lines.append(f"{counts['same']} layers the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")
+    for title, side in (("New findings", "new"), ("Findings that are gone", "gone")):
+        if comparison["findings"][side]:
+            lines += ["", f"### {title}", "", *_finding_lines(comparison["findings"][side])]
+    if said.layers:
+        lines += ["", "<details><summary>Layers that differ</summary>", ""]
+        lines += _layers_that_differ(said.layers, said.left_out, columns, MOST_CHARACTERS - sum(map(len, lines)))
+        lines += ["", "</details>"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _layers_that_differ(layers: Sequence[ChangedLayer], left_out: int, columns: Sequence[str], room: int) -> list[str]:
+    """Rows of every changed layer, as many layers as there is room for."""
+    rows: list[tuple[str, ...]] = []
+    for place, layer in enumerate(layers):
+        made = [(escaped(layer.name), layer.status, *_change(change)) for change in layer.changes]
+        made = made or [(escaped(layer.name), layer.status, escaped(layer.only) or "its geometry", "", "", "")]
+        room -= sum(len(cell) + 3 for row in made for cell in row)
+        if room < 0:
+            left_out += len(layers) - place
+            break
+        rows += made
+    more = ["", f"… and {number(left_out)} more layers that differ."] if left_out else []
+    return _table(("layer", "status", "number", *columns, "change"), rows, 3) + more
+
+
+def _change(change: Change) -> tuple[str, str, str, str]:
+    return change.name, escaped(change.base), escaped(change.head), change.change

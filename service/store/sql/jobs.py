@@ -1,0 +1,123 @@
+"""The jobs in the database, so that every process of the service sees them and none is lost with a process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import IntegrityError
+
+from service.store.interfaces import ACTIVE, Job, State
+from service.store.sql.database import now
+from service.store.sql.tables import jobs
+
+
+class SqlJobs:
+    """Jobs in any database that SQLAlchemy speaks to."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, job: Job, owner: str) -> Job:
+        """Keeps a new job, or returns the one that is already working on the same report."""
+        row = {
+            "id": job.id,
+            "report_id": job.report_id,
+            "active_key": job.report_id,
+            "state": job.state,
+            "created_at": job.created_at,
+            "updated_at": job.updated_at,
+            "request": json.dumps(job.request),
+            "owner": owner,
+            "heartbeat": time.time(),
+            "attempts": job.attempts,
+            "cancel_requested": False,
+        }
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(jobs), row)
+                return job
+            except IntegrityError:
+                with self._engine.connect() as connection:
+                    rival = connection.execute(select(jobs).where(jobs.c.active_key == job.report_id)).mappings().one_or_none()
+                if rival is not None:
+                    return _job(rival)
+                # It finished between the two statements: try again.
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of that id."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+        return None if row is None else _job(row)
+
+    def start(self, job_id: str) -> None:
+        """Notes that the job runs."""
+        self._change(job_id, state="running", heartbeat=time.time())
+
+    def finish(self, job_id: str, state: State, problem: Mapping[str, Any] | None = None) -> None:
+        """Notes how the job ended."""
+        self._change(job_id, state=state, active_key=None, problem=None if problem is None else json.dumps(problem))
+
+    def request_cancel(self, job_id: str) -> None:
+        """Asks whoever works on the job to stop."""
+        self._change(job_id, cancel_requested=True)
+
+    def release(self, job_id: str) -> None:
+        """Lets another process take the job over at once. That its own one stops is not the job's fault, so it is no attempt."""
+        self._change(job_id, state="queued", heartbeat=0.0, attempts=jobs.c.attempts - 1)
+
+    def beat(self, owner: str) -> list[str]:
+        """Notes that `owner` lives, and returns the ids of its jobs that are asked to stop."""
+        mine = (jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
+        with self._engine.begin() as connection:
+            connection.execute(update(jobs).where(*mine).values(heartbeat=time.time()))
+            return list(connection.execute(select(jobs.c.id).where(*mine, jobs.c.cancel_requested)).scalars())
+
+    def adopt(self, owner: str, silent_seconds: float) -> list[Job]:
+        """Takes over the jobs of owners that were silent for so long."""
+        silent = (jobs.c.state.in_(ACTIVE), jobs.c.heartbeat < time.time() - silent_seconds)
+        with self._engine.connect() as connection:
+            orphans = connection.execute(select(jobs).where(*silent)).mappings().all()
+        adopted = []
+        for row in orphans:
+            # The heartbeat in the condition makes sure that only one process gets it.
+            claim = update(jobs).where(jobs.c.id == row["id"], jobs.c.heartbeat == row["heartbeat"], jobs.c.state.in_(ACTIVE))
+            with self._engine.begin() as connection:
+                claimed = connection.execute(claim.values(owner=owner, heartbeat=time.time(), attempts=row["attempts"] + 1)).rowcount
+            if claimed:
+                adopted.append(_job({**row, "attempts": row["attempts"] + 1}))
+        return adopted
+
+    def active(self) -> list[Job]:
+        """The jobs that are not finished."""
+        with self._engine.connect() as connection:
+            return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.state.in_(ACTIVE))).mappings()]
+
+    def remove_finished(self, older_than_seconds: float) -> None:
+        """Forgets jobs that ended so long ago."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(jobs).where(jobs.c.state.not_in(ACTIVE), jobs.c.updated_at < now(older_than_seconds)))
+
+    def _change(self, job_id: str, **values: Any) -> None:
+        """Changes an active job; a finished one stays as it is."""
+        with self._engine.begin() as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(ACTIVE)).values(updated_at=now(), **values))
+
+
+def _job(row: RowMapping | Mapping[str, Any]) -> Job:
+    return Job(
+        id=row["id"],
+        report_id=row["report_id"],
+        state=row["state"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        request=json.loads(row["request"]),
+        problem=None if row["problem"] is None else json.loads(row["problem"]),
+        cancel_requested=row["cancel_requested"],
+        attempts=row["attempts"],
+    )

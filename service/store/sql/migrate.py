@@ -1,0 +1,17 @@
+"""`python -m service.store.sql.migrate`: brings the database to the newest version, as the service does when it starts."""
+
+from __future__ import annotations
+
+from service.settings import load_settings
+from service.store.sql.database import migrate, open_database
+
+
+def main() -> None:
+    """Migrates the database that the environment names."""
+    settings = load_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    migrate(open_database(settings.database), settings.data_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""What a job's process draws from a model's weights: the filter grid, deeper filters in pixels, and the field of one unit.
+
+Every function takes the files and options of an analysis and what the client chose, and gives bytes or plain data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.analysis.connections.kernels import tap_weights
+from service.analysis.field.effective import TapWeights
+from service.analysis.field.intervals import TooLarge
+from service.analysis.field.unit import NoField, unit_field
+from service.analysis.filters.hierarchy import Projection, Projector, convolutions, strongest_filters
+from service.analysis.filters.layer import LayerKernel, find_filters
+from service.analysis.filters.measurements import LayerFilters, measure_filters
+from service.analysis.filters.summary import describe_filters
+from service.faults import ReadError
+from service.graph import GraphError
+from service.graph.model import Model
+from service.options import Options
+from service.render.figures.overlay import NoPicture, draw_overlay
+from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
+from service.work.analysis import read_file
+
+MOST_FILTERS = 256
+"""Filters of one layer that are projected at the most; of a wider layer, those of the largest norm."""
+
+PAGE_FILTERS, PAGE_STRONGEST, PAGE_DEPTH = 64, 8, 3
+"""What the picture of the hierarchy in a document shows: so many filters, channels followed back, and the depth at the most."""
+
+Chosen = Mapping[str, Any]
+
+
+def filters_png(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> tuple[bytes, dict[str, str]]:
+    """The weight grid of a convolution as a PNG, and the response headers that say its rows, columns and tile size."""
+    grid = _grid(path, options, externals, chosen)
+    return grid.png, _headers(grid)
+
+
+def filters_map(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> dict[str, Any]:
+    """The JSON twin of `filters_png`: which filter is at which pixel."""
+    return _grid(path, options, externals, chosen).describe()
+
+
+def filter_measurements(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> dict[str, Any]:
+    """The measurements of every filter of a convolution, and what they add up to."""
+    kernel = _kernel(path, options, externals, layer)
+    return describe_filters(_measured(kernel, options), kernel.layer)
+
+
+def hierarchy_png(
+    path: str,
+    options: Options,
+    externals: Mapping[str, str],
+    depth: int,
+    strongest: int,
+    chosen: Chosen,
+    most_filters: int = MOST_FILTERS,
+) -> tuple[bytes, dict[str, str]]:
+    """The filters of the depth-th convolution (from 1) in pixels, as weighted sums of those below it."""
+    picked = _picked(options, chosen)
+    projection = projected(read_file(path, options, externals), depth, strongest, most_filters)
+    grid = _drawn(projection.pixels, picked, 1, projection.layer)
+    filters = ",".join(map(str, projection.filters))
+    return grid.png, {**_headers(grid), "Receptive-Filters": filters if len(filters) < 2000 else f"{len(projection.filters)} filters"}
+
+
+def overlay_png(
+    path: str, options: Options, externals: Mapping[str, str], layer: str, unit: Sequence[int] | None, image: bytes | None
+) -> tuple[bytes, dict[str, str]]:
+    """A unit's field drawn on an image (or on a neutral ground), weighed by |w| where all weights can be read."""
+    model = read_file(path, options, externals)
+    graph = model.graphs[0]
+    taps = _tap_weights(model, layer) if options.read_weights != "none" else {}
+    try:
+        field = unit_field(graph, layer, unit, taps or None)
+        picture = draw_overlay(field, image)
+    except NoField as error:
+        raise ReadError("invalid", "no-field", str(error)) from error
+    except NoPicture as error:
+        raise ReadError("invalid", "no-picture", str(error)) from error
+    except TooLarge as error:
+        raise ReadError("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
+    headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
+    return picture, headers
+
+
+def page_pictures(path: str, options: Options, externals: Mapping[str, str], document: bytes) -> dict[str, bytes]:
+    """The pictures for the HTML document of a report, given as JSON text, by name: the filter grid, and the hierarchy at the depth of the
+    report's curve that is still small. One that cannot be drawn is left out."""
+    report = json.loads(document)
+    depths = [row["depth"] for row in report["hierarchy"]][:PAGE_DEPTH]
+    wanted: dict[str, Callable[[], tuple[bytes, Any]]] = {}
+    if report["first_layers"]:
+        wanted["filters"] = lambda: filters_png(path, options, externals, {})
+    if len(depths) > 1:
+        wanted["hierarchy"] = lambda: hierarchy_png(path, options, externals, depths[-1], PAGE_STRONGEST, {}, PAGE_FILTERS)
+    pictures = {}
+    for name, draw in wanted.items():
+        try:
+            pictures[name] = draw()[0]
+        except (ReadError, GraphError):
+            continue
+    return pictures
+
+
+def _tap_weights(model: Model, last: str) -> dict[str, TapWeights]:
+    """What each tap weighs, of the layers up to the last one: nothing after it is on the way to the image."""
+    taps = {}
+    for layer in model.graphs[0].layers:
+        weights = tap_weights(layer, model.weights)
+        if weights is not None:
+            taps[layer.name] = weights
+        if layer.name == last:
+            break
+    return taps
+
+
+def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST_FILTERS) -> Projection:
+    """The filters of the depth-th convolution in pixels; ReadError where there is no such convolution or it cannot be drawn."""
+    graph = model.graphs[0]
+    found = convolutions(graph)
+    if not 1 <= depth <= len(found):
+        raise ReadError("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
+    layer = found[depth - 1]
+    try:
+        projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, most_filters))
+    except TooLarge as error:
+        raise ReadError("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
+    if projection is None:
+        raise ReadError("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
+    return projection
+
+
+def _kernel(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> LayerKernel:
+    model = read_file(path, options, externals)
+    return find_filters(model.graphs[0], model.weights, layer)
+
+
+def _grid(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> Grid:
+    chosen = dict(chosen)
+    layer = chosen.pop("layer", None)
+    picked = _picked(options, chosen)
+    kernel = _kernel(path, options, externals, layer)
+    return _drawn(kernel.values, picked, kernel.groups, kernel.layer, _measured(kernel, options))
+
+
+def _picked(options: Options, chosen: Chosen) -> GridOptions:
+    try:
+        return GridOptions(**{"channel_order": options.channel_order, **chosen})
+    except GridError as error:
+        raise ReadError("invalid", error.code, error.detail) from error
+
+
+def _drawn(values: NDArray[np.floating], options: GridOptions, groups: int, layer: str, measured: LayerFilters | None = None) -> Grid:
+    try:
+        return draw_grid(values, options, groups=groups, layer=layer, measured=measured)
+    except GridError as error:
+        raise ReadError("invalid", error.code, error.detail) from error
+
+
+def _headers(grid: Grid) -> dict[str, str]:
+    return {
+        "Receptive-Rows": str(grid.rows),
+        "Receptive-Columns": str(grid.columns),
+        "Receptive-Tile": f"{grid.tile[0]}x{grid.tile[1]}",
+        "Receptive-Gap": str(grid.gap),
+    }
+
+
+def _measured(kernel: LayerKernel, options: Options) -> LayerFilters:
+    return measure_filters(kernel.values, groups=kernel.groups, channel_order=options.channel_order, tolerance=options.zero_tolerance)
