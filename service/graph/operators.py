@@ -15,25 +15,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from service.graph.geometry import transposed_length, window_length
+
 Shape = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 
 class ShapeError(ValueError):
     """The operator cannot be applied to tensors of these shapes."""
-
-
-def window_length(length: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int], ceil: bool = False) -> int:
-    """Number of places of a window along one axis, floor((n + p - d(k - 1) - 1)/s) + 1 (Dumoulin and Visin 2016, relationship 15).
-
-    With `ceil` the last window may start inside the input and overhang its end, but never start in the padding after it
-    (the rule of ONNX MaxPool and PyTorch).
-    """
-    room = length + sum(pads) - dilation * (kernel - 1) - 1
-    if not ceil:
-        return room // stride + 1
-    places = -(-room // stride) + 1
-    return places - 1 if (places - 1) * stride >= length + pads[0] else places
 
 
 def broadcast(*shapes: Shape) -> Shape:
@@ -155,7 +144,7 @@ class TransposedConvolution(Window):
             raise ShapeError(f"a kernel of rank {len(self.kernel)} does not fit {shape}")
         extra = self.output_padding or (0,) * len(self.kernel)
         axes = zip(shape[2:], self.kernel, self.strides, self.dilations, self.pads, extra, strict=True)
-        spatial = tuple((n - 1) * s + d * (k - 1) + 1 + e - sum(p) if n else 0 for n, k, s, d, p, e in axes)
+        spatial = tuple(transposed_length(n, k, s, d, p, e) if n else 0 for n, k, s, d, p, e in axes)
         if any(n < 0 for n in spatial):
             raise ShapeError(f"the padding {self.pads} removes the whole result")
         return ((shape[0], self.filters, *spatial),)

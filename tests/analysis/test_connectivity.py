@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.connections.connectivity import Connectivity, connectivity, window_taps
+from service.analysis.connections.connectivity import Connectivity, connectivity
 from service.graph import Operator, Shape
 from service.graph import operators as core
+from service.graph.geometry import window_taps
 from tests.analysis.networks import Builder, conv
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from service.graph.operators import window_length
+from service.graph.geometry import window_length
 
 
 @pytest.mark.parametrize("ceil", [False, True])

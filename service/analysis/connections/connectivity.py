@@ -11,7 +11,7 @@ Sources: LeCun, Bottou, Bengio and Haffner 1998 (LeNet-5: connections count bias
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,23 +19,7 @@ from numpy.typing import NDArray
 
 from service.graph import Layer, Node, Operator, Shape
 from service.graph import operators as core
-
-
-@dataclass(frozen=True, slots=True)
-class AxisTaps:
-    """How a window meets one axis: `uses[k]` counts the places at which tap k falls on a real unit; `least` and `most` real taps of one
-    place.
-    """
-
-    uses: tuple[int, ...]
-    least: int
-    most: int
-    places: int
-
-    @property
-    def real(self) -> int:
-        """Number of (place, tap) pairs that fall on a real unit."""
-        return sum(self.uses)
+from service.graph.geometry import AxisTaps, transposed_taps, window_taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,61 +45,6 @@ class Connectivity:
     def dense(self) -> int:
         """Connections of a dense layer between the same units."""
         return self.units_in * self.units_out
-
-
-def window_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> AxisTaps:
-    """The taps of a sliding window: place o reads o·stride - before + k·dilation, real where that lies in [0, length).
-
-    Tap k is real for the places from ceil((before - kd)/s) to floor((length - 1 + before - kd)/s): O(kernel), never O(pixels).
-    """
-    uses = []
-    for k in range(kernel):
-        first = max(-((k * dilation - before) // stride), 0)
-        last = min((length - 1 + before - k * dilation) // stride, places - 1)
-        uses.append(max(last - first + 1, 0))
-    counts = [_real(o, length, kernel, stride, dilation, before) for o in _telling(places, kernel, stride, dilation, before, length)]
-    return AxisTaps(tuple(uses), min(counts, default=0), max(counts, default=0), places)
-
-
-def _real(place: int, length: int, kernel: int, stride: int, dilation: int, before: int) -> int:
-    """Real taps of one place: those k with 0 <= place·stride - before + k·dilation < length."""
-    start = place * stride - before
-    first = max(-(start // dilation), 0)
-    last = min((length - 1 - start) // dilation, kernel - 1)
-    return max(last - first + 1, 0)
-
-
-def _telling(places: int, kernel: int, stride: int, dilation: int, before: int, length: int) -> Iterable[int]:
-    """Places among which the fewest and the most real taps are found: those near either border, and one period of places in between.
-
-    Between the borders the count repeats with the period dilation/gcd(dilation, stride), or is the whole kernel.
-    """
-    reach = dilation * (kernel - 1)
-    period = dilation // math.gcd(dilation, stride)
-    ends = [0, -(-before // stride), (length - 1 + before - reach) // stride, (length - 1 + before) // stride, places - 1]
-    near = {o + move for o in ends for move in range(-period - 1, period + 2)}
-    return [o for o in near if 0 <= o < places]
-
-
-def transposed_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> AxisTaps:
-    """The taps of a transposed window: the roles of input and output are exchanged, so uses are those of the window that goes back.
-
-    `places` is the length of the output. An output unit o is reached by input i through tap k where o = i·stride + k·dilation - before.
-    """
-    back = window_taps(places, length, kernel, stride, dilation, before)
-    period = stride // math.gcd(stride, dilation) * stride
-    reach = dilation * (kernel - 1)
-    middle = range(places // 2, min(places // 2 + period, places))
-    edges = {o for end in (-before + reach, (length - 1) * stride - before) for o in range(end - period, end + period + 1)}
-    near = {*range(min(period, places)), *range(max(places - period, 0), places), *middle, *edges}
-    counts = [_reaching(o, length, kernel, stride, dilation, before) for o in near if 0 <= o < places]
-    return AxisTaps(back.uses, min(counts, default=0), max(counts, default=0), length)
-
-
-def _reaching(unit: int, length: int, kernel: int, stride: int, dilation: int, before: int) -> int:
-    """Number of taps k for which (unit + before - k·dilation)/stride is an input unit."""
-    positions = unit + before - np.arange(kernel) * dilation
-    return int(((positions % stride == 0) & (positions >= 0) & (positions < length * stride)).sum())
 
 
 Rule = Callable[..., Connectivity]

@@ -26,6 +26,7 @@ from service.analysis.field.influence import Reached, back_along, whole
 from service.analysis.field.intervals import TooLarge
 from service.graph import Graph, Layer, Node, Shape, Weight, WeightReader
 from service.graph import operators as core
+from service.graph.geometry import transposed_length
 
 Pixels = NDArray[np.float64]
 
@@ -227,7 +228,7 @@ class Projector:
         chosen, coefficients = _active(whole(target, 1, operator.filters).counts)
         spans, starts = [], []
         for axis, (k, s, d, (before, _)) in enumerate(_geometry(operator), start=2):
-            spans.append((target.counts.shape[axis] - 1) * s + d * (k - 1) + 1)
+            spans.append(transposed_length(target.counts.shape[axis], k, s, d, (0, 0)))
             starts.append((target.origin[axis] or 0) * s - before)
         sizes = (len(chosen), shape[1], *spans)
         self._work -= coefficients.size * shape[1] * math.prod(operator.kernel)

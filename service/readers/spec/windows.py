@@ -5,6 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from service.graph.geometry import (
+    causal_padding,
+    same_padding,
+    transposed_length,
+    transposed_padding,
+    window_length,
+    window_taps,
+)
 from service.graph.network import Tensor
 from service.graph.operators import (
     Convolution,
@@ -16,7 +24,6 @@ from service.graph.operators import (
     Subsampling,
     TransposedConvolution,
     Window,
-    window_length,
 )
 from service.readers.spec.draft import Draft, Refusal
 
@@ -54,15 +61,8 @@ def _padding(draft: Draft, axes: Shape, kernel: Shape, strides: Shape, dilations
     if word == "valid":
         return ((0, 0),) * len(axes)
     if word == "causal":
-        return tuple((d * (k - 1), 0) for k, d in zip(kernel, dilations, strict=True))
-    totals = (max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0) for n, k, s, d in zip(axes, kernel, strides, dilations, strict=True))
-    return _split(totals, word)
-
-
-def _split(totals: Any, word: str) -> Pads:
-    if word == "same":
-        return tuple((total // 2, total - total // 2) for total in totals)
-    return tuple((total - total // 2, total // 2) for total in totals)
+        return tuple(causal_padding(k, d) for k, d in zip(kernel, dilations, strict=True))
+    return tuple(same_padding(n, k, s, d, word == "same") for n, k, s, d in zip(axes, kernel, strides, dilations, strict=True))
 
 
 def _window(draft: Draft) -> tuple[Shape, Shape, Shape, Pads]:
@@ -146,15 +146,14 @@ def conv_transpose(draft: Draft) -> Tensor:
     _check_groups(draft, groups, filters)
     word = draft.fields["padding"]
     if isinstance(word, str) and word != "valid":
-        # ONNX ConvTranspose with auto_pad: where the kernel is shorter than the stride, the result is lengthened instead.
-        totals = [d * (k - 1) + 1 + e - s for k, s, d, e in zip(kernel, strides, dilations, extra, strict=True)]
-        extra = tuple(e + max(-total, 0) for e, total in zip(extra, totals, strict=True))
-        pads = _split((max(total, 0) for total in totals), word)
+        totals = (d * (k - 1) + 1 + e - s for k, s, d, e in zip(kernel, strides, dilations, extra, strict=True))
+        crops = [transposed_padding(total, word == "same") for total in totals]
+        pads, extra = tuple(crop for crop, _ in crops), tuple(e + more for e, (_, more) in zip(extra, crops, strict=True))
     else:
         pads = ((0, 0),) * rank if word == "valid" else amounts(draft, rank)
     operator = TransposedConvolution(kernel, strides, dilations, pads, filters, groups, extra)
     for n, k, s, d, p, e in zip(axes, kernel, strides, dilations, pads, extra, strict=True):
-        if (n - 1) * s + d * (k - 1) + 1 + e - sum(p) < 1:
+        if transposed_length(n, k, s, d, p, e) < 1:
             raise Refusal("padding", "does-not-fit", "it removes the whole result")
     output = draft.apply(operator, draft.input)
     shape = (draft.shape[1], filters // groups, *kernel)
@@ -168,29 +167,19 @@ def local(draft: Draft) -> Tensor:
     """A convolution without sharing: one weight for each connection, one bias for each unit."""
     kernel, strides, dilations, pads = _window(draft)
     filters, groups = draft.fields["filters"], draft.fields["groups"]
+    if max(kernel) > _MAX_LOCAL_KERNEL:
+        raise Refusal("kernel", "too-large", f"a locally connected layer may have kernels up to {_MAX_LOCAL_KERNEL:,}")
     _check_groups(draft, groups, filters)
     operator = LocallyConnected(kernel, strides, dilations, pads, filters, groups)
     _check_fit(operator, draft.shape[2:])
     output = draft.apply(operator, draft.input)
     places = operator.places(draft.shape[2:])
     geometry = zip(draft.shape[2:], places, kernel, strides, dilations, pads, strict=True)
-    taps = math.prod(_real_taps(n, o, k, s, d, before) for n, o, k, s, d, (before, _) in geometry)
+    taps = math.prod(window_taps(n, o, k, s, d, before).real for n, o, k, s, d, (before, _) in geometry)
     draft.kernel((*places, filters, draft.shape[1] // groups, *kernel), taps * filters * (draft.shape[1] // groups))
     if draft.fields["bias"]:
         draft.bias((filters, *places))
     return output
-
-
-def _real_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> int:
-    """Pairs of a place and a tap that meet a unit of the axis rather than its padding."""
-    if kernel > _MAX_LOCAL_KERNEL:
-        raise Refusal("kernel", "too-large", f"a locally connected layer may have kernels up to {_MAX_LOCAL_KERNEL:,}")
-    pairs = 0
-    for tap in range(kernel):
-        offset = tap * dilation - before
-        first, last = max(0, -(offset // stride)), min(places - 1, (length - 1 - offset) // stride)
-        pairs += max(0, last - first + 1)
-    return pairs
 
 
 def subsample(draft: Draft) -> Tensor:

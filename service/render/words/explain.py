@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.analysis.connections.connectivity import AxisTaps, transposed_taps, window_taps
+from service.graph.geometry import AxisTaps, transposed_taps, window_taps
 from service.render.words.explain_field import field_lines
 from service.render.words.numbers import counted, number, product, product_of
 

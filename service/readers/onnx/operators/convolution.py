@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from service.graph import Shape, ShapeError
 from service.graph import operators as core
+from service.graph.geometry import transposed_length, transposed_padding
 from service.readers.onnx.call import Call, Rule
 from service.readers.onnx.operators.quantisation import dequantised
-from service.readers.onnx.operators.windows import Geometry, automatic, geometry, positive, shared, stated_kernel, stated_pads
+from service.readers.onnx.operators.windows import Geometry, automatic, geometry, positive, stated_kernel, stated_pads
 from service.readers.onnx.values import Value
 
 
@@ -109,9 +110,9 @@ def transposed_window(call: Call, kernel: tuple[int, ...], spatial: Shape) -> tu
     lengths = wanted or tuple(n * s for n, s in zip(spatial, strides, strict=True))
     crops, ends = [], []
     for n, k, s, d, e, length in zip(spatial, kernel, strides, dilations, extra, lengths, strict=True):
-        total = (n - 1) * s + d * (k - 1) + 1 + e - length
-        crops.append(shared(max(total, 0), mode == "SAME_UPPER"))
-        ends.append(e + max(-total, 0))
+        crop, more = transposed_padding(transposed_length(n, k, s, d, (0, 0), e) - length, mode == "SAME_UPPER")
+        crops.append(crop)
+        ends.append(e + more)
     return Geometry(kernel, strides, dilations, tuple(crops)), tuple(ends)
 
 

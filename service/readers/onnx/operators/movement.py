@@ -9,6 +9,7 @@ import numpy as np
 
 from service.graph import ShapeError
 from service.graph import operators as core
+from service.graph.geometry import window_length
 from service.readers.onnx.call import Call, Rule
 from service.readers.onnx.operators.geometry import normal_axes, reshaped, slice_range, split_lengths, squeezed, unsqueezed
 from service.readers.onnx.operators.windows import Geometry, geometry
@@ -251,7 +252,7 @@ def blocks_to_image(call: Call) -> Sequence[Value]:
         return call.data_dependent([(data.dims[0], channels, *image)], "blocks of so many places are followed as a bound only", data)
     window = geometry(call, block, image)
     steps = zip(image, block, window.strides, window.dilations, window.pads, strict=True)
-    places = tuple(max(core.window_length(*step), 0) for step in steps)
+    places = tuple(max(window_length(*step), 0) for step in steps)
     data = call.reshape(data, (data.dims[0], channels, *block, *places))
     for axis in range(len(image)):
         data = _overlapped(call, data, window, axis, image[axis])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from service.graph import ShapeError
 from service.graph import operators as core
+from service.graph.geometry import transposed_length
 from service.readers.onnx.call import Call, Rule
 from service.readers.onnx.operators.windows import geometry, stated_kernel
 from service.readers.onnx.values import Value
@@ -46,7 +47,8 @@ def max_unpool(call: Call) -> Sequence[Value]:
     rank = data.rank - 2
     kernel = stated_kernel(call, rank) or (1,) * rank
     window = geometry(call, kernel, data.dims[2:])
-    spatial = tuple((n - 1) * s + k - sum(p) for n, k, s, p in zip(data.dims[2:], window.kernel, window.strides, window.pads, strict=True))
+    steps = zip(data.dims[2:], window.kernel, window.strides, window.pads, strict=True)
+    spatial = tuple(transposed_length(n, k, s, 1, p) for n, k, s, p in steps)
     if call.optional(2) is not None and stated is None:
         raise ShapeError("the shape of the result depends on the data")
     shape = stated if stated is not None else (*data.dims[:2], *spatial)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.graph import Shape
+from service.graph.geometry import same_padding
 from service.graph.operators import Pads
 from service.readers.onnx.call import Call
 
@@ -50,12 +51,6 @@ def automatic(call: Call) -> str:
     return mode
 
 
-def shared(total: int, upper: bool) -> tuple[int, int]:
-    """Padding divided to both ends, the odd one at the end (`upper`) or at the beginning."""
-    small, large = total // 2, total - total // 2
-    return (small, large) if upper else (large, small)
-
-
 def geometry(call: Call, kernel: tuple[int, ...], spatial: Shape) -> Geometry:
     """The window of a convolution or a pooling over these spatial lengths; SAME gives ceil(n/stride) places."""
     rank = len(kernel)
@@ -65,11 +60,8 @@ def geometry(call: Call, kernel: tuple[int, ...], spatial: Shape) -> Geometry:
         return Geometry(kernel, strides, dilations, stated_pads(call, rank))
     if mode == "VALID":
         return Geometry(kernel, strides, dilations, ((0, 0),) * rank)
-    pads = []
-    for n, k, s, d in zip(spatial, kernel, strides, dilations, strict=True):
-        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
-        pads.append(shared(total, mode == "SAME_UPPER"))
-    return Geometry(kernel, strides, dilations, tuple(pads))
+    axes = zip(spatial, kernel, strides, dilations, strict=True)
+    return Geometry(kernel, strides, dilations, tuple(same_padding(n, k, s, d, mode == "SAME_UPPER") for n, k, s, d in axes))
 
 
 def stated_kernel(call: Call, rank: int) -> tuple[int, ...] | None:
