@@ -16,7 +16,7 @@ from pathlib import Path
 from service.analysis.filters.layer import find_filters
 from service.analysis.filters.measurements import measure_filters
 from service.analysis.filters.summary import summary
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import GraphError
 from service.options import Options
 from service.readers.model import read_model
@@ -39,7 +39,7 @@ def main() -> None:
         blue_first = any(fnmatch(path.stem, pattern) for pattern in arguments.bgr)
         try:
             grid, said = draw(path, blue_first)
-        except (ReadError, GraphError, GridError) as error:
+        except (Refused, GraphError, GridError) as error:
             print(f"{path.stem}: not drawn: {error}")
             continue
         (arguments.output / f"{path.stem}.png").write_bytes(grid.png)

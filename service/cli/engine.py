@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from service.cli.failures import Failure, failure_of
 from service.cli.progress import TURN_SECONDS, stage
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.limits import BrokenAnalysisError, Limits
 from service.jobs.local.pool import ProcessPool
 from service.options import Options, settled
@@ -66,7 +66,7 @@ class Engine:
                         return self._pool.wait(ticket, TURN_SECONDS)
                     except TimeoutError:
                         tick()
-        except ReadError as error:
+        except Refused as error:
             raise failure_of(error, file) from None
         except BrokenAnalysisError as error:
             reason = str(error).strip().splitlines()[-1]

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.render.json_lines import line_of
 from service.render.words.text import shown
 
@@ -50,7 +50,7 @@ class Failure(click.ClickException):
         click.echo(f"receptive: {self.format_message()}", file=file, err=file is None)
 
 
-def failure_of(error: ReadError, file: Path | None = None) -> Failure:
+def failure_of(error: Refused, file: Path | None = None) -> Failure:
     """The failure that a reader's error is."""
     hint = " Name it with --external." if error.code == "external-missing" else ""
     return Failure(error.code, error.detail + hint, file, error.errors)

@@ -7,13 +7,13 @@ import time
 import uuid
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.limits import BrokenAnalysisError
 from service.jobs.local.pool import CancelledJobError, Pool, PoolFullError, Ticket
 from service.jobs.local.process import PoolClosedError
@@ -160,8 +160,8 @@ class Runner:
             return
         except CancelledJobError:
             state = "cancelled"
-        except ReadError as error:
-            problem = problem_record(error)
+        except Refused as error:
+            problem = error.record()
         except BrokenAnalysisError as error:
             log.error("analysis-failed", job=job.id, digest=job.request["model"]["digest"], error=str(error))
             problem = {"fault": "invalid", "code": "analysis-failed", "detail": "The service could not analyse this model.", "errors": []}
@@ -243,7 +243,7 @@ class Runner:
         if job.cancel_requested:
             self._end(job, "cancelled", None)
         elif job.attempts > MOST_ATTEMPTS:
-            self._end(job, "failed", problem_record(ReadError("limit", "worker-died", "Every process that worked on the model died.")))
+            self._end(job, "failed", Refused("limit", "worker-died", "Every process that worked on the model died.").record())
         else:
             try:
                 self._launch(job)
@@ -259,8 +259,3 @@ def _question(job: Job) -> Question:
     """What a job is to answer."""
     externals = {name: Digest(part["digest"]) for name, part in job.request["externals"].items()}
     return Question(Digest(job.request["model"]["digest"]), externals, read_options(job.request["options"]))
-
-
-def problem_record(error: ReadError) -> dict[str, Any]:
-    """A ReadError as JSON data, to be kept with the job."""
-    return {"fault": error.fault, "code": error.code, "detail": error.detail, "errors": [asdict(each) for each in error.errors]}

@@ -16,7 +16,7 @@ from service.sources.local import LocalFile
 def named_externals(path: str) -> list[str]:
     """The locations that the tensors of an ONNX file name, each once, as they stand there: a name may be a path, or anything else.
 
-    None of them for a JSON document. ReadError where the file cannot be read as a model.
+    None of them for a JSON document. Refused where the file cannot be read as a model.
     """
     source = LocalFile(Path(path))
     if recognise(source.read(0, min(SNIFF_BYTES, source.size)), source.size) == JSON:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from service.faults import ReadError
+from service.faults import Refused
 
 SNIFF_BYTES = 4096
 GIT_LFS, JSON = "Git LFS pointer", "JSON"
@@ -88,14 +88,14 @@ def _zip_content(first_bytes: bytes) -> str:
 
 
 def refuse_other_formats(first_bytes: bytes, size: int) -> None:
-    """Raise the ReadError that says what was sent instead of an ONNX model; do nothing where that is not known."""
+    """Raise the Refused that says what was sent instead of an ONNX model; do nothing where that is not known."""
     if size == 0:
-        raise ReadError("malformed", "empty-body", "The body is empty.")
+        raise Refused("malformed", "empty-body", "The body is empty.")
     name = recognise(first_bytes, size)
     if name == GIT_LFS:
         advice = "Fetch the file itself with `git lfs pull`."
-        raise ReadError("invalid", "git-lfs-pointer", f"This is a Git LFS pointer, not the model it points to. {advice}")
+        raise Refused("invalid", "git-lfs-pointer", f"This is a Git LFS pointer, not the model it points to. {advice}")
     if name == JSON:
-        raise ReadError("malformed", "json-not-onnx", "This is JSON, not an ONNX model. Send a layer spec as application/json.")
+        raise Refused("malformed", "json-not-onnx", "This is JSON, not an ONNX model. Send a layer spec as application/json.")
     if name is not None:
-        raise ReadError("unsupported", "unsupported-format", f"This is not an ONNX model but {name}. Convert it to ONNX first.")
+        raise Refused("unsupported", "unsupported-format", f"This is not an ONNX model but {name}. Convert it to ONNX first.")

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, NoReturn
 
-from service.faults import ReadError
+from service.faults import Refused
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 64
@@ -22,11 +22,11 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 def parse_json(text: bytes) -> Any:
     """The value that a JSON text denotes.
 
-    ReadError `not-json` for anything but UTF-8 JSON without a byte order mark, NaN or lone surrogates, `duplicate-key`, `too-deep` and
+    Refused `not-json` for anything but UTF-8 JSON without a byte order mark, NaN or lone surrogates, `duplicate-key`, `too-deep` and
     `document-too-large`. A number beyond the range of its type reads as an infinity.
     """
     if len(text) > MAX_BYTES:
-        raise ReadError("limit", "document-too-large", f"a JSON document may have {MAX_BYTES:,} bytes, this one has {len(text):,}")
+        raise Refused("limit", "document-too-large", f"a JSON document may have {MAX_BYTES:,} bytes, this one has {len(text):,}")
     characters = _decode(text)
     _check_depth(characters)
     try:
@@ -38,8 +38,8 @@ def parse_json(text: bytes) -> Any:
     return value
 
 
-def _not_json(reason: str) -> ReadError:
-    return ReadError("malformed", "not-json", f"the document is not JSON: {reason}")
+def _not_json(reason: str) -> Refused:
+    return Refused("malformed", "not-json", f"the document is not JSON: {reason}")
 
 
 def _decode(text: bytes) -> str:
@@ -58,7 +58,7 @@ def _check_depth(characters: str) -> None:
         if character in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise ReadError("limit", "too-deep", f"values may be nested {MAX_DEPTH} deep")
+                raise Refused("limit", "too-deep", f"values may be nested {MAX_DEPTH} deep")
         elif character != '"':
             depth -= 1
 
@@ -68,7 +68,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ReadError("malformed", "duplicate-key", f"the name {twice[:100]!r} stands twice in one object")
+        raise Refused("malformed", "duplicate-key", f"the name {twice[:100]!r} stands twice in one object")
     return result
 
 

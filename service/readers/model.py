@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import Graph
 from service.graph.model import Model, ModelFacts, Port
 from service.graph.operators import Unknown
@@ -31,7 +31,7 @@ Read = Callable[[int], Graph]
 def read_model(path: Path, options: Options, externals: Mapping[str, Path]) -> Model:
     """Read a model file. `externals` are the external data files that came with it, by bare name.
 
-    ReadError where the file is no model that can be analysed: `malformed`, `unsupported`, `invalid` or `limit`.
+    Refused where the file is no model that can be analysed: `malformed`, `unsupported`, `invalid` or `limit`.
     """
     source = LocalFile(path)
     if recognise(source.read(0, min(SNIFF_BYTES, source.size)), source.size) == JSON:
@@ -41,7 +41,7 @@ def read_model(path: Path, options: Options, externals: Mapping[str, Path]) -> M
 
 def _read_json(source: LocalFile, options: Options) -> Model:
     if source.size > MAX_BYTES:
-        raise ReadError("limit", "document-too-large", f"A JSON document may have {MAX_BYTES:,} bytes, this one has {source.size:,}.")
+        raise Refused("limit", "document-too-large", f"A JSON document may have {MAX_BYTES:,} bytes, this one has {source.size:,}.")
     text = source.read(0, source.size)
     first, weights = read_spec(text, options, STAND_INS[0])
     graphs = several(lambda stand_in: read_spec(text, options, stand_in)[0], first)
@@ -108,7 +108,7 @@ def _tried(read: Read, stand_ins: tuple[int, ...]) -> list[Graph]:
     for stand_in in stand_ins:
         try:
             graphs.append(read(stand_in))
-        except ReadError:
+        except Refused:
             continue
     return graphs
 

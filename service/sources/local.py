@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from service.faults import ReadError
+from service.faults import Refused
 
 CHUNK_BYTES = 4 << 20
 
@@ -23,7 +23,7 @@ class Source(Protocol):
         """The number of bytes there are."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset` on; ReadError `truncated-model` where the source ends before."""
+        """Exactly `length` bytes from `offset` on; Refused `truncated-model` where the source ends before."""
 
 
 class LocalFile:
@@ -35,7 +35,7 @@ class LocalFile:
         weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ReadError("malformed", "not-a-file", "The model is not a regular file.")
+            raise Refused("malformed", "not-a-file", "The model is not a regular file.")
         self._size = status.st_size
         self._sha1: str | None = None
 
@@ -45,7 +45,7 @@ class LocalFile:
         return self._size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset` on; ReadError `truncated-model` where the file ends before."""
+        """Exactly `length` bytes from `offset` on; Refused `truncated-model` where the file ends before."""
         data = os.pread(self._descriptor, length, offset)
         if len(data) == length:
             return data
@@ -54,7 +54,7 @@ class LocalFile:
             parts.append(os.pread(self._descriptor, missing, offset + length - missing))
             missing -= len(parts[-1])
         if missing:
-            raise ReadError("malformed", "truncated-model", f"The file ends {missing} bytes before the end of a value at offset {offset}.")
+            raise Refused("malformed", "truncated-model", f"The file ends {missing} bytes before the end of a value at offset {offset}.")
         return b"".join(parts)
 
     def chunks(self) -> Iterator[bytes]:

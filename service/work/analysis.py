@@ -14,7 +14,7 @@ from service.readers.model import read_model
 
 
 def read_file(path: str, options: Options, externals: Mapping[str, str]) -> Model:
-    """The model at `path`, with files of external data by their bare name in `externals`. ReadError where it is none."""
+    """The model at `path`, with files of external data by their bare name in `externals`. Refused where it is none."""
     return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
 
 

@@ -18,7 +18,7 @@ Record = dict[str, Any]
 def lesson(chosen: Mapping[str, int]) -> Record:
     """The report of `depth` equal convolutions, and the first of them beside a locally connected and a dense layer of the same units.
 
-    `chosen` holds size, channels, filters, kernel, stride, padding, dilation, groups and depth. ReadError where the network cannot be.
+    `chosen` holds size, channels, filters, kernel, stride, padding, dilation, groups and depth. Refused where the network cannot be.
     """
     keys = ("kernel", "stride", "padding", "dilation", "groups")
     geometry = {"filters": chosen["filters"], **{key: chosen[key] for key in keys}, "bias": False}

@@ -20,7 +20,7 @@ from service.analysis.filters.hierarchy import Projection, Projector, convolutio
 from service.analysis.filters.layer import LayerKernel, find_filters
 from service.analysis.filters.measurements import LayerFilters, measure_filters
 from service.analysis.filters.summary import describe_filters
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import GraphError
 from service.graph.model import Model
 from service.options import Options
@@ -82,11 +82,11 @@ def overlay_png(
         field = unit_field(graph, layer, unit, taps or None)
         picture = draw_overlay(field, image)
     except NoField as error:
-        raise ReadError("invalid", "no-field", str(error)) from error
+        raise Refused("invalid", "no-field", str(error)) from error
     except NoPicture as error:
-        raise ReadError("invalid", "no-picture", str(error)) from error
+        raise Refused("invalid", "no-picture", str(error)) from error
     except TooLarge as error:
-        raise ReadError("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
+        raise Refused("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
     headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
     return picture, headers
 
@@ -105,7 +105,7 @@ def page_pictures(path: str, options: Options, externals: Mapping[str, str], doc
     for name, draw in wanted.items():
         try:
             pictures[name] = draw()[0]
-        except (ReadError, GraphError):
+        except (Refused, GraphError):
             continue
     return pictures
 
@@ -123,18 +123,18 @@ def _tap_weights(model: Model, last: str) -> dict[str, TapWeights]:
 
 
 def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST_FILTERS) -> Projection:
-    """The filters of the depth-th convolution in pixels; ReadError where there is no such convolution or it cannot be drawn."""
+    """The filters of the depth-th convolution in pixels; Refused where there is no such convolution or it cannot be drawn."""
     graph = model.graphs[0]
     found = convolutions(graph)
     if not 1 <= depth <= len(found):
-        raise ReadError("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
+        raise Refused("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
     layer = found[depth - 1]
     try:
         projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, most_filters))
     except TooLarge as error:
-        raise ReadError("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
+        raise Refused("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
     if projection is None:
-        raise ReadError("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
+        raise Refused("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
     return projection
 
 
@@ -155,14 +155,14 @@ def _picked(options: Options, chosen: Chosen) -> GridOptions:
     try:
         return GridOptions(**{"channel_order": options.channel_order, **chosen})
     except GridError as error:
-        raise ReadError("invalid", error.code, error.detail) from error
+        raise Refused("invalid", error.code, error.detail) from error
 
 
 def _drawn(values: NDArray[np.floating], options: GridOptions, groups: int, layer: str, measured: LayerFilters | None = None) -> Grid:
     try:
         return draw_grid(values, options, groups=groups, layer=layer, measured=measured)
     except GridError as error:
-        raise ReadError("invalid", error.code, error.detail) from error
+        raise Refused("invalid", error.code, error.detail) from error
 
 
 def _headers(grid: Grid) -> dict[str, str]:

@@ -34,10 +34,10 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     """An application without analyses; making one takes a while, so the tests of a file share it."""
     yield shared_app
     service = shared_app.extensions[EXTENSION]
-    for job in service.store.sql.jobs.active():
+    for job in service.store.jobs.active():
         service.runner.cancel(job.id)
         service.runner.wait(job.id, 10)
-    for entry in service.store.sql.reports.page(1000).items:
+    for entry in service.store.reports.page(1000).items:
         service.runner.remove(entry["id"])
     assert left_over(service.settings) == []
 

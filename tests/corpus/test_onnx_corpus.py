@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.options import Options
 from service.readers.model import read_model
 from tests.readers.onnx_models import status
@@ -33,7 +33,7 @@ def statuses(paths: Iterable[Path]) -> tuple[Counter[str], dict[str, str]]:
         externals = {part.name: part for part in path.parent.iterdir() if part.is_file()}
         try:
             model = read_model(path, Options(external_missing="ignore"), externals)
-        except ReadError as error:
+        except Refused as error:
             refused[path.stem] = error.code
         else:
             found.update(status(layer) for layer in model.graphs[0].layers)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.options import Options
 
 
@@ -48,7 +48,7 @@ def analyze(path: str, options: Options, externals: Mapping[str, str]) -> dict[s
 
 def fail(fault: Any) -> None:
     """Refuses the model."""
-    raise ReadError(fault, f"fake-{fault}", "It is no model.", [Detail("/layers/3", "This place.", "fake-place")])
+    raise Refused(fault, f"fake-{fault}", "It is no model.", [Detail("/layers/3", "This place.", "fake-place")])
 
 
 def burn() -> None:

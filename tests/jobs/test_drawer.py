@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.drawer import KeptProcess
 from service.jobs.local.limits import BrokenAnalysisError, Limits
 from service.jobs.local.process import PoolClosedError
@@ -85,7 +85,7 @@ def test_drawing_is_made_again_by_another_process(make: Make, tmp_path: Path, mi
 @pytest.mark.parametrize(("misfortune", "code"), [("die", "worker-died"), ("hang", "limit-time")])
 def test_drawing_that_ends_every_process_is_refused_and_the_next_is_made(make: Make, tmp_path: Path, misfortune: str, code: str) -> None:
     drawer = make(Limits(LIMITS.memory_bytes, 60, 0.5))
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         drawer.draw(DRAWING, 30.0, str(tmp_path / "all"), misfortune, 9)
     assert (caught.value.fault, caught.value.code) == ("limit", code)
     assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
@@ -100,10 +100,10 @@ def test_fault_of_our_own_leaves_the_process_alive(make: Make) -> None:
 
 def test_memory_of_a_drawing_is_bounded(make: Make) -> None:
     drawer = make(Limits(256 * MEBIBYTE, 60, 60.0))
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         drawer.draw("tests.jobs.fakes:fill", 30.0, 512 * MEBIBYTE)
     assert caught.value.code == "limit-memory"
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         drawer.draw("tests.jobs.fakes:fill", 30.0, 512 * MEBIBYTE)
     assert caught.value.code == "limit-memory"
     assert drawer.draw("tests.jobs.fakes:fill", 30.0, MEBIBYTE) == MEBIBYTE
@@ -112,7 +112,7 @@ def test_memory_of_a_drawing_is_bounded(make: Make) -> None:
 def test_engine_that_needs_more_memory_than_the_limit_is_ended() -> None:
     drawer = KeptProcess(Limits(128 * MEBIBYTE, 60, 60.0), "service.work.report_pictures:warm_up")
     try:
-        with pytest.raises(ReadError) as caught:
+        with pytest.raises(Refused) as caught:
             growth(drawer)
     finally:
         drawer.close()

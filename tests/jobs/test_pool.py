@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.jobs.local.limits import BrokenAnalysisError, Limits
 from service.jobs.local.pool import CancelledJobError, PoolFullError, ProcessPool, Ticket
 from service.jobs.local.process import PoolClosedError
@@ -49,14 +49,14 @@ def outcome(pool: ProcessPool, ticket: Ticket) -> Any:
 )
 def test_misfortune_is_the_models_and_nobody_elses(pool: ProcessPool, tmp_path: Path, misfortune: str, code: str) -> None:
     companion = submit(pool, tmp_path, "slow 0.2")
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         outcome(pool, submit(pool, tmp_path, misfortune))
     assert (caught.value.fault, caught.value.code) == ("limit", code)
     assert outcome(pool, companion)["model"]["size_bytes"] == len("slow 0.2")
 
 
 def test_read_error_crosses_whole(pool: ProcessPool, tmp_path: Path) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         outcome(pool, submit(pool, tmp_path, "malformed"))
     error = caught.value
     assert (error.fault, error.code, error.detail) == ("malformed", "fake-malformed", "It is no model.")

@@ -1,4 +1,4 @@
-"""Bytes that are no model: always a ReadError that says so, never another exception, never much memory."""
+"""Bytes that are no model: always a Refused that says so, never another exception, never much memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.formats import SNIFF_BYTES, recognise
 from service.readers.limits import Limits
 from service.readers.tensors.stored import Storage
@@ -32,7 +32,7 @@ SMALL = Limits(inline_bytes=40)
 
 
 def refusal(data: bytes, limits: Limits | None = None) -> tuple[str, str]:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         scan_bytes(data, limits)
     assert caught.value.detail
     return caught.value.fault, caught.value.code
@@ -43,7 +43,7 @@ def use(data: bytes) -> None:
     for limits in (SMALL, Limits()):
         try:
             scanned = scan_bytes(data, limits)
-        except ReadError:
+        except Refused:
             continue
         storage = Storage(scanned, external_missing="ignore")
         for proto in tensors(scanned.model):
@@ -51,7 +51,7 @@ def use(data: bytes) -> None:
                 tensor = storage.tensor(proto)
                 if tensor.count < 1 << 20:
                     list(read_blocks(tensor))
-            except ReadError as error:
+            except Refused as error:
                 assert error.fault in ("invalid", "malformed")
 
 
@@ -151,7 +151,7 @@ def zipped(name: str) -> bytes:
 )
 def test_other_formats_are_named(name: str, data: bytes) -> None:
     assert recognise(data[:SNIFF_BYTES], len(data)) == name
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         scan_bytes(data)
     assert (caught.value.fault, caught.value.code) == ("unsupported", "unsupported-format")
     assert name in caught.value.detail
@@ -223,7 +223,7 @@ def test_what_is_accepted_is_what_protobuf_accepts(limits: Limits, data: st.Data
         model[data.draw(st.integers(0, len(model) - 1))] = data.draw(st.integers(0, 255))
     try:
         scanned = scan_bytes(bytes(model), limits)
-    except ReadError:
+    except Refused:
         return
     try:
         expected = onnx.ModelProto.FromString(bytes(model))
@@ -239,7 +239,7 @@ def unreadable(storage: Storage, proto: onnx.TensorProto) -> bool:
     """Whether reading the values of a tensor fails because they are damaged."""
     try:
         list(read_blocks(storage.tensor(proto)))
-    except ReadError as error:
+    except Refused as error:
         return error.fault in ("invalid", "malformed")
     return False
 
@@ -332,5 +332,5 @@ def test_odd_names_are_kept_as_they_are() -> None:
 
 
 def test_a_directory_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match="regular file"):
+    with pytest.raises(Refused, match="regular file"):
         scan(LocalFile(tmp_path))

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers import json_text
 from service.readers.json_text import parse_json
 
@@ -41,20 +41,20 @@ def test_it_reads_what_json_can_say() -> None:
     ],
 )
 def test_what_is_not_json_is_malformed(text: bytes) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         parse_json(text)
     assert (caught.value.fault, caught.value.code) == ("malformed", "not-json")
 
 
 def test_a_name_stands_once_in_an_object() -> None:
-    with pytest.raises(ReadError, match="'kernel'") as caught:
+    with pytest.raises(Refused, match="'kernel'") as caught:
         parse_json(b'{"layers": [{"kernel": 3, "x": 1, "kernel": 3}]}')
     assert (caught.value.fault, caught.value.code) == ("malformed", "duplicate-key")
 
 
 @pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 65 + b"]" * 65])
 def test_depth_is_bounded(text: bytes) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         parse_json(text)
     assert (caught.value.fault, caught.value.code) == ("limit", "too-deep")
 
@@ -73,6 +73,6 @@ def test_numbers_without_bound_become_infinite() -> None:
 def test_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_text, "MAX_BYTES", 10)
     assert parse_json(b" " * 8 + b"[]") == []
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         parse_json(b" " * 9 + b"[]")
     assert (caught.value.fault, caught.value.code) == ("limit", "document-too-large")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.analysis.report import analyze
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
 from service.graph.network import Graph
@@ -106,7 +106,7 @@ def totals(document: Json) -> dict[str, int]:
 
 
 def refused(document: Json) -> list[tuple[str, str]]:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read(document)
     assert (caught.value.fault, caught.value.code) == ("invalid", "invalid-spec")
     return [(detail.pointer, detail.code) for detail in caught.value.errors]
@@ -472,6 +472,6 @@ def test_nested_models_cannot_explode() -> None:
         uses = [["x"], [f"m{depth}"], [f"m{depth}:1"]]
         model = functional({"x": [4]}, [(model, uses)], [f"m{depth}:2"])
     text = json.dumps(model)
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read_spec(text.encode(), Options())
     assert [detail.code for detail in caught.value.errors] == ["too-many-layers"]

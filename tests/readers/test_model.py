@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph.model import Model
 from service.options import Options
 from service.readers.model import read_model
@@ -102,7 +102,7 @@ def test_a_layer_spec_with_open_axes(tmp_path: Path) -> None:
 def test_other_bytes(tmp_path: Path, data: bytes, fault: str) -> None:
     path = tmp_path / "model.bin"
     path.write_bytes(data)
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read_model(path, Options(), {})
     assert caught.value.fault == fault
 
@@ -117,7 +117,7 @@ def test_external_data(tmp_path: Path) -> None:
     path.write_bytes(proto.SerializeToString())
     read = read_model(path, Options(), {"part": tmp_path / "part"})
     assert read.weights.array(read.graphs[0].layers[0].kernel[0]).sum() == 54
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read_model(path, Options(), {})
     assert caught.value.code == "external-missing"
     without = read_model(path, Options(external_missing="ignore"), {})

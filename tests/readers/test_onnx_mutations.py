@@ -1,4 +1,4 @@
-"""Models that were spoilt at random: each is read or refused with a ReadError, and every tensor that a node names is there."""
+"""Models that were spoilt at random: each is read or refused with a Refused, and every tensor that a node names is there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import onnx
 import pytest
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.onnx import OnnxWeights
 from tests.readers.onnx_models import info, read
 from tests.readers.test_onnx_meaning import AT_LEAST, EXACT
@@ -74,7 +74,7 @@ def test_spoilt_models(seed: int) -> None:
             spoil(proto, chance)
         try:
             graph = read(proto)
-        except ReadError as error:
+        except Refused as error:
             assert error.fault in ("malformed", "invalid", "limit")
             assert error.code
             continue

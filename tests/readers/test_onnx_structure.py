@@ -7,15 +7,15 @@ import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import operators as core
 from tests.readers.onnx_models import info, layer, model, node, read, reading, shape_of, single, stated, status
 
 ONES = np.ones((2, 3, 3, 3), dtype=np.float32)
 
 
-def refusal(proto: onnx.ModelProto) -> ReadError:
-    with pytest.raises(ReadError) as caught:
+def refusal(proto: onnx.ModelProto) -> Refused:
+    with pytest.raises(Refused) as caught:
         read(proto)
     return caught.value
 
@@ -369,7 +369,7 @@ def test_stand_ins() -> None:
     ],
 )
 def test_fixed_shapes_that_do_not_fit(fixed: dict[str, tuple[int, ...]], code: str) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read(chain(node("Relu", "x")), fixed)
     assert caught.value.code == code
 

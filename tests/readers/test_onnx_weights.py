@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from onnx import TensorProto, helper
 
 from service.analysis.connections.kernels import kernel_statistics
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import Weight
 from service.graph import operators as core
 from service.readers.onnx import OnnxWeights
@@ -263,7 +263,7 @@ def test_a_random_weight_cannot_be_read() -> None:
     nodes = [node("RandomNormal", outputs=["w"], shape=[2, 3, 3, 3], name="random"), node("Conv", "x", "w")]
     weight = read(model(nodes, {"x": [1, 3, 8, 8]})).layers[0].kernel[0]
     assert not WEIGHTS.readable(weight)
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         WEIGHTS.array(weight)
     assert caught.value.code == "weight-unreadable"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.options import Options
 from service.readers.spec import read_spec
 
@@ -20,7 +20,7 @@ def document(*layers: Any, shape: Any = (3, 8, 8), **more: Any) -> dict[str, Any
 
 def refused(spec: Any, options: Options | None = None) -> list[tuple[str, str]]:
     """The (pointer, code) of everything that is wrong with a spec."""
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read_spec(json.dumps(spec).encode(), options or Options())
     assert (caught.value.fault, caught.value.code) == ("invalid", "invalid-spec")
     assert all(detail.detail and detail.code for detail in caught.value.errors)
@@ -54,7 +54,7 @@ def test_a_kernel_is_a_positive_integer(value: Any, code: str) -> None:
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 10**6])
 def test_numbers_without_bound_are_out_of_range(number: str) -> None:
     text = json.dumps(document(CONV | {"kernel": "?"})).replace('"?"', number)
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read_spec(text.encode(), Options())
     assert [(d.pointer, d.code) for d in caught.value.errors] == [("/layers/0/kernel", "out-of-range")]
 
@@ -259,6 +259,6 @@ def test_errors_are_bounded() -> None:
     ],
 )
 def test_options_that_do_not_fit_the_inputs(shapes: dict[str, tuple[int, ...]], code: str) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read_spec(json.dumps(document(CONV, shape=[3, None, 8])).encode(), Options(input_shapes=shapes))
     assert (caught.value.fault, caught.value.code) == ("invalid", code)

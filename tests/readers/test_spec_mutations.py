@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.options import Options
 from service.readers.spec import read_spec
 from tests import networks
@@ -136,7 +136,7 @@ def test_a_changed_document_is_read_or_refused(data: st.DataObject) -> None:
     document = changed(DOCUMENTS[number], path, action, data.draw(st.sampled_from(REPLACEMENTS)))
     try:
         graph, _ = read_spec(json.dumps(document).encode(), Options(), 20)
-    except ReadError as error:
+    except Refused as error:
         assert error.errors and all(detail.code and detail.detail for detail in error.errors)
     else:
         assert graph.layers and graph.outputs

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.limits import Limits
 from service.readers.tensors.element_types import ELEMENT_TYPES, as_float
 from service.readers.tensors.stored import InFile, Inline, Storage, StoredTensor
@@ -241,7 +241,7 @@ def test_dequantisation_of_floats_and_of_32_bit_integers() -> None:
     ("shape", "axis", "block"), [((3,), 1, 0), ((2, 3), 5, 0), ((2, 5), 1, 0), ((2, 2), 1, 1), ((0,), 0, 0), ((2, 1), 1, 3)]
 )
 def test_scales_that_do_not_fit(shape: tuple[int, ...], axis: int, block: int) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         dequantize(np.zeros((2, 4), np.int8), np.ones(shape, np.float32), None, axis, block)
     assert caught.value.code == "quantization-shape"
 
@@ -288,7 +288,7 @@ def test_sparse_tensors_with_linear_and_coordinate_indices() -> None:
     ],
 )
 def test_wrong_sparse_tensors(indices: list[int], dims: list[int], code: str) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read(sparse(numpy_helper.from_array(np.float32([1, 2]), "s"), np.array(indices, np.int64), dims))
     assert caught.value.code == code
 
@@ -315,7 +315,7 @@ def test_external_data_is_read_from_the_part_of_that_name(tmp_path: Path) -> Non
 def test_checksums_are_held_against_the_whole_file(tmp_path: Path) -> None:
     right = hashlib.sha1(bytes(range(64))).hexdigest()
     assert read(external(tmp_path, [2], checksum=right.upper())).tolist() == [0, 1]
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read(external(tmp_path, [2], checksum="0" * 40))
     assert caught.value.code == "external-checksum"
 
@@ -338,7 +338,7 @@ def test_checksums_are_held_against_the_whole_file(tmp_path: Path) -> None:
 )
 def test_only_bare_file_names_are_followed(location: str, tmp_path: Path) -> None:
     for missing in ("error", "ignore"):
-        with pytest.raises(ReadError) as caught:
+        with pytest.raises(Refused) as caught:
             external(tmp_path, [5], location=location, missing=missing)
         assert (caught.value.fault, caught.value.code) == ("invalid", "external-path")
 
@@ -364,7 +364,7 @@ def test_only_bare_file_names_are_followed(location: str, tmp_path: Path) -> Non
     ],
 )
 def test_wrong_external_data(code: str, entries: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         external(tmp_path, [5], **entries)
     assert (caught.value.fault, caught.value.code) == ("invalid", code)
 
@@ -375,7 +375,7 @@ def test_doubled_and_missing_external_keys(tmp_path: Path) -> None:
         for key in keys:
             proto.external_data.add(key=key, value="1")
         scanned = scan_bytes(helper.make_model(helper.make_graph([], "g", [], [], [proto])).SerializeToString())
-        with pytest.raises(ReadError) as caught:
+        with pytest.raises(Refused) as caught:
             Storage(scanned).tensor(scanned.model.graph.initializer[0])
         assert caught.value.code == "external-key"
 
@@ -383,7 +383,7 @@ def test_doubled_and_missing_external_keys(tmp_path: Path) -> None:
 def test_missing_files_may_be_ignored(tmp_path: Path) -> None:
     tensor = external(tmp_path, [5, 7], location="other.bin", missing="ignore")
     assert (tensor.dims, tensor.dtype, tensor.count, tensor.readable) == ((5, 7), "uint8", 35, False)
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read(tensor)
     assert caught.value.code == "tensor-unreadable"
 
@@ -401,7 +401,7 @@ def test_a_part_that_is_no_regular_file(tmp_path: Path) -> None:
             )
         ).SerializeToString()
     )
-    with pytest.raises(ReadError, match="regular file"):
+    with pytest.raises(Refused, match="regular file"):
         Storage(scanned, {"p": tmp_path / "part"}).tensor(scanned.model.graph.initializer[0])
 
 
@@ -430,14 +430,14 @@ def test_a_part_that_is_no_regular_file(tmp_path: Path) -> None:
     ],
 )
 def test_tensors_of_the_wrong_size_or_type(code: str, proto: TensorProto, limits: Limits) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         read(stored(proto, limits))
     assert (caught.value.fault, caught.value.code) == ("invalid", code)
 
 
 def test_varints_that_are_none() -> None:
     for body in (b"\x80" * 40, b"\x81" * 11 + b"\x01" * 9, b"\x01" * 10 + b"\x80"):
-        with pytest.raises(ReadError):
+        with pytest.raises(Refused):
             read(stored(b"\x08\x0a\x10\x07" + field(7, body)))
 
 
@@ -451,7 +451,7 @@ def test_strings_segments_and_stripped_weights_are_unreadable() -> None:
     for proto in protos:
         tensor = stored(proto)
         assert (tensor.count, tensor.readable) == (2, False)
-        with pytest.raises(ReadError) as caught:
+        with pytest.raises(Refused) as caught:
             read(tensor)
         assert caught.value.code == "tensor-unreadable"
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.limits import Limits
 from service.readers.wire.scan import MARKER, Run, Scanned, scan
 from service.sources.local import LocalFile
@@ -133,7 +133,7 @@ def test_raw_data_of_a_tensor_that_says_it_is_external_is_ignored() -> None:
 def test_a_model_cannot_name_the_marker_itself() -> None:
     tensor = TensorProto(name="t", dims=[20], data_type=1, data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=MARKER + "0")
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         scan_bytes(helper.make_model(helper.make_graph([], "g", [], [], [tensor])).SerializeToString())
     assert (caught.value.fault, caught.value.code) == ("invalid", "external-path")
 
@@ -236,7 +236,7 @@ def test_a_graph_of_100000_nodes_and_a_deep_chain_are_legal() -> None:
     ],
 )
 def test_each_limit_has_its_code(code: str, limits: Limits, graph: bytes) -> None:
-    with pytest.raises(ReadError) as caught:
+    with pytest.raises(Refused) as caught:
         scan_bytes(graph_model(graph), limits)
     assert (caught.value.fault, caught.value.code) == ("limit", f"limit-{code}")
     assert scan_bytes(graph_model(graph)).model.HasField("graph")
@@ -244,7 +244,7 @@ def test_each_limit_has_its_code(code: str, limits: Limits, graph: bytes) -> Non
 
 def test_functions_have_a_limit() -> None:
     data = graph_model(field(2, b"g")) + field(25, field(1, b"f")) * 4
-    with pytest.raises(ReadError, match="functions") as caught:
+    with pytest.raises(Refused, match="functions") as caught:
         scan_bytes(data, Limits(functions=3))
     assert caught.value.code == "limit-functions"
 
@@ -258,7 +258,7 @@ def test_depth_is_what_protobuf_can_parse() -> None:
 
     assert scan_bytes(nested(33)).model == onnx.ModelProto.FromString(nested(33))
     for count in (34, 400, 5000):
-        with pytest.raises(ReadError) as caught:
+        with pytest.raises(Refused) as caught:
             scan_bytes(nested(count))
         assert caught.value.code == "limit-depth"
 
@@ -287,7 +287,7 @@ def test_every_model_of_the_corpus_scans_to_what_protobuf_parses(corpus: Path) -
     for path in models:
         try:
             scanned = scan(LocalFile(path))
-        except ReadError:
+        except Refused:
             refused.add(path.name)
             continue
         assert without_payloads(scanned.model) == without_payloads(onnx.ModelProto.FromString(path.read_bytes())), path.name

@@ -13,11 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from service.api.http.problem_types import HTTP_CODES, problem_type
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.limits import BrokenAnalysisError
 from service.jobs.local.pool import PoolFullError
 from service.jobs.local.process import PoolClosedError
-from service.jobs.runner import problem_record
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -61,13 +60,13 @@ class Problem(Exception):
 
 
 def kept_problem(record: Mapping[str, Any]) -> Problem:
-    """The problem that was kept with a job (see service.jobs.runner.problem_record)."""
+    """The problem that was kept with a job (see service.faults.Refused.record)."""
     return Problem(record["code"], record["detail"], record["errors"], fault=record["fault"])
 
 
-def read_problem(error: ReadError) -> Problem:
+def read_problem(error: Refused) -> Problem:
     """The problem that a model has."""
-    return kept_problem(problem_record(error))
+    return kept_problem(error.record())
 
 
 def http_problem(error: HTTPException) -> Problem:
@@ -117,6 +116,6 @@ def other_problem(error: Exception) -> Problem:
 def register(app: Flask) -> None:
     """Makes every error of `app` a problem document."""
     app.register_error_handler(Problem, lambda problem: problem.response())
-    app.register_error_handler(ReadError, lambda error: read_problem(error).response())
+    app.register_error_handler(Refused, lambda error: read_problem(error).response())
     app.register_error_handler(HTTPException, lambda error: http_problem(error).response())
     app.register_error_handler(Exception, lambda error: other_problem(error).response())

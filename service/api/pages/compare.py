@@ -13,7 +13,7 @@ from service.api.http.problems import Problem, read_problem
 from service.api.http.responses import worked_out
 from service.api.pages.web import page
 from service.api.services import current
-from service.faults import ReadError
+from service.faults import Refused
 from service.render.words.difference import BUDGET_FIELDS, difference
 
 RECENT = 100
@@ -45,7 +45,7 @@ def _compared(base: str, head: str, limits: dict[str, Any]) -> dict[str, Any]:
     documents = [find_report(each).document for each in (base, head)]
     try:
         record: dict[str, Any] = worked_out(COMPARE, *documents, limits)
-    except ReadError as error:
+    except Refused as error:
         raise read_problem(error) from None
     return record
 

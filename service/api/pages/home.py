@@ -19,7 +19,7 @@ from service.api.pages import learn as learn_pages
 from service.api.pages import web
 from service.api.pages.web import page, problem_page
 from service.api.services import current
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.runner import Accepted
 from service.render.json_lines import line_of
 from service.work.question import Question
@@ -40,7 +40,7 @@ API = "/v1/"
 BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint)
 for each in BLUEPRINTS:
     each.register_error_handler(Problem, problem_page)
-    each.register_error_handler(ReadError, lambda error: problem_page(read_problem(error)))
+    each.register_error_handler(Refused, lambda error: problem_page(read_problem(error)))
     each.register_error_handler(HTTPException, lambda error: problem_page(http_problem(error)))
     each.register_error_handler(Exception, lambda error: problem_page(other_problem(error)))
 

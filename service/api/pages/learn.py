@@ -17,7 +17,7 @@ from service.api.http.problems import Problem, read_problem
 from service.api.http.responses import SVG, sent, worked_out
 from service.api.pages.web import page
 from service.api.services import current
-from service.faults import ReadError
+from service.faults import Refused
 from service.render.figures.connections import Window, window
 from service.render.figures.connectivity_svg import View, connectivity_svg
 from service.render.words import view
@@ -105,7 +105,7 @@ def _lesson(chosen: tuple[tuple[str, int], ...]) -> Mapping[str, Any]:
     """The lesson's network as the engine sees it. It depends on nothing but the choices, so it is kept."""
     try:
         record: Mapping[str, Any] = worked_out(LESSON, dict(chosen))
-    except ReadError as error:
+    except Refused as error:
         raise read_problem(error) from None
     return record
 

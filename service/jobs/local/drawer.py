@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.limits import Limits, attempt, cancel_alarm, confine, count_written_memory, set_alarm
 from service.jobs.local.process import CONTEXT, PoolClosedError, Result, death, end, load_fork_server, outcome_of, start
 
@@ -38,7 +38,7 @@ class Drawer(Protocol):
         """Gets ready in the background, for a server that wants the first drawing to be as fast as the second."""
 
     def draw(self, task: str, seconds: float, *arguments: Any) -> Any:
-        """What that function gives; TimeoutError after `seconds`. Raises ReadError, BrokenAnalysisError and PoolClosedError."""
+        """What that function gives; TimeoutError after `seconds`. Raises Refused, BrokenAnalysisError and PoolClosedError."""
 
     def close(self) -> None:
         """Ends the drawing under way with PoolClosedError and takes no more."""
@@ -87,7 +87,7 @@ class KeptProcess:
             end(process)
 
     def _drawn(self, task: str, arguments: tuple[Any, ...], deadline: float) -> Any:
-        error: ReadError | None = None
+        error: Refused | None = None
         for _ in range(ATTEMPTS):
             try:
                 outcome = self._asked(task, arguments, deadline)
@@ -182,8 +182,8 @@ class _Late(Exception):
     """The process took too long and was killed for it."""
 
 
-def _too_long(limits: Limits) -> ReadError:
-    return ReadError("limit", "limit-time", f"Drawing the report took more than {limits.wall_seconds:g} seconds.")
+def _too_long(limits: Limits) -> Refused:
+    return Refused("limit", "limit-time", f"Drawing the report took more than {limits.wall_seconds:g} seconds.")
 
 
 def _serve(line: Connection, warm: str, limits: Limits) -> None:

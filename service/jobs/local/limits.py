@@ -10,7 +10,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.graph import GraphError
 
 
@@ -39,19 +39,19 @@ def run_limited(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
 def attempt(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
     """What the function that `task` names (package.module:function) gives in this process, which is held to `limits` already.
 
-    Raises ReadError where the input is at fault or too much for the limits, BrokenAnalysisError where our code is.
+    Raises Refused where the input is at fault or too much for the limits, BrokenAnalysisError where our code is.
     """
     try:
         return pkgutil.resolve_name(task)(*arguments)
-    except ReadError:
+    except Refused:
         raise
     except GraphError as error:
-        raise ReadError("invalid", error.code, error.detail, [Detail(error.pointer, error.detail, error.code)]) from None
+        raise Refused("invalid", error.code, error.detail, [Detail(error.pointer, error.detail, error.code)]) from None
     except MemoryError:
         _lift_memory_limit()
-        raise ReadError("limit", "limit-memory", f"The analysis needs more than {limits.memory_bytes} bytes of memory.") from None
+        raise Refused("limit", "limit-memory", f"The analysis needs more than {limits.memory_bytes} bytes of memory.") from None
     except RecursionError:
-        raise ReadError("limit", "limit-depth", "The model is nested too deeply.") from None
+        raise Refused("limit", "limit-depth", "The model is nested too deeply.") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 the worker boundary: nothing ends in silence
         _lift_memory_limit()
         raise BrokenAnalysisError("".join(traceback.format_exception(error))[-20_000:]) from None

@@ -4,7 +4,7 @@
 2. It shares no pipe and no lock with another job. (The workers of a long-lived pool share a channel; one that is killed while it holds the
    channel's lock takes the others with it.)
 3. It is held to limits of memory, processor time and wall time, and may write no file.
-4. However it ends, the pool answers: with the result, with ReadError (a limit, a dead process), or with CancelledJobError.
+4. However it ends, the pool answers: with the result, with Refused (a limit, a dead process), or with CancelledJobError.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.limits import Limits, run_limited
 from service.jobs.local.process import CONTEXT, PoolClosedError, Result, death, end, load_fork_server, outcome_of, start
 
@@ -55,7 +55,7 @@ class Pool(Protocol):
         """Queues a call of the function that `task` names. Raises PoolFullError, PoolClosedError."""
 
     def wait(self, ticket: Ticket, seconds: float | None = None) -> Any:
-        """The job's result; TimeoutError after `seconds`. Raises ReadError, BrokenAnalysisError, CancelledJobError and PoolClosedError."""
+        """The job's result; TimeoutError after `seconds`. Raises Refused, BrokenAnalysisError, CancelledJobError and PoolClosedError."""
 
     def cancel(self, ticket: Ticket) -> None:
         """Stops the job, whether it waits or runs; does nothing to a finished one."""
@@ -165,14 +165,14 @@ class ProcessPool:
         if self._closed.is_set():
             raise PoolClosedError
         if outcome is None:
-            raise ReadError("limit", "limit-time", f"The analysis took more than {self.limits.wall_seconds:g} seconds.")
+            raise Refused("limit", "limit-time", f"The analysis took more than {self.limits.wall_seconds:g} seconds.")
         raise outcome
 
-    def _death(self, process: BaseProcess) -> ReadError:
+    def _death(self, process: BaseProcess) -> Refused:
         """Why a process gave no answer, by its exit code: minus the number of the signal that ended it."""
         code = end(process)
         if code == -signal.SIGXCPU:
-            return ReadError("limit", "limit-time", f"The analysis took more than {self.limits.cpu_seconds} seconds of processor time.")
+            return Refused("limit", "limit-time", f"The analysis took more than {self.limits.cpu_seconds} seconds of processor time.")
         return death(code, "analysed the model")
 
 

@@ -11,7 +11,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.jobs.local.limits import BrokenAnalysisError
 
 PRELOAD = ["service.jobs.local.fork_server"]
@@ -33,7 +33,7 @@ class Result:
     value: Any
 
 
-Outcome = Result | ReadError | BrokenAnalysisError
+Outcome = Result | Refused | BrokenAnalysisError
 
 
 def load_fork_server() -> None:
@@ -54,7 +54,7 @@ def outcome_of(work: Callable[[], Any]) -> Outcome:
     """The result of `work`, or why there is none, as something that another process can be told."""
     try:
         return Result(work())
-    except (ReadError, BrokenAnalysisError) as error:
+    except (Refused, BrokenAnalysisError) as error:
         return error
 
 
@@ -66,8 +66,8 @@ def end(process: BaseProcess) -> int | None:
         return process.exitcode
 
 
-def death(code: int | None, doing: str) -> ReadError:
+def death(code: int | None, doing: str) -> Refused:
     """What is said of a process that ended with this exit code, minus the number of a signal, while it was `doing` something."""
     if code is not None and code < 0:
-        return ReadError("limit", "worker-died", f"The process that {doing} was ended by {signal.Signals(-code).name}.")
-    return ReadError("limit", "worker-died", f"The process that {doing} ended without an answer.")
+        return Refused("limit", "worker-died", f"The process that {doing} was ended by {signal.Signals(-code).name}.")
+    return Refused("limit", "worker-died", f"The process that {doing} ended without an answer.")

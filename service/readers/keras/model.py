@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.readers.keras.conversion import Call, Conversion, TooMany, Unsupported, Value
 from service.readers.keras.layers import CONVERTERS
 from service.readers.spec.schema import invalid_spec
@@ -26,9 +26,9 @@ class Converted:
     input_origins: tuple[str, ...]
     producer: str
 
-    def original(self, error: ReadError) -> ReadError:
+    def original(self, error: Refused) -> Refused:
         """An error of the spec with pointers into the Keras document."""
-        return ReadError(error.fault, error.code, error.detail, [self._original(detail) for detail in error.errors])
+        return Refused(error.fault, error.code, error.detail, [self._original(detail) for detail in error.errors])
 
     def _original(self, detail: Detail) -> Detail:
         parts = detail.pointer.split("/")
@@ -43,7 +43,7 @@ def is_keras(document: Any) -> bool:
 
 
 def convert(document: Mapping[str, Any]) -> Converted:
-    """The layer spec of a Keras model; ReadError `invalid-spec` that names every layer a spec cannot say."""
+    """The layer spec of a Keras model; Refused `invalid-spec` that names every layer a spec cannot say."""
     conversion = Conversion()
     try:
         outputs = _Walk(conversion, document, channels_last=not _says_channels_first(document)).outputs()

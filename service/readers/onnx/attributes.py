@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from onnx import AttributeProto, GraphProto, SparseTensorProto, TensorProto
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 
 _UNDEFINED = AttributeProto.UNDEFINED
 
 
 class Attributes:
-    """The attributes of one node by name. Reading one as another type than it has is a ReadError `attribute-type`.
+    """The attributes of one node by name. Reading one as another type than it has is a Refused `attribute-type`.
 
     A file of IR version 1 need not state the types; there the field that is read is taken on trust.
     """
@@ -37,7 +37,7 @@ class Attributes:
             return None
         if attribute.type not in (kind, _UNDEFINED):
             detail = f"the attribute {name!r} of node {self._node!r} has the type {attribute.type}, {kind} is due"
-            raise ReadError("invalid", "attribute-type", detail, [Detail(self._node, detail, "attribute-type")])
+            raise Refused("invalid", "attribute-type", detail, [Detail(self._node, detail, "attribute-type")])
         return attribute
 
     def integer(self, name: str, default: int = 0) -> int:

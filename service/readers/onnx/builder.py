@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import Layer, Node, Shape, ShapeError, Tensor
 from service.graph.network import Kind
 from service.readers.onnx.values import Value
@@ -44,10 +44,10 @@ class Builder:
         self._left = budget
 
     def spend(self) -> None:
-        """Count one visited node; ReadError `too-many-nodes` where the budget is used up."""
+        """Count one visited node; Refused `too-many-nodes` where the budget is used up."""
         self._left -= 1
         if self._left < 0:
-            raise ReadError("limit", "too-many-nodes", "The model has too many nodes once its functions and loops are expanded.")
+            raise Refused("limit", "too-many-nodes", "The model has too many nodes once its functions and loops are expanded.")
 
     def affords(self, nodes: int) -> bool:
         """Whether so many more nodes may be visited without using more than half of what is left."""

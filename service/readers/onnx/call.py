@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from onnx import GraphProto, SparseTensorProto, TensorProto, helper
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.graph import Node, Operator, Shape, ShapeError
 from service.graph import operators as core
 from service.graph.network import Kind
@@ -158,9 +158,9 @@ class Call:
         return axis % rank if rank else 0
 
     def refuse(self, code: str, detail: str) -> NoReturn:
-        """The model is invalid at this node: ReadError with the node's name as pointer."""
+        """The model is invalid at this node: Refused with the node's name as pointer."""
         message = f"{self.op} {self.name!r}: {detail}"
-        raise ReadError("invalid", code, message, [Detail(self.name, message, code)])
+        raise Refused("invalid", code, message, [Detail(self.name, message, code)])
 
     def misfit(self, code: str, detail: str) -> NoReturn:
         """Shapes that do not fit: the model's fault, unless some of them are stand-ins."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from onnx import FunctionProto, ModelProto, NodeProto
 
-from service.faults import Detail, Fault, ReadError
+from service.faults import Detail, Fault, Refused
 from service.readers.onnx.topology import subgraphs
 
 Key = tuple[str, str, str]
@@ -29,7 +29,7 @@ def key_of(node: NodeProto) -> Key:
 def local_functions(model: ModelProto, most_nodes: int) -> Mapping[Key, FunctionProto]:
     """The functions of a model by key.
 
-    ReadError `duplicate-function`; `function-recursion` where one calls itself, also by way of others and of subgraphs;
+    Refused `duplicate-function`; `function-recursion` where one calls itself, also by way of others and of subgraphs;
     `too-many-nodes` where the expanded model would have more than `most_nodes`, `too-deep` where calls nest too deeply.
     """
     functions: dict[Key, FunctionProto] = {}
@@ -76,7 +76,7 @@ def _check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto], 
             stack.append((callee, iter(called[callee])))
     total = sum(size.get(key_of(node), 1) for node in _all_nodes(model.graph.node))
     if total > most_nodes:
-        raise ReadError("limit", "too-many-nodes", f"the model expands to {total} nodes, {most_nodes} are allowed")
+        raise Refused("limit", "too-many-nodes", f"the model expands to {total} nodes, {most_nodes} are allowed")
 
 
 def _check_bounds(key: Key, size: int, depth: int, most_nodes: int) -> None:
@@ -87,4 +87,4 @@ def _check_bounds(key: Key, size: int, depth: int, most_nodes: int) -> None:
 
 
 def _refuse(fault: Fault, code: str, message: str, key: Key) -> None:
-    raise ReadError(fault, code, message, [Detail(key[1], message, code)])
+    raise Refused(fault, code, message, [Detail(key[1], message, code)])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from onnx import ValueInfoProto
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.graph import Shape
 from service.readers.onnx.builder import MAX_AXIS, MAX_RANK, MAX_UNITS
 from service.readers.onnx.values import Value, dtype_name
@@ -47,7 +47,7 @@ class Inputs:
 
 
 def declared(info: ValueInfoProto) -> Declared:
-    """The dims and the type of a declared value. ReadError `negative-dimension` or `shape-limit` for dims that no tensor has."""
+    """The dims and the type of a declared value. Refused `negative-dimension` or `shape-limit` for dims that no tensor has."""
     kind = info.type.WhichOneof("value")
     if kind not in ("tensor_type", "sparse_tensor_type"):
         return Declared(None, kind.removesuffix("_type") if kind else "undefined")
@@ -69,7 +69,7 @@ def declared(info: ValueInfoProto) -> Declared:
 def read_inputs(infos: Sequence[ValueInfoProto], fixed: Mapping[str, Shape], stand_in: int, batch: int = 1) -> Inputs:
     """The inputs with concrete shapes. `fixed` are the shapes that the client gives (-1 leaves an axis as the file has it).
 
-    ReadError `unknown-input`, `input-shape-rank` or `input-shape-conflict` where those do not fit the model.
+    Refused `unknown-input`, `input-shape-rank` or `input-shape-conflict` where those do not fit the model.
     """
     fixed = _named(infos, fixed)
     declarations = {info.name: declared(info) for info in infos}
@@ -104,7 +104,7 @@ def _lengths(name: str, dims: Dims, inputs: Inputs, lengths: tuple[int, int], on
     for length in shape:
         units *= max(length, 1)
     if len(shape) > MAX_RANK or units > MAX_UNITS or any(n >= MAX_AXIS for n in shape):
-        raise ReadError("limit", "input-too-large", f"the input {name!r} is too large", [Detail(name, "too large", "input-too-large")])
+        raise Refused("limit", "input-too-large", f"the input {name!r} is too large", [Detail(name, "too large", "input-too-large")])
     return tuple(shape)
 
 
@@ -136,5 +136,5 @@ def _fixed(name: str, dims: Dims | None, shape: Shape | None) -> Dims | None:
     return tuple(dim if length < 0 else length for dim, length in zip(dims, shape, strict=True))
 
 
-def _invalid(code: str, detail: str, pointer: str) -> ReadError:
-    return ReadError("invalid", code, detail, [Detail(pointer, detail, code)])
+def _invalid(code: str, detail: str, pointer: str) -> Refused:
+    return Refused("invalid", code, detail, [Detail(pointer, detail, code)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from onnx import ModelProto, ValueInfoProto, defs
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import Graph, Shape, Tensor
 from service.readers.onnx.builder import Builder
 from service.readers.onnx.functions import domain_of, local_functions
@@ -23,14 +23,14 @@ MOST_NODES = 250_000
 class Reading:
     """A model that can be read with several input shapes. What does not depend on these is found out once.
 
-    ReadError where the model is no valid network.
+    Refused where the model is no valid network.
     """
 
     def __init__(self, model: ModelProto, storage: Storage) -> None:
         if not model.HasField("graph"):
-            raise ReadError("invalid", "no-graph", "The model has no graph.")
+            raise Refused("invalid", "no-graph", "The model has no graph.")
         if not model.graph.node:
-            raise ReadError("invalid", "empty-graph", "The graph of the model has no nodes.")
+            raise Refused("invalid", "empty-graph", "The graph of the model has no nodes.")
         self._model = model
         self._opsets = opsets_of(model)
         self._functions = local_functions(model, MOST_NODES)
@@ -38,7 +38,7 @@ class Reading:
         self._infos = model_inputs(model)
         names = [info.name for info in self._infos]
         if len(set(names)) < len(names) or "" in names:
-            raise ReadError("invalid", "duplicate-name", "Two inputs of the model have one name, or one has none.")
+            raise Refused("invalid", "duplicate-name", "Two inputs of the model have one name, or one has none.")
 
     def graph(self, fixed: Mapping[str, Shape] | None = None, stand_in: int = 256, batch: int = 1) -> Graph:
         """The network. `fixed` are the shapes of inputs that the client fixes.
@@ -85,18 +85,18 @@ def model_inputs(model: ModelProto) -> list[ValueInfoProto]:
 def opsets_of(model: ModelProto) -> dict[str, int]:
     """The opset of every domain that a model imports, the standard one under "".
 
-    ReadError `missing-opset`, `duplicate-opset`, or `unsupported-opset` for a standard opset that the installed onnx does not know.
+    Refused `missing-opset`, `duplicate-opset`, or `unsupported-opset` for a standard opset that the installed onnx does not know.
     """
     opsets: dict[str, int] = {}
     for entry in model.opset_import:
         domain = domain_of(entry.domain)
         if opsets.setdefault(domain, entry.version) != entry.version:
-            raise ReadError("invalid", "duplicate-opset", f"The model imports two opsets of the domain {domain or 'ai.onnx'!r}.")
+            raise Refused("invalid", "duplicate-opset", f"The model imports two opsets of the domain {domain or 'ai.onnx'!r}.")
     if not opsets and 1 <= model.ir_version < 3:
         return {"": 1}  # the import of opsets came with IR version 3
     if not opsets:
-        raise ReadError("invalid", "missing-opset", "The model does not say which opset its operators belong to.")
+        raise Refused("invalid", "missing-opset", "The model does not say which opset its operators belong to.")
     if not 1 <= opsets.get("", 1) <= defs.onnx_opset_version():
         detail = f"The model imports opset {opsets['']}; known are 1 to {defs.onnx_opset_version()}."
-        raise ReadError("invalid", "unsupported-opset", detail)
+        raise Refused("invalid", "unsupported-opset", detail)
     return opsets

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from onnx import AttributeProto, GraphProto, NodeProto
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
@@ -39,7 +39,7 @@ def ordered(nodes: Sequence[NodeProto], defined: set[str], outside: Callable[[st
     """The nodes with their positions in the file, in topological order: the file's own order where that is one.
 
     `defined` are the names that the graph itself has before its first node, `outside` says whether an enclosing graph has a name.
-    ReadError `duplicate-output`, `undefined-input` or `graph-cycle` where there is no order.
+    Refused `duplicate-output`, `undefined-input` or `graph-cycle` where there is no order.
     """
     producers: dict[str, int] = {}
     for index, node in enumerate(nodes):
@@ -84,4 +84,4 @@ def _sorted(nodes: Sequence[NodeProto], needed: Sequence[list[str]], producers: 
 def _refuse(code: str, detail: str, node: NodeProto) -> None:
     label = node.name or (node.output[0] if node.output else node.op_type)
     message = f"node {label!r}: {detail}"
-    raise ReadError("invalid", code, message, [Detail(label, message, code)])
+    raise Refused("invalid", code, message, [Detail(label, message, code)])

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.graph import Node, Shape, ShapeError
 from service.graph import operators as core
 from service.readers.onnx.attributes import Attributes
@@ -100,7 +100,7 @@ class Walk:
         return Value(name, None if too_large(stored) else stored.dims, stored.dtype, constant_of(stored))
 
     def output(self, scope: Scope, name: str, node: str = "") -> Value:
-        """The value of an output; ReadError `undefined-output` where nothing gives it."""
+        """The value of an output; Refused `undefined-output` where nothing gives it."""
         value = scope.find(name) if scope.has(name) else None
         if value is None:
             _refuse("undefined-output", f"nothing gives the output {name!r}", node or name)
@@ -305,7 +305,7 @@ def _lowered(call: Call, rule: Rule) -> list[Value]:
     """The results of a rule; ShapeError also where the rule finds fewer axes or numbers than its operator is due."""
     try:
         return list(rule.lower(call))
-    except (ReadError, ShapeError):
+    except (Refused, ShapeError):
         raise
     except (ValueError, IndexError, KeyError, ArithmeticError) as error:
         raise ShapeError("its inputs do not fit the operator") from error
@@ -316,4 +316,4 @@ def _size(nodes: Iterable[NodeProto]) -> int:
 
 
 def _refuse(code: str, detail: str, pointer: str) -> NoReturn:
-    raise ReadError("invalid", code, detail, [Detail(pointer, detail, code)])
+    raise Refused("invalid", code, detail, [Detail(pointer, detail, code)])

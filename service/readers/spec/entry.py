@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph.network import Graph
 from service.options import Options
 from service.readers.json_text import parse_json
@@ -16,7 +16,7 @@ from service.readers.spec.values import InlineWeights
 def read_spec(text: bytes, options: Options, standin: int = 256) -> tuple[Graph, InlineWeights]:
     """The graph of a JSON layer spec, or of a Keras model's JSON, and the weights it states inline.
 
-    Open input lengths become `standin`. A Keras model's `metadata` names its producer. ReadError `not-json` (malformed), `invalid-spec`
+    Open input lengths become `standin`. A Keras model's `metadata` names its producer. Refused `not-json` (malformed), `invalid-spec`
     with a JSON pointer for every wrong place (invalid), or a limit.
     """
     document = parse_json(text)
@@ -25,6 +25,6 @@ def read_spec(text: bytes, options: Options, standin: int = 256) -> tuple[Graph,
     converted = convert(document)
     try:
         graph, weights = graph_of(converted.spec, options, standin)
-    except ReadError as error:
+    except Refused as error:
         raise converted.original(error) from error
     return replace(graph, metadata={"producer": converted.producer}), weights

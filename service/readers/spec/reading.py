@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.graph.network import Graph, Layer, Tensor, Weight
 from service.graph.operators import Embedding, Shape
 from service.options import Options
@@ -60,7 +60,7 @@ class Reading:
 def graph_of(document: Any, options: Options, standin: int) -> tuple[Graph, InlineWeights]:
     """The graph of a parsed spec, and its inline weights. An open input axis that the options do not fix has `standin` units.
 
-    ReadError `invalid-spec` with a JSON pointer for every wrong place; `unknown-input`, `input-shape-rank` or `input-shape-conflict`
+    Refused `invalid-spec` with a JSON pointer for every wrong place; `unknown-input`, `input-shape-rank` or `input-shape-conflict`
     where the options do not fit the inputs.
     """
     spec = load_document(document)
@@ -132,8 +132,8 @@ def _fixed(name: str, shape: tuple[int | None, ...], wanted: Shape) -> tuple[int
     return tuple(a if b < 0 else b for a, b in zip(shape, lengths, strict=True))
 
 
-def _unfit(code: str, pointer: str, detail: str) -> ReadError:
-    return ReadError("invalid", code, detail, [Detail(pointer[:100], detail, code)])
+def _unfit(code: str, pointer: str, detail: str) -> Refused:
+    return Refused("invalid", code, detail, [Detail(pointer[:100], detail, code)])
 
 
 def _check_names(reading: Reading, names: Sequence[str], copies: Sequence[tuple[str, ...]]) -> None:

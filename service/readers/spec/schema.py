@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
-from service.faults import Detail, ReadError
+from service.faults import Detail, Refused
 from service.readers.spec.fields import MAX_RANK, REQUIRED, ListOf, Name, Strict, Text, Whole
 from service.readers.spec.layers import MAX_LAYERS, SCHEMAS, SpecSchema
 
@@ -87,7 +87,7 @@ _DOCUMENT = Document()
 
 
 def load_document(value: Any) -> dict[str, Any]:
-    """The fields of a spec with their defaults; ReadError `invalid-spec` with every wrong place otherwise."""
+    """The fields of a spec with their defaults; Refused `invalid-spec` with every wrong place otherwise."""
     try:
         document: dict[str, Any] = _DOCUMENT.load(value)
     except ValidationError as error:
@@ -95,11 +95,11 @@ def load_document(value: Any) -> dict[str, Any]:
     return document
 
 
-def invalid_spec(errors: Iterable[Detail]) -> ReadError:
-    """The ReadError for wrong places in a spec: the first hundred of them."""
+def invalid_spec(errors: Iterable[Detail]) -> Refused:
+    """The Refused for wrong places in a spec: the first hundred of them."""
     found = [detail for _, detail in zip(range(MAX_ERRORS), errors, strict=False)]
     more = "" if len(found) == 1 else f" (and {len(found) - 1} more)"
-    return ReadError("invalid", "invalid-spec", f"{found[0].pointer or 'the document'}: {found[0].detail}{more}", found)
+    return Refused("invalid", "invalid-spec", f"{found[0].pointer or 'the document'}: {found[0].detail}{more}", found)
 
 
 def details(messages: Any, pointer: str = "") -> Iterator[Detail]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.options import ExternalMissing
 from service.readers.tensors.element_types import ELEMENT_TYPES, ElementType, Values
 from service.readers.wire.scan import Run, Scanned
@@ -105,7 +105,7 @@ class Storage:
     def tensor(self, proto: onnx.TensorProto, name: str | None = None) -> StoredTensor:
         """The stored tensor that a TensorProto of the scanned model describes; `name` where it is known under another.
 
-        ReadError: `tensor-type`, `tensor-size` where the values are not as many as the dims say, `external-…` where it refers to a file
+        Refused: `tensor-type`, `tensor-size` where the values are not as many as the dims say, `external-…` where it refers to a file
         it may not refer to.
         """
         name = proto.name if name is None else name
@@ -114,7 +114,7 @@ class Storage:
         if proto.data_type == onnx.TensorProto.STRING:
             return StoredTensor(name, dims, "string", count, Unreadable("Its values are strings."))
         if element is None:
-            raise ReadError("invalid", "tensor-type", f"Tensor {name!r} has the unknown element type {proto.data_type}.")
+            raise Refused("invalid", "tensor-type", f"Tensor {name!r} has the unknown element type {proto.data_type}.")
         if proto.HasField("segment"):
             return StoredTensor(name, dims, element.name, count, Unreadable("It is one segment of a larger tensor."), element)
         where: Inline | InFile | Unreadable
@@ -125,7 +125,7 @@ class Storage:
         return StoredTensor(name, dims, element.name, count, where, element)
 
     def sparse(self, proto: onnx.SparseTensorProto, name: str | None = None) -> StoredTensor:
-        """The stored tensor that a SparseTensorProto describes; it has the name of its values. ReadError as for `tensor`."""
+        """The stored tensor that a SparseTensorProto describes; it has the name of its values. Refused as for `tensor`."""
         name = proto.values.name if name is None else name
         values, indices = self.tensor(proto.values, name), self.tensor(proto.indices, name)
         dims = _checked_dims(tuple(proto.dims), name)
@@ -133,9 +133,9 @@ class Storage:
         flat, coordinates = (values.count,), (values.count, len(dims))
         if len(values.dims) != 1 or indices.dims not in (flat, coordinates) or indices.dtype != "int64" or values.count > count:
             shapes = f"{values.count} values of shape {values.dims}, {indices.dtype} indices of shape {indices.dims}"
-            raise ReadError("invalid", "sparse-indices", f"The sparse tensor {name!r} of shape {dims} cannot have {shapes}.")
+            raise Refused("invalid", "sparse-indices", f"The sparse tensor {name!r} of shape {dims} cannot have {shapes}.")
         if values.element is not None and count * values.element.dtype.itemsize > _MAX_DENSE_BYTES:
-            raise ReadError("limit", "limit-tensor", f"The sparse tensor {name!r} stands for {count} values.")
+            raise Refused("limit", "limit-tensor", f"The sparse tensor {name!r} stands for {count} values.")
         return StoredTensor(name, dims, values.dtype, count, Sparse(values, indices), values.element)
 
     def _external(self, proto: onnx.TensorProto, name: str, element: ElementType, count: int) -> InFile | Unreadable:
@@ -145,7 +145,7 @@ class Storage:
         if location in self._payloads:
             return InFile(self._source, _own_runs(self._payloads[location], name, element, count))
         if location in ("", ".", "..") or any(character in location for character in "/\\\0"):
-            raise ReadError("invalid", "external-path", f"Tensor {name!r} is in {location!r}; only a bare file name is allowed there.")
+            raise Refused("invalid", "external-path", f"Tensor {name!r} is in {location!r}; only a bare file name is allowed there.")
         offset, length = _number(entries, "offset", name), _number(entries, "length", name)
         needed = element.raw_bytes(count)
         if length is not None and length != needed:
@@ -153,14 +153,12 @@ class Storage:
         if location not in self._paths:
             if self._missing == "ignore":
                 return Unreadable(f"The external file {location!r} did not come with the model.")
-            raise ReadError(
-                "invalid", "external-missing", f"Tensor {name!r} is in the file {location!r}, which did not come with the model."
-            )
+            raise Refused("invalid", "external-missing", f"Tensor {name!r} is in the file {location!r}, which did not come with the model.")
         if location not in self._files:
             self._files[location] = LocalFile(self._paths[location])
         file, offset = self._files[location], offset or 0
         if offset + needed > file.size:
-            raise ReadError(
+            raise Refused(
                 "invalid", "external-range", f"Tensor {name!r} needs {needed} bytes at {offset} of {location!r}, which has {file.size}."
             )
         return InFile(file, (Run(offset, needed, "raw_data", True),), _checksum(entries, name))
@@ -170,12 +168,12 @@ def _checked_dims(dims: tuple[int, ...], name: str) -> tuple[int, ...]:
     """The dims, if an array can have them."""
     if len(dims) > _MAX_RANK or any(n < 0 for n in dims) or math.prod(dims) > _MAX_COUNT:
         shown = ", ".join(map(str, dims[:8])) + (", …" if len(dims) > 8 else "")
-        raise ReadError("invalid", "tensor-size", f"Tensor {name!r} has the impossible shape ({shown}) of rank {len(dims)}.")
+        raise Refused("invalid", "tensor-size", f"Tensor {name!r} has the impossible shape ({shown}) of rank {len(dims)}.")
     return dims
 
 
-def _wrong_size(name: str, element: ElementType, count: int, stored: str) -> ReadError:
-    return ReadError("invalid", "tensor-size", f"Tensor {name!r} has {count} elements of type {element.name} by its dims, but {stored}.")
+def _wrong_size(name: str, element: ElementType, count: int, stored: str) -> Refused:
+    return Refused("invalid", "tensor-size", f"Tensor {name!r} has {count} elements of type {element.name} by its dims, but {stored}.")
 
 
 def _inline(proto: onnx.TensorProto, name: str, element: ElementType, count: int) -> Inline | Unreadable:
@@ -215,30 +213,30 @@ def _own_runs(runs: tuple[Run, ...], name: str, element: ElementType, count: int
 
 
 def _entries(proto: onnx.TensorProto, name: str) -> dict[str, str]:
-    """external_data as a mapping; ReadError `external-key` where a key is unknown, doubled or missing."""
+    """external_data as a mapping; Refused `external-key` where a key is unknown, doubled or missing."""
     entries: dict[str, str] = {}
     for entry in proto.external_data:
         if entry.key in entries or not (entry.key in _KEYS or re.fullmatch(r"prepacked_\d+", entry.key)):
-            raise ReadError("invalid", "external-key", f"Tensor {name!r} has the external_data key {entry.key[:80]!r}, unknown or doubled.")
+            raise Refused("invalid", "external-key", f"Tensor {name!r} has the external_data key {entry.key[:80]!r}, unknown or doubled.")
         entries[entry.key] = entry.value
     if "location" not in entries:
-        raise ReadError("invalid", "external-key", f"Tensor {name!r} is external, but external_data has no location.")
+        raise Refused("invalid", "external-key", f"Tensor {name!r} is external, but external_data has no location.")
     return entries
 
 
 def _number(entries: Mapping[str, str], key: str, name: str) -> int | None:
-    """A count of bytes in external_data; ReadError `external-range` where it is none below 2^63."""
+    """A count of bytes in external_data; Refused `external-range` where it is none below 2^63."""
     text = entries.get(key)
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > _MAX_COUNT:
-        raise ReadError("invalid", "external-range", f"Tensor {name!r} has the {key} {text[:40]!r} in external_data.")
+        raise Refused("invalid", "external-range", f"Tensor {name!r} has the {key} {text[:40]!r} in external_data.")
     return int(text)
 
 
 def _checksum(entries: Mapping[str, str], name: str) -> str | None:
-    """The SHA-1 in external_data; ReadError `external-checksum` where it is none."""
+    """The SHA-1 in external_data; Refused `external-checksum` where it is none."""
     checksum = entries.get("checksum")
     if checksum is not None and not re.fullmatch(r"[0-9a-fA-F]{40}", checksum):
-        raise ReadError("invalid", "external-checksum", f"Tensor {name!r} has a checksum that is no SHA-1.")
+        raise Refused("invalid", "external-checksum", f"Tensor {name!r} has a checksum that is no SHA-1.")
     return checksum.lower() if checksum else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.tensors.element_types import ElementType, Values
 from service.readers.tensors.stored import InFile, Inline, Sparse, StoredTensor, Unreadable
 from service.readers.wire.scan import Run
@@ -21,7 +21,7 @@ _VARINT_BYTES = 1 << 18  # decoding takes some sixty times as much memory for a 
 def read(stored: StoredTensor) -> Values:
     """All values, in the shape `stored.dims` and the tensor's own element type (integers below 8 bits as int8 and uint8).
 
-    ReadError: `tensor-unreadable`, `tensor-size`, `sparse-indices`, `external-checksum`.
+    Refused: `tensor-unreadable`, `tensor-size`, `sparse-indices`, `external-checksum`.
     """
     values = np.empty(stored.count, _element(stored).dtype)
     position = 0
@@ -56,7 +56,7 @@ def read_blocks(stored: StoredTensor, block_bytes: int = BLOCK_BYTES, multiple: 
             yield joined[:length]
             carry, carried = [joined[length:]], carried - length
     if total != stored.count:
-        raise ReadError("invalid", "tensor-size", f"Tensor {stored.name!r} has {stored.count} elements by its dims, but {total} values.")
+        raise Refused("invalid", "tensor-size", f"Tensor {stored.name!r} has {stored.count} elements by its dims, but {total} values.")
     if carried:
         yield carry[0] if len(carry) == 1 else np.concatenate(carry)
 
@@ -65,7 +65,7 @@ def dequantize(values: Values, scale: Values, zero_point: Values | None = None, 
     """(values - zero_point) · scale in float32 (float64 where the scale is), ONNX's DequantizeLinear.
 
     `scale` is one number, one per place along `axis`, or one per block of `block_size` places along it (then of the values' rank;
-    a block size of 0 is derived from the shapes). ReadError `quantization-shape` where they do not fit.
+    a block size of 0 is derived from the shapes). Refused `quantization-shape` where they do not fit.
     """
     scale = np.asarray(scale)
     scale = _fitted(scale, values.shape, axis, block_size).astype(np.float64 if scale.dtype == np.float64 else np.float32)
@@ -91,23 +91,23 @@ def _fitted(parameter: Values, shape: tuple[int, ...], axis: int, block_size: in
             block = max(1, min(block_size or -(-length // parameter.shape[axis]), length))
             if parameter.shape == tuple(-(-n // block) if i == axis else n for i, n in enumerate(shape)):
                 return np.repeat(parameter, block, axis)[(slice(None),) * axis + (slice(length),)]
-    raise ReadError(
+    raise Refused(
         "invalid", "quantization-shape", f"A scale or zero point of shape {parameter.shape} does not fit {shape} along axis {axis}."
     )
 
 
 def _element(stored: StoredTensor) -> ElementType:
-    """How the values are encoded; ReadError `tensor-unreadable` where there are none."""
+    """How the values are encoded; Refused `tensor-unreadable` where there are none."""
     if stored.element is None or isinstance(stored.where, Unreadable):
         reason = stored.where.reason if isinstance(stored.where, Unreadable) else "Its values are no numbers."
-        raise ReadError("invalid", "tensor-unreadable", f"The values of tensor {stored.name!r} cannot be read. {reason}")
+        raise Refused("invalid", "tensor-unreadable", f"The values of tensor {stored.name!r} cannot be read. {reason}")
     return stored.element
 
 
 def _without_padding(piece: Values, stored: StoredTensor, element: ElementType, left: int) -> Values:
     """The first `left` values, if what is left over is only what fills the last byte."""
     if len(piece) - left >= element.group:
-        raise ReadError("invalid", "tensor-size", f"Tensor {stored.name!r} has more values than the {stored.count} of its dims.")
+        raise Refused("invalid", "tensor-size", f"Tensor {stored.name!r} has more values than the {stored.count} of its dims.")
     return piece[:left]
 
 
@@ -120,9 +120,7 @@ def _pieces(stored: StoredTensor, element: ElementType, length: int) -> Iterator
         yield from _dense(stored, where, element, length)
     elif isinstance(where, InFile):
         if where.checksum is not None and isinstance(where.source, LocalFile) and where.source.sha1() != where.checksum:
-            raise ReadError(
-                "invalid", "external-checksum", f"The file of tensor {stored.name!r} is not the one with SHA-1 {where.checksum}."
-            )
+            raise Refused("invalid", "external-checksum", f"The file of tensor {stored.name!r} is not the one with SHA-1 {where.checksum}.")
         for run in where.runs:
             yield from _run_values(where.source, run, element, length)
 
@@ -147,7 +145,7 @@ def _run_values(source: Source, run: Run, element: ElementType, length: int) -> 
         rest = data[used:]
         yield element.from_numbers(numbers)
     if rest:
-        raise ReadError("malformed", "not-protobuf", f"The last number of the list at byte {run.offset} is not complete.")
+        raise Refused("malformed", "not-protobuf", f"The last number of the list at byte {run.offset} is not complete.")
 
 
 def _varints(data: bytes, packed: bool) -> tuple[np.ndarray[Any, np.dtype[np.uint64]], int]:
@@ -164,7 +162,7 @@ def _varints(data: bytes, packed: bool) -> tuple[np.ndarray[Any, np.dtype[np.uin
         ends, starts = ends[1::2], starts[1::2]
     lengths = ends - starts + 1
     if lengths.max() > 10:
-        raise ReadError("malformed", "not-protobuf", "A number in a tensor's values is longer than 64 bits.")
+        raise Refused("malformed", "not-protobuf", "A number in a tensor's values is longer than 64 bits.")
     numbers = np.zeros(len(starts), np.uint64)
     for place in range(int(lengths.max())):
         longer = lengths > place
@@ -184,14 +182,14 @@ def _dense(stored: StoredTensor, where: Sparse, element: ElementType, length: in
 
 
 def _places(stored: StoredTensor, where: Sparse) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The linear indices of a sparse tensor's values; ReadError `sparse-indices` unless they ascend and lie inside."""
+    """The linear indices of a sparse tensor's values; Refused `sparse-indices` unless they ascend and lie inside."""
     indices = read(where.indices)
     dims = np.array(stored.dims, np.int64)
     if indices.ndim == 2:
         if (indices < 0).any() or (indices >= dims).any():
-            raise ReadError("invalid", "sparse-indices", f"An index of the sparse tensor {stored.name!r} lies outside its shape.")
+            raise Refused("invalid", "sparse-indices", f"An index of the sparse tensor {stored.name!r} lies outside its shape.")
         steps = np.array([math.prod(stored.dims[axis + 1 :]) for axis in range(len(stored.dims))], np.int64)
         indices = indices @ steps
     if len(indices) and (indices[0] < 0 or indices[-1] >= stored.count or (np.diff(indices) <= 0).any()):
-        raise ReadError("invalid", "sparse-indices", f"The indices of the sparse tensor {stored.name!r} do not ascend inside its shape.")
+        raise Refused("invalid", "sparse-indices", f"The indices of the sparse tensor {stored.name!r} do not ascend inside its shape.")
     return indices

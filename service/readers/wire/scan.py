@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.formats import SNIFF_BYTES, refuse_other_formats
 from service.readers.limits import Limits
 from service.readers.wire.fast import plain, tagged_fixed, tagged_varints
@@ -82,7 +82,7 @@ class Scanned:
 def scan(source: Source, limits: Limits | None = None) -> Scanned:
     """Read the structure of an ONNX file; memory and time depend on the structure, not on the size of the weights.
 
-    ReadError: `malformed` where the bytes are no model, `unsupported` where they are another format, `limit` where the structure
+    Refused: `malformed` where the bytes are no model, `unsupported` where they are another format, `limit` where the structure
     exceeds `limits`.
     """
     refuse_other_formats(source.read(0, min(SNIFF_BYTES, source.size)), source.size)
@@ -91,11 +91,11 @@ def scan(source: Source, limits: Limits | None = None) -> Scanned:
     try:
         model = onnx.ModelProto.FromString(structure)
     except DecodeError as error:
-        raise ReadError("malformed", "not-protobuf", f"The bytes are not an ONNX model: {error}") from error
+        raise Refused("malformed", "not-protobuf", f"The bytes are not an ONNX model: {error}") from error
     if not model.HasField("graph"):
-        raise ReadError("malformed", "no-graph", "The model has no graph.")
+        raise Refused("malformed", "no-graph", "The model has no graph.")
     if not model.graph.ListFields():
-        raise ReadError("malformed", "empty-graph", "The model's graph has nothing in it.")
+        raise Refused("malformed", "empty-graph", "The model's graph has nothing in it.")
     return Scanned(model, scanner.payloads, source, scanner.left_out)
 
 
@@ -156,7 +156,7 @@ class _Scanner:
         self._flush()
         self._fold()
         if not self._size and not self.left_out:
-            raise ReadError("malformed", "not-protobuf", "None of the fields in these bytes belongs to an ONNX model.")
+            raise Refused("malformed", "not-protobuf", "None of the fields in these bytes belongs to an ONNX model.")
         return b"".join(self._pieces)
 
     # Reading.
@@ -183,8 +183,8 @@ class _Scanner:
                     break
                 return value, position + index + 1
         if end - position < 10:
-            raise ReadError("malformed", "truncated-model", f"A number that begins at byte {position} does not end where its message does.")
-        raise ReadError("malformed", "not-protobuf", f"The number at byte {position} is longer than 64 bits.")
+            raise Refused("malformed", "truncated-model", f"A number that begins at byte {position} does not end where its message does.")
+        raise Refused("malformed", "not-protobuf", f"The number at byte {position} is longer than 64 bits.")
 
     def _fields(self, message: Message, start: int, end: int) -> Iterator[_Piece]:
         """The known fields of the message between `start` and `end`; unknown ones are passed over."""
@@ -194,7 +194,7 @@ class _Scanner:
             tag, body = self._number(head, end)
             wire, number, field = tag & 7, tag >> 3, message.fields.get(tag)
             if field is None and (wire not in _WIRES or number in message.numbers or not 0 < number < 1 << 29):
-                raise ReadError("malformed", "not-protobuf", f"No {message.name} has a field like the one at byte {head}.")
+                raise Refused("malformed", "not-protobuf", f"No {message.name} has a field like the one at byte {head}.")
             if wire == LENGTH_WIRE:
                 length, body = self._number(body, end)
                 stop = body + length
@@ -203,7 +203,7 @@ class _Scanner:
             else:
                 stop = body + _WIDTHS[wire]
             if stop > end:
-                raise ReadError("malformed", "truncated-model", f"The field at byte {head} ends {stop - end} bytes behind {message.name}.")
+                raise Refused("malformed", "truncated-model", f"The field at byte {head} ends {stop - end} bytes behind {message.name}.")
             self._walked += 1
             if self._walked > self.limits.fields:
                 raise _exceeded("fields", self.limits.fields)
@@ -228,7 +228,7 @@ class _Scanner:
             if not values:  # the window ends inside the next value, or it is wrong: one by one
                 size, values = 1 + width if width else self._number(position + 1, end)[1] - position, 1
                 if position + size > end:
-                    raise ReadError("malformed", "truncated-model", f"The value at byte {position} ends behind its message.")
+                    raise Refused("malformed", "truncated-model", f"The value at byte {position} ends behind its message.")
             position, count = position + size, count + values
         return position - start, count
 
@@ -284,7 +284,7 @@ class _Scanner:
         for piece in self._fields(message, start, end):
             field = piece.field
             if seen & field.once:
-                raise ReadError("malformed", "repeated-field", f"{message.name} has a second {field.name} at byte {piece.head}.")
+                raise Refused("malformed", "repeated-field", f"{message.name} has a second {field.name} at byte {piece.head}.")
             seen |= field.once
             self._copy(piece, depth)
 
@@ -354,7 +354,7 @@ class _Scanner:
         for piece in references:
             place = self._fill(piece.body, piece.stop - piece.body) if piece.stop - piece.body <= self.limits.inline_bytes else 0
             if MARKER.encode() in self._window[place : place + piece.stop - piece.body]:
-                raise ReadError("invalid", "external-path", f"The external_data at byte {piece.head} names no file.")
+                raise Refused("invalid", "external-path", f"The external_data at byte {piece.head} names no file.")
         if external or not values or sum(piece.stop - piece.body for piece in values) <= self.limits.inline_bytes:
             for piece in references if external else [*references, *values]:
                 self._copy(piece, depth)
@@ -387,5 +387,5 @@ class _Scanner:
         self._insert(_entry("location", location) + _entry("offset", str(runs[0].offset)) + _entry("length", str(length)) + _EXTERNAL_FLAG)
 
 
-def _exceeded(what: str, bound: int, detail: str = "") -> ReadError:
-    return ReadError("limit", f"limit-{what}", f"The model has more than the allowed {bound} {what.replace('-', ' ')}. {detail}".rstrip())
+def _exceeded(what: str, bound: int, detail: str = "") -> Refused:
+    return Refused("limit", f"limit-{what}", f"The model has more than the allowed {bound} {what.replace('-', ' ')}. {detail}".rstrip())

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.readers.onnx.constants.folding import ARITHMETIC, FAILURES, Array
 from service.readers.onnx.constants.movement import MOVEMENT
 from service.readers.onnx.values import Constant, Operation, Value
@@ -76,7 +76,7 @@ class Evaluator:
     def _stored(self, constant: Constant, stored: StoredTensor) -> Array | None:
         try:
             array = weights.read(stored)
-        except ReadError:
+        except Refused:
             return None
         self.keep(constant, array)
         return array

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from service.faults import ReadError
+from service.faults import Refused
 from service.graph import Weight
 from service.graph.network import BLOCK_ROWS, block_rows
 from service.readers.onnx.constants.evaluation import Evaluator
@@ -44,7 +44,7 @@ class OnnxWeights:
         return math.prod(weight.shape) <= _MOST_COMPUTED and self._computed(constant) is not None
 
     def array(self, weight: Weight) -> NDArray[np.generic]:
-        """The values as float in `weight.shape`, dequantised. ReadError `weight-unreadable` where they are not there."""
+        """The values as float in `weight.shape`, dequantised. Refused `weight-unreadable` where they are not there."""
         constant = _constant(weight)
         stored = in_order(constant)
         values = weights.read(stored) if stored is not None else self._computed(constant)
@@ -84,8 +84,8 @@ def _constant(weight: Weight) -> Constant:
     return weight.constant
 
 
-def _unreadable(weight: Weight) -> ReadError:
-    return ReadError("invalid", "weight-unreadable", f"The values of the weight {weight.stored!r} cannot be computed.")
+def _unreadable(weight: Weight) -> Refused:
+    return Refused("invalid", "weight-unreadable", f"The values of the weight {weight.stored!r} cannot be computed.")
 
 
 def _widening(constant: Constant) -> bool:
