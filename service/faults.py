@@ -30,6 +30,9 @@ class Refused(ValueError):
         super().__init__(detail)
         self.fault, self.code, self.detail, self.errors = fault, code, detail, tuple(errors)
 
+    def __reduce__(self) -> tuple[type[Refused], tuple[Fault, str, str, tuple[Detail, ...]]]:
+        return Refused, (self.fault, self.code, self.detail, self.errors)
+
     def record(self) -> dict[str, Any]:
         """The error as JSON data, to be kept with a job or sent by a job's process."""
         return {"fault": self.fault, "code": self.code, "detail": self.detail, "errors": [asdict(each) for each in self.errors]}
