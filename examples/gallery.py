@@ -17,11 +17,10 @@ from service.analysis.filters.layer import find_filters
 from service.analysis.filters.measurements import measure_filters
 from service.analysis.filters.summary import summary
 from service.faults import Refused
-from service.graph import GraphError
 from service.options import Options
 from service.readers.model import read_model
 from service.render.grid.contact_sheet import contact_sheet
-from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.grid.grid import Grid, GridOptions, draw_grid
 
 EXAMPLES = Path(__file__).resolve().parent
 
@@ -39,7 +38,7 @@ def main() -> None:
         blue_first = any(fnmatch(path.stem, pattern) for pattern in arguments.bgr)
         try:
             grid, said = draw(path, blue_first)
-        except (Refused, GraphError, GridError) as error:
+        except Refused as error:
             print(f"{path.stem}: not drawn: {error}")
             continue
         (arguments.output / f"{path.stem}.png").write_bytes(grid.png)

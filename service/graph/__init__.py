@@ -1,11 +1,10 @@
 """The neutral graph of a network: layers, tensors, operators and references to weights. It does no I/O."""
 
-from service.graph.network import Graph, GraphError, Layer, Node, Tensor, Weight, WeightReader
+from service.graph.network import Graph, Layer, Node, Tensor, Weight, WeightReader
 from service.graph.operators import Operator, Shape, ShapeError
 
 __all__ = [
     "Graph",
-    "GraphError",
     "Layer",
     "Node",
     "Operator",

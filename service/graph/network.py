@@ -28,17 +28,6 @@ Kind = Literal[
 ]
 
 
-class GraphError(ValueError):
-    """The model is well formed but describes no network that can be analysed.
-
-    `code` is stable and kebab-case; `pointer` is a JSON pointer into a layer spec, or the name of a node.
-    """
-
-    def __init__(self, code: str, detail: str, pointer: str = "") -> None:
-        super().__init__(detail)
-        self.code, self.detail, self.pointer = code, detail, pointer
-
-
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """A value that flows between nodes. `shape` includes the batch axis; None where not even the rank is known."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
+from service.faults import Refused, pointer_to, refused_at
+
 Record = dict[str, Any]
 Report = Mapping[str, Any]
 
@@ -51,14 +53,6 @@ SUMMARY_METRICS = (
 """The numbers of a model that are compared, by their path in the summary."""
 
 
-class BudgetError(ValueError):
-    """A budget is not one of `BUDGETS`, or its limit is of the wrong type; `budget` is its name."""
-
-    def __init__(self, budget: str, detail: str) -> None:
-        super().__init__(f"{budget} {detail}")
-        self.budget = budget
-
-
 def dig(record: Any, path: str) -> Any:
     """The value at a dotted path; None where something on the way is missing."""
     for key in path.split("."):
@@ -67,7 +61,7 @@ def dig(record: Any, path: str) -> Any:
 
 
 def compare(base: Report, head: Report, budgets: Mapping[str, Any] | None = None) -> Record:
-    """The difference of two reports and the verdict of the budgets. BudgetError where a budget makes no sense."""
+    """The difference of two reports and the verdict of the budgets. Refused `invalid-budget` where a budget makes no sense."""
     pairs = list(align(base["layers"], head["layers"]))
     layers = [_difference(before, after) for before, after in pairs]
     new, gone = _findings(base, head, pairs)
@@ -224,15 +218,19 @@ BUDGETS: dict[str, tuple[str, Measure]] = {
 
 def _judged(name: str, limit: Any, base: Report, head: Report, record: Report) -> Record:
     if name not in BUDGETS:
-        raise BudgetError(name, f"is no budget; there are {', '.join(BUDGETS)}")
+        raise _invalid_budget(name, f"is no budget; there are {', '.join(BUDGETS)}")
     sense, measure = BUDGETS[name]
     value = measure(base, head, record)
     if sense == "none of":
         if not isinstance(limit, bool) and not (isinstance(limit, list) and all(isinstance(code, str) for code in limit)):
-            raise BudgetError(name, "takes true, false or a list of finding codes")
+            raise _invalid_budget(name, "takes true, false or a list of finding codes")
         value = value if limit is True else [code for code in value if limit and code in limit]
         return {"budget": name, "limit": limit, "value": value, "passed": not value}
     if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit or abs(limit) == float("inf"):
-        raise BudgetError(name, "takes a number")
+        raise _invalid_budget(name, "takes a number")
     held = value is not None and (value <= limit if sense == "at most" else value >= limit)
     return {"budget": name, "limit": limit, "value": value, "passed": held}
+
+
+def _invalid_budget(name: str, reason: str) -> Refused:
+    return refused_at(pointer_to("budgets", name), "invalid-budget", f"{name} {reason}")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.faults import Refused
+
 Record = dict[str, Any]
 Report = Mapping[str, Any]
 
@@ -17,18 +19,14 @@ MOST_NAMED = 200
 """Names of unproductive layers that a size lists at the most; the count is exact."""
 
 
-class NoImage(ValueError):
-    """The model has no input with spatial axes."""
-
-
 def sweep(report: Report, sizes: Sequence[int]) -> Record:
     """For each size in pixels: the unproductive layers, the share of the others, and how much of the input the largest field spans.
 
-    Raises NoImage where the model has no input with spatial axes.
+    Raises Refused where the model has no input with spatial axes.
     """
     summary = report["summary"]["receptive_field"]
     if summary is None:
-        raise NoImage("The model has no input with spatial axes.")
+        raise Refused("invalid", "no-field", "The model has no input with spatial axes.")
     needed = dict(_needed(report, summary["input"]))
     return {
         "input": summary["input"],

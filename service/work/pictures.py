@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 
 from service.analysis.connections.kernels import tap_weights
 from service.analysis.field.effective import TapWeights
-from service.analysis.field.intervals import TooLarge
-from service.analysis.field.unit import NoField, unit_field
+from service.analysis.field.unit import unit_field
 from service.analysis.filters.hierarchy import Projection, Projector, convolutions, strongest_filters
 from service.analysis.filters.layer import LayerKernel, find_filters
 from service.analysis.filters.measurements import LayerFilters, measure_filters
 from service.analysis.filters.summary import describe_filters
 from service.faults import Refused
-from service.graph import GraphError
 from service.graph.model import Model
 from service.options import Options
-from service.render.figures.overlay import NoPicture, draw_overlay
-from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.figures.overlay import draw_overlay
+from service.render.grid.grid import Grid, GridOptions, draw_grid
 from service.work.analysis import read_file
 
 MOST_FILTERS = 256
@@ -78,17 +76,9 @@ def overlay_png(
     model = read_file(path, options, externals)
     graph = model.graphs[0]
     taps = _tap_weights(model, layer) if options.read_weights != "none" else {}
-    try:
-        field = unit_field(graph, layer, unit, taps or None)
-        picture = draw_overlay(field, image)
-    except NoField as error:
-        raise Refused("invalid", "no-field", str(error)) from error
-    except NoPicture as error:
-        raise Refused("invalid", "no-picture", str(error)) from error
-    except TooLarge as error:
-        raise Refused("limit", "field-too-large", "The receptive field of this unit is too large to be followed.") from error
+    field = unit_field(graph, layer, unit, taps or None)
     headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
-    return picture, headers
+    return draw_overlay(field, image), headers
 
 
 def page_pictures(path: str, options: Options, externals: Mapping[str, str], document: bytes) -> dict[str, bytes]:
@@ -105,7 +95,7 @@ def page_pictures(path: str, options: Options, externals: Mapping[str, str], doc
     for name, draw in wanted.items():
         try:
             pictures[name] = draw()[0]
-        except (Refused, GraphError):
+        except Refused:
             continue
     return pictures
 
@@ -129,10 +119,7 @@ def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST
     if not 1 <= depth <= len(found):
         raise Refused("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
     layer = found[depth - 1]
-    try:
-        projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, most_filters))
-    except TooLarge as error:
-        raise Refused("limit", "field-too-large", f"The receptive field of {layer.name} is too large to be drawn.") from error
+    projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, most_filters))
     if projection is None:
         raise Refused("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
     return projection
@@ -152,17 +139,11 @@ def _grid(path: str, options: Options, externals: Mapping[str, str], chosen: Cho
 
 
 def _picked(options: Options, chosen: Chosen) -> GridOptions:
-    try:
-        return GridOptions(**{"channel_order": options.channel_order, **chosen})
-    except GridError as error:
-        raise Refused("invalid", error.code, error.detail) from error
+    return GridOptions(**{"channel_order": options.channel_order, **chosen})
 
 
 def _drawn(values: NDArray[np.floating], options: GridOptions, groups: int, layer: str, measured: LayerFilters | None = None) -> Grid:
-    try:
-        return draw_grid(values, options, groups=groups, layer=layer, measured=measured)
-    except GridError as error:
-        raise Refused("invalid", error.code, error.detail) from error
+    return draw_grid(values, options, groups=groups, layer=layer, measured=measured)
 
 
 def _headers(grid: Grid) -> dict[str, str]:

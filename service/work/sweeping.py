@@ -6,13 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from service.faults import Refused
-from service.report.sweep import NoImage, sweep
+from service.report.sweep import sweep
 
 
 def sweep_document(document: bytes, sizes: Sequence[int]) -> dict[str, Any]:
     """The verdicts on a report, given as JSON text, at those sizes. Refused where the model reads no image."""
-    try:
-        return sweep(json.loads(document), sizes)
-    except NoImage as error:
-        raise Refused("invalid", "no-field", str(error)) from error
+    return sweep(json.loads(document), sizes)

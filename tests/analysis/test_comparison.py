@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from service.faults import Refused
 from service.render.junit import comparison_junit
-from service.report.comparison import BUDGETS, BudgetError, compare
+from service.report.comparison import BUDGETS, compare
 from tests.networks import conv, spec_of, vgg_16, vgg_a
 from tests.reports import report_of
 
@@ -80,7 +81,7 @@ def test_a_value_that_is_not_known_breaks_its_budget() -> None:
 @pytest.mark.parametrize("budgets", [{"max_speed": 1}, {"max_layers": "ten"}, {"max_layers": True}, {"no_new_findings": 3}])
 def test_budgets_that_make_no_sense(budgets: dict[str, object]) -> None:
     report = report_of(spec_of([1, 8, 8], conv("a", 1, 3)))
-    with pytest.raises(BudgetError):
+    with pytest.raises(Refused):
         compare(report, report, budgets)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from service.analysis.filters.layer import find_filters
 from service.analysis.filters.measurements import MAX_WEIGHTS
-from service.graph import Graph, GraphError, Layer, Node, Tensor, Weight
+from service.faults import Refused
+from service.graph import Graph, Layer, Node, Tensor, Weight
 from service.graph import operators as core
 
 
@@ -85,7 +86,7 @@ def test_a_transposed_convolution_is_turned_into_filters_by_group() -> None:
     ],
 )
 def test_a_layer_without_filters_is_refused(graph: Graph, wanted: str | None, code: str) -> None:
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(Refused) as caught:
         find_filters(graph, Stored(), wanted)
     assert caught.value.code == code
 
@@ -96,6 +97,6 @@ def test_a_kernel_that_is_too_large_is_not_read() -> None:
             return True
 
     huge = layer("huge", core.Convolution(**window(1), filters=MAX_WEIGHTS + 1), "image", MAX_WEIGHTS + 1, 1, 1, 1)
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(Refused) as caught:
         find_filters(network(huge), Unread())
     assert caught.value.code == "kernel-too-large"

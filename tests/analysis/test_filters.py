@@ -12,7 +12,7 @@ import pytest
 
 from service.analysis.filters import spectrum as spectra
 from service.analysis.filters.measurements import MAX_WEIGHTS, FilterMeasurement, colour_share, measure_filters
-from service.graph.network import GraphError
+from service.faults import Refused
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -279,7 +279,7 @@ def test_measurements_do_not_change_the_kernel_and_cannot_be_changed() -> None:
     ],
 )
 def test_what_cannot_be_measured_within_bounds_is_refused(shape: tuple[int, ...], code: str) -> None:
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(Refused) as caught:
         measure_filters(np.broadcast_to(np.float32(1), shape))
     assert caught.value.code == code
 

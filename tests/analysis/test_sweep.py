@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.report.sweep import NoImage, sweep
+from service.faults import Refused
+from service.report.sweep import sweep
 from tests import networks
 from tests.networks import conv, pool, spec_of
 from tests.reports import report_of
@@ -43,7 +44,7 @@ def test_own_size_has_the_reports_own_count() -> None:
 
 def test_model_without_an_image() -> None:
     report = report_of(spec_of([1, 8, 8], conv("c", 1, 3)))
-    with pytest.raises(NoImage):
+    with pytest.raises(Refused):
         sweep({**report, "summary": {**report["summary"], "receptive_field": None}}, [32])
 
 

@@ -14,7 +14,7 @@ SOURCE = Path(service.__file__).parent
 DOCUMENTATION = SOURCE.parent / "docs"
 
 # Which argument of a call is a problem code.
-PLACES = {"Refused": 1, "GraphError": 0, "GridError": 0, "Problem": 0}
+PLACES = {"Refused": 1, "refused_at": 1, "Problem": 0}
 REFUSALS = {"refuse", "misfit", "unfit", "invalid"}
 CODE = re.compile(r"[a-z]+(-[a-z]+)+")
 

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from service.render.figures.connections import MOST_CONNECTIONS, MOST_INPUTS, MOST_OUTPUTS, NoConnections, window
+from service.faults import Refused
+from service.render.figures.connections import MOST_CONNECTIONS, MOST_INPUTS, MOST_OUTPUTS, window
 from service.render.figures.connectivity_svg import connectivity_svg
 from tests import networks
 from tests.networks import conv, spec_of
@@ -80,7 +81,7 @@ def test_every_layer_of_the_examples_has_a_picture_or_none() -> None:
     for name in ("lenet-5", "alexnet-2012", "har"):
         for layer in report_of(networks.example(name))["layers"]:
             if layer["connections"] is None:
-                with pytest.raises(NoConnections):
+                with pytest.raises(Refused):
                     window(layer)
                 continue
             for view in ("graph", "matrix"):
@@ -111,7 +112,7 @@ def test_single_place_that_is_too_large_is_refused() -> None:
     wide = conv("wide", 1, 3, 1, 0, dilation=100)
     for layer in (wide, conv("large", 1, 70, 1, 0)):
         record = report_of(spec_of([1, 300, 300], layer))["layers"][0]
-        with pytest.raises(NoConnections, match="more than a picture can show"):
+        with pytest.raises(Refused, match="more than a picture can show"):
             window(record)
 
 
@@ -127,7 +128,7 @@ def test_layer_of_unknown_size_has_no_picture() -> None:
         {**dense, "units": {"in": None, "out": None}},
         {**dense, "fan_in": {"min": None, "mean": None, "max": None}},
     ):
-        with pytest.raises(NoConnections):
+        with pytest.raises(Refused):
             window(wrong)
 
 

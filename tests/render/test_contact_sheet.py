@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.faults import Refused
 from service.render.grid.contact_sheet import CAPTION, MARGIN, WIDTH, contact_sheet
-from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
+from service.render.grid.grid import Grid, GridOptions, draw_grid
 
 
 def grid_of(filters: int, layer: str, scale: int | None = None) -> Grid:
@@ -53,6 +54,6 @@ def test_equal_grids_give_equal_bytes() -> None:
 def test_the_sheet_is_bounded() -> None:
     large = draw_grid(np.zeros((4, 1, 3, 3)), GridOptions(scale=256))
     assert large.layout.size[0] > 1500
-    with pytest.raises(GridError) as caught:
+    with pytest.raises(Refused) as caught:
         contact_sheet([large] * 20)
     assert caught.value.code == "grid-too-large"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.graph.network import GraphError
-from service.render.grid.grid import Grid, GridError, GridOptions, draw_grid
+from service.faults import Refused
+from service.render.grid.grid import Grid, GridOptions, draw_grid
 from service.render.grid.layout import MAX_PIXELS
 
 
@@ -224,14 +224,14 @@ def test_half_and_double_weights_are_drawn_alike(dtype: Any) -> None:
     ],
 )
 def test_an_option_out_of_range_is_named(options: dict[str, Any], option: str) -> None:
-    with pytest.raises(GridError) as caught:
+    with pytest.raises(Refused) as caught:
         GridOptions(**options)
-    assert (caught.value.code, caught.value.option) == ("invalid-option", option)
+    assert (caught.value.code, caught.value.errors[0].pointer) == ("invalid-option", f"/{option}")
 
 
 @pytest.mark.parametrize(("channels", "detail"), [("rgb", "has 4"), ("0,1,4", "channel 4")])
 def test_channels_that_the_kernel_does_not_have_are_refused(channels: str, detail: str) -> None:
-    with pytest.raises(GridError, match=detail):
+    with pytest.raises(Refused, match=detail):
         draw_grid(np.ones((2, 4, 3, 3)), GridOptions(channels=channels))
 
 
@@ -239,7 +239,7 @@ def test_channels_that_the_kernel_does_not_have_are_refused(channels: str, detai
     ("shape", "groups"), [((2, 3), 1), ((2, 1, 1, 1, 1, 1), 1), ((0, 3, 3, 3), 1), ((2, 3, 0, 3), 1), ((3, 1, 3, 3), 2)]
 )
 def test_what_is_no_convolution_kernel_is_refused(shape: tuple[int, ...], groups: int) -> None:
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(Refused) as caught:
         draw_grid(np.zeros(shape), groups=groups)
     assert caught.value.code == "no-filters"
 
@@ -253,9 +253,9 @@ def test_the_picture_is_bounded_whatever_the_model() -> None:
         (np.zeros((8193, 1, 1, 1)), GridOptions()),
         (np.zeros((512, 64, 3, 3)), GridOptions(channels="each")),
     ]:
-        with pytest.raises(GridError) as caught:
+        with pytest.raises(Refused) as caught:
             draw_grid(kernel, options)
         assert caught.value.code == "grid-too-large"
-    with pytest.raises(GraphError) as refused:
+    with pytest.raises(Refused) as refused:
         draw_grid(np.broadcast_to(np.float32(0), (2, 3, 4096, 4096)))
     assert refused.value.code == "kernel-too-large"

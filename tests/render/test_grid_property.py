@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as extra
 from PIL import Image
 
-from service.render.grid.grid import GridError, GridOptions, draw_grid
+from service.faults import Refused
+from service.render.grid.grid import GridOptions, draw_grid
 from service.render.grid.layout import MAX_PIXELS
 
 pytestmark = pytest.mark.property
@@ -43,8 +44,8 @@ def test_a_grid_is_what_its_twin_says(kernel: np.ndarray, options: GridOptions, 
     groups = 2 if split and len(kernel) % 2 == 0 else 1
     try:
         grid = draw_grid(kernel, options, groups=groups)
-    except GridError as refused:
-        assert (refused.code, refused.option) == ("invalid-option", "channels") and kernel.shape[1] != 3
+    except Refused as refused:
+        assert (refused.code, refused.errors[0].pointer) == ("invalid-option", "/channels") and kernel.shape[1] != 3
         return
     twin = json.loads(json.dumps(grid.describe(), allow_nan=False))
     image = Image.open(io.BytesIO(grid.png))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.analysis.field.unit import UnitField
-from service.render.figures.overlay import MOST_INPUT_PIXELS, NoPicture, draw_overlay
+from service.faults import Refused
+from service.render.figures.overlay import MOST_INPUT_PIXELS, draw_overlay
 
 # A box of 3×4 pixels at (2, 5) of which one column is not read.
 INFLUENCE = np.array([[1.0, 2.0, 0.0, 1.0], [2.0, 4.0, 0.0, 2.0], [1.0, 2.0, 0.0, 1.0]]) / 16
@@ -75,12 +76,12 @@ def test_image_is_fitted_to_the_input() -> None:
 
 @pytest.mark.parametrize("image", [b"", b"no image", white()[:40], b"GIF89a"])
 def test_what_is_no_image_is_refused(image: bytes) -> None:
-    with pytest.raises(NoPicture):
+    with pytest.raises(Refused):
         draw_overlay(FIELD, image)
 
 
 def test_input_without_two_axes_or_too_large_is_refused() -> None:
-    with pytest.raises(NoPicture, match="two axes"):
+    with pytest.raises(Refused, match="two axes"):
         draw_overlay(UnitField("conv", "sound", (1,), (16,), (2,), np.ones(3) / 3))
-    with pytest.raises(NoPicture, match="too large"):
+    with pytest.raises(Refused, match="too large"):
         draw_overlay(UnitField("conv", "image", (1, 1), (MOST_INPUT_PIXELS, 2), (0, 0), INFLUENCE))

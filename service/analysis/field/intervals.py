@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.analysis.field.taps import LONG_PERIOD, NOTHING, Integers, Taps
+from service.faults import Refused
 from service.graph import Shape
 
 Reach = Literal["exact", "global", "bound", "unknown"]
@@ -50,8 +51,11 @@ _FEW_ENTRIES = 1 << 14
 _SIGNS = np.array([1, -1, 1, -1], dtype=np.int64)
 
 
-class TooLarge(ValueError):
-    """The table that would describe this field exactly has too many entries."""
+class TooLarge(Refused):
+    """The field cannot be described exactly within the bounds on memory and work; `got` says what would be needed."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__("limit", "field-too-large", f"The receptive field is too large to be followed: it takes {got}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

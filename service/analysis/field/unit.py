@@ -13,6 +13,7 @@ from service.analysis.field.effective import TapWeights
 from service.analysis.field.influence import Ended, influence
 from service.analysis.field.published import inner_units
 from service.analysis.field.receptive_field import View, walk
+from service.faults import Refused
 from service.graph import Graph
 
 
@@ -31,16 +32,12 @@ class UnitField:
     influence: NDArray[np.float64]
 
 
-class NoField(ValueError):
-    """The layer, or that unit of it, has no local receptive field."""
-
-
 def unit_field(
     graph: Graph, layer: str, place: Sequence[int] | None = None, tap_weights: Mapping[str, TapWeights] | None = None
 ) -> UnitField:
     """The field of the unit of a layer at a place (its middle by default), with every path counted, or weighed by |w|.
 
-    NoField where there is none; TooLarge where it is too large to be followed.
+    Refused where there is none; TooLarge where it is too large to be followed.
     """
     axes = spatial_axes(graph)
     ended: dict[int, Ended] = {}
@@ -60,21 +57,21 @@ def unit_field(
         origin = tuple(part.origin[axis] or 0 for axis in axes[index])
         lengths = tuple((source.shape or ())[axis] for axis in axes[index])
         return UnitField(layer, source.name, at, lengths, origin, counts / counts.sum())
-    raise NoField(f"{layer} has no local receptive field there")
+    raise Refused("invalid", "no-field", f"{layer} has no local receptive field there")
 
 
 def _placed(view: View, place: Sequence[int] | None) -> tuple[list[int | None], tuple[int, ...]]:
     """The unit at a place along the image's axes: in the tensor's coordinates, and along those axes."""
     if 0 in view.shape:
-        raise NoField("the layer has no units")
+        raise Refused("invalid", "no-field", "the layer has no units")
     units, _ = inner_units(view.fields, view.shape)
     unit = units[0]
     moving = [next((axis for axis, step in enumerate(f.steps) if step not in (0, None)), None) for f in view.fields]
     if place is not None:
         if len(place) != len(moving) or any(axis is None for axis in moving):
-            raise NoField(f"a place along {len(moving)} axes is needed")
+            raise Refused("invalid", "no-field", f"a place along {len(moving)} axes is needed")
         for axis, coordinate in zip(moving, place, strict=True):
             if axis is None or not 0 <= coordinate < view.shape[axis]:
-                raise NoField(f"the layer has the shape {view.shape}; there is no unit {tuple(place)}")
+                raise Refused("invalid", "no-field", f"the layer has the shape {view.shape}; there is no unit {tuple(place)}")
             unit[axis] = coordinate
     return unit, tuple((unit[axis] or 0) if axis is not None else 0 for axis in moving)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from service.analysis.connections.connectivity import weight_node
 from service.analysis.filters.measurements import check_kernel
 from service.analysis.ties import first_layers
-from service.graph import Graph, GraphError, Layer, WeightReader
+from service.faults import refused_at
+from service.graph import Graph, Layer, WeightReader
 from service.graph import operators as core
 
 
@@ -26,16 +27,16 @@ class LayerKernel:
 def find_filters(graph: Graph, weights: WeightReader, wanted: str | None = None) -> LayerKernel:
     """The filters of the layer `wanted` (its index or name), by default of the first convolution that reads an input.
 
-    Raises GraphError: `no-filters` where no convolution reads an input, where the layer is none, where its values are not in the model or
+    Raises Refused: `no-filters` where no convolution reads an input, where the layer is none, where its values are not in the model or
     cannot be read; `layer-not-found`; `kernel-too-large` before anything is read.
     """
     layer = _first(graph) if wanted is None else _wanted(graph, wanted)
     node = weight_node(layer)
     operator = None if node is None else node.operator
     if not isinstance(operator, core.Convolution | core.TransposedConvolution):
-        raise GraphError("no-filters", f"Layer {layer.name!r} is no convolution.", layer.name)
+        raise refused_at(layer.name, "no-filters", f"Layer {layer.name!r} is no convolution.")
     if len(layer.kernel) != 1 or not weights.readable(layer.kernel[0]):
-        raise GraphError("no-filters", f"The weights of layer {layer.name!r} are not stored in the model.", layer.name)
+        raise refused_at(layer.name, "no-filters", f"The weights of layer {layer.name!r} are not stored in the model.")
     (weight,) = layer.kernel
     groups = operator.groups
     if isinstance(operator, core.Convolution):
@@ -43,7 +44,7 @@ def find_filters(graph: Graph, weights: WeightReader, wanted: str | None = None)
         return LayerKernel(layer.name, weights.array(weight), groups)
     channels, filters, *size = weight.shape
     if groups < 1 or channels % groups:
-        raise GraphError("no-filters", f"{channels} channels do not divide into {groups} groups.", layer.name)
+        raise refused_at(layer.name, "no-filters", f"{channels} channels do not divide into {groups} groups.")
     check_kernel((filters * groups, channels // groups, *size), groups)
     by_group = weights.array(weight).reshape(groups, channels // groups, filters, *size)
     return LayerKernel(layer.name, by_group.swapaxes(1, 2).reshape(groups * filters, channels // groups, *size), groups)
@@ -52,7 +53,7 @@ def find_filters(graph: Graph, weights: WeightReader, wanted: str | None = None)
 def _first(graph: Graph) -> Layer:
     found = [layer for layer, _ in first_layers(graph)]
     if not found:
-        raise GraphError("no-filters", "No convolution reads an input of the model.")
+        raise refused_at("", "no-filters", "No convolution reads an input of the model.")
     # A convolution whose kernel is computed from the input has no filters to show.
     return next((layer for layer in found if layer.kernel), found[0])
 
@@ -64,4 +65,4 @@ def _wanted(graph: Graph, wanted: str) -> Layer:
     for layer in graph.layers:
         if layer.name == wanted:
             return layer
-    raise GraphError("layer-not-found", f"The model has no layer {wanted[:200]!r}.")
+    raise refused_at("", "layer-not-found", f"The model has no layer {wanted[:200]!r}.")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.analysis.filters import spectrum as spectra
-from service.graph.network import GraphError
+from service.faults import refused_at
 
 Values = NDArray[np.float64]
 ChannelOrder = Literal["rgb", "bgr"]
@@ -95,7 +95,7 @@ def measure_filters(
     A filter is dead when its norm is at most `tolerance` or DEAD_SHARE of the median norm; a dead filter and one with a value that is not
     finite have no pattern, so their other quantities are None. Colour is measured where a two- or three-dimensional filter reads three
     channels. No measure depends on `channel_order`; it is kept for whoever shows the result.
-    Raises GraphError where the kernel has more than MAX_WEIGHTS weights, none, or no such shape.
+    Raises Refused where the kernel has more than MAX_WEIGHTS weights, none, or no such shape.
     """
     check_kernel(kernel.shape, groups)
     norm, mean, unit = _normed(kernel)
@@ -133,16 +133,16 @@ def measure_filters(
 
 
 def check_kernel(shape: tuple[int, ...], groups: int) -> None:
-    """Raises GraphError where filters of this shape, (filters, channels of a group, *kernel), can be neither measured nor drawn."""
+    """Raises Refused where filters of this shape, (filters, channels of a group, *kernel), can be neither measured nor drawn."""
     weights = math.prod(shape)
     if not 3 <= len(shape) <= 5 or weights == 0:
-        raise GraphError("no-filters", f"a kernel of shape {shape} is not one of filters with one to three spatial axes")
+        raise refused_at("", "no-filters", f"a kernel of shape {shape} is not one of filters with one to three spatial axes")
     if groups < 1 or shape[0] % groups:
-        raise GraphError("no-filters", f"{shape[0]} filters do not divide into {groups} groups")
+        raise refused_at("", "no-filters", f"{shape[0]} filters do not divide into {groups} groups")
     if weights > MAX_WEIGHTS:
-        raise GraphError("kernel-too-large", f"the kernel's {weights} weights are more than the {MAX_WEIGHTS} that are measured")
+        raise refused_at("", "kernel-too-large", f"the kernel's {weights} weights are more than the {MAX_WEIGHTS} that are measured")
     if _transform_values(shape) > MAX_TRANSFORM:
-        raise GraphError("kernel-too-large", f"the spectrum of a filter of shape {shape[1:]} is larger than what is measured")
+        raise refused_at("", "kernel-too-large", f"the spectrum of a filter of shape {shape[1:]} is larger than what is measured")
 
 
 def _transform_values(shape: tuple[int, ...]) -> int:

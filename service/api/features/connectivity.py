@@ -10,10 +10,8 @@ from flask import Response
 from service.api.features.analyses import find_report
 from service.api.features.layers import find_layer
 from service.api.features.schemas import ConnectivityQuerySchema
-from service.api.http.problems import Problem
 from service.api.http.responses import SVG, answer, tag
 from service.api.http.specification import Feature
-from service.render.figures.connections import NoConnections
 from service.render.figures.connectivity_svg import connectivity_svg
 
 blueprint = Feature("connectivity", __name__, url_prefix="/v1/analyses", description="The connections of a layer.")
@@ -32,9 +30,6 @@ def get_connectivity(chosen: dict[str, Any], report_id: str, layer: str) -> Resp
     report = find_report(report_id)
 
     def make() -> bytes:
-        try:
-            return connectivity_svg(find_layer(json.loads(report.document)["layers"], layer), chosen["view"], chosen["animate"])
-        except NoConnections as error:
-            raise Problem("no-connections", str(error)) from None
+        return connectivity_svg(find_layer(json.loads(report.document)["layers"], layer), chosen["view"], chosen["animate"])
 
     return answer(tag(report_id, "connectivity", layer, chosen), make, SVG)

@@ -9,11 +9,12 @@ from typing import Any, get_args
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from service.api.features.report_schemas import KINDS
+from service.faults import Refused
 from service.options import LARGEST_AXIS, MOST_AXES, ChannelOrder, ExternalMissing, Options, ReadWeights, settled, whole_numbers
 from service.render.figures.badge import METRICS, VERDICT
 from service.render.figures.connectivity_svg import View
 from service.render.grid.colormaps import COLORMAPS
-from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, GridError, GridOptions, Normalize, Sort
+from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, GridOptions, Normalize, Sort
 from service.store.interfaces import State
 
 MOST_INPUTS = 64
@@ -211,8 +212,8 @@ class GridSchema(Schema):
     def _checked(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         try:
             GridOptions(**{key: data[key] for key in GridSchema._declared_fields if key in data})
-        except GridError as error:
-            raise ValidationError(error.detail, error.option) from None
+        except Refused as error:
+            raise ValidationError(error.detail, error.errors[0].pointer.removeprefix("/")) from None
         return data
 
 

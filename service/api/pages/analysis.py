@@ -12,8 +12,9 @@ from service.api.features.analyses import find_report
 from service.api.features.layers import find_layer
 from service.api.http.problems import Problem
 from service.api.pages.web import page
+from service.faults import Refused
 from service.render.figures import charts
-from service.render.figures.connections import NoConnections, window
+from service.render.figures.connections import window
 from service.render.figures.connectivity_svg import View
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
@@ -103,7 +104,7 @@ def layer(report_id: str, layer: str) -> Response:
 def _drawable(layer: dict[str, Any]) -> bool:
     try:
         window(layer)
-    except NoConnections:
+    except Refused:
         return False
     return True
 

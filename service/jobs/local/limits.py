@@ -10,8 +10,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from service.faults import Detail, Refused
-from service.graph import GraphError
+from service.faults import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,6 @@ def attempt(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
         return pkgutil.resolve_name(task)(*arguments)
     except Refused:
         raise
-    except GraphError as error:
-        raise Refused("invalid", error.code, error.detail, [Detail(error.pointer, error.detail, error.code)]) from None
     except MemoryError:
         _lift_memory_limit()
         raise Refused("limit", "limit-memory", f"The analysis needs more than {limits.memory_bytes} bytes of memory.") from None

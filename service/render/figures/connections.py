@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from service.faults import Refused
+
 Record = Mapping[str, Any]
 
 MOST_INPUTS = 64
@@ -57,14 +59,10 @@ class Window:
     slides: bool
 
 
-class NoConnections(ValueError):
-    """The layer has no weights between units, its shapes are not known, or a single place of its kernel is too large to be shown."""
-
-
 def window(layer: Record) -> Window:
     """The window of a layer, given as its record in the report."""
     if layer["connections"] is None or not _is_known(layer):
-        raise NoConnections(f"{layer['name']} has no connections to draw")
+        raise Refused("invalid", "no-connections", f"{layer['name']} has no connections to draw")
     if layer["kind"] in WEIGHTED_WINDOWS and layer["attributes"].get("kernel"):
         return _sliding(layer)
     return _dense(layer)
@@ -89,7 +87,9 @@ def _sliding(layer: Record) -> Window:
     outputs = _fitting(whole_out, whole_in, axes, back)
     inputs = tuple(min(n, _reach(m, axis, back)) for n, m, axis in zip(whole_in, outputs, axes, strict=True))
     if math.prod(inputs) > MOST_SHOWN or math.prod(kernel) > MOST_SHOWN:
-        raise NoConnections(f"{layer['name']} reads {_times(inputs)} pixels at one place, more than a picture can show")
+        raise Refused(
+            "invalid", "no-connections", f"{layer['name']} reads {_times(inputs)} pixels at one place, more than a picture can show"
+        )
     connections: list[Connection] = []
     for target, place in enumerate(product(*map(range, outputs))):
         for tap, index in enumerate(product(*map(range, kernel))):

@@ -20,7 +20,7 @@ _SECONDS = 1.2
 
 
 def connectivity_svg(layer: Mapping[str, Any], view: View = "graph", animate: bool = False) -> bytes:
-    """The picture of a layer, given as its record in the report, as SVG. NoConnections where there is nothing to draw."""
+    """The picture of a layer, given as its record in the report, as SVG. Refused `no-connections` where there is nothing to draw."""
     part = window(layer)
     body, width, height = (_graph if view == "graph" else _matrix)(part)
     head, head_width = _heading(part)

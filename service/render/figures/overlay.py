@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from service.analysis.field.unit import UnitField
+from service.faults import Refused
 from service.render.figures.png import encode_png
 
 MOST_PIXELS = 2048
@@ -21,10 +22,6 @@ _BOX = (230, 60, 40)
 _READ = np.array([255, 196, 0], dtype=np.float64)
 
 
-class NoPicture(ValueError):
-    """The bytes are no image that can be drawn on, or the field has no two axes, or the input is too large for a picture."""
-
-
 def draw_overlay(field: UnitField, image: bytes | None = None, scale: int | None = None) -> bytes:
     """A PNG of the input with the unit's box as a frame, the pixels outside the box dimmed, and those read tinted by their influence.
 
@@ -32,10 +29,10 @@ def draw_overlay(field: UnitField, image: bytes | None = None, scale: int | None
     `scale` enlarges by a whole number, nearest neighbour; by default so that the picture is at least 448 pixels.
     """
     if len(field.lengths) != 2:
-        raise NoPicture(f"an overlay needs an image of two axes, {field.input} has {len(field.lengths)}")
+        raise Refused("invalid", "no-picture", f"an overlay needs an image of two axes, {field.input} has {len(field.lengths)}")
     height, width = field.lengths
     if height * width > MOST_INPUT_PIXELS:
-        raise NoPicture(f"an input of {height}×{width} pixels is too large for a picture")
+        raise Refused("invalid", "no-picture", f"an input of {height}×{width} pixels is too large for a picture")
     ground = _checkered(height, width) if image is None else _fitted(image, height, width)
     factor = scale or max(1, -(-448 // max(height, width)))
     factor = max(1, min(factor, MOST_PIXELS // max(height, width)))
@@ -60,10 +57,10 @@ def _fitted(image: bytes, height: int, width: int) -> NDArray[np.float64]:
     try:
         with Image.open(io.BytesIO(image), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP")) as opened:
             if opened.width * opened.height > 64_000_000:
-                raise NoPicture("the image has more than 64 million pixels")
+                raise Refused("invalid", "no-picture", "the image has more than 64 million pixels")
             return np.asarray(ImageOps.fit(opened.convert("RGB"), (width, height)), dtype=np.float64)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise NoPicture("the upload is no image that can be read (PNG, JPEG, WebP, GIF or BMP)") from error
+        raise Refused("invalid", "no-picture", "the upload is no image that can be read (PNG, JPEG, WebP, GIF or BMP)") from error
 
 
 def _tinted(ground: NDArray[np.float64], field: UnitField) -> NDArray[np.uint8]:

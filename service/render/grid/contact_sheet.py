@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from service.faults import refused_at
 from service.render.figures.png import encode_png
 from service.render.grid.grid import Grid
 from service.render.grid.layout import CHARACTER
-from service.render.grid.options import GridError
 
 WIDTH = 1280
 MARGIN = 12
@@ -25,14 +25,14 @@ def contact_sheet(grids: Sequence[Grid]) -> bytes:
     """One PNG of all `grids` at their own size, in order, on shelves of WIDTH pixels (more where a single grid is wider).
 
     A grid's caption is its layer's name, of which characters that the bitmap font lacks become question marks. Equal grids give equal
-    bytes. Raises GridError where the sheet would have more than MAX_SHEET_PIXELS pixels.
+    bytes. Raises Refused where the sheet would have more than MAX_SHEET_PIXELS pixels.
     """
     captions = [_caption(grid.layer) for grid in grids]
     widths = [CHARACTER[1] * len(caption) for caption in captions]
     cells = [(max(grid.layout.size[1], width), grid.layout.size[0] + CAPTION) for grid, width in zip(grids, widths, strict=True)]
     corners, (width, height) = _shelve(cells)
     if width * height > MAX_SHEET_PIXELS:
-        raise GridError("grid-too-large", f"a contact sheet of {width}×{height} pixels is larger than {MAX_SHEET_PIXELS} pixels")
+        raise refused_at("", "grid-too-large", f"a contact sheet of {width}×{height} pixels is larger than {MAX_SHEET_PIXELS} pixels")
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default_imagefont()

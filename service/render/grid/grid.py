@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 from service.analysis.filters.measurements import LayerFilters, check_kernel, measure_filters
 from service.render.figures.png import encode_png
 from service.render.grid.layout import Layout, frame_width, lay_out
-from service.render.grid.options import GridError, GridOptions
+from service.render.grid.options import GridOptions
 from service.render.grid.tiles import MINUS_INFINITY, NOT_A_NUMBER, PLUS_INFINITY, Tiles, make_tiles
 
-__all__ = ["Grid", "GridError", "GridOptions", "draw_grid"]
+__all__ = ["Grid", "GridOptions", "draw_grid"]
 
 Pixels = NDArray[np.uint8]
 Mark = Literal["dead", "duplicate", "not-finite"]
@@ -107,8 +107,8 @@ def draw_grid(
 ) -> Grid:
     """The weight grid of `kernel` (filters, channels of a group, *kernel) with one to three kernel axes.
 
-    Equal arguments give equal bytes. `measured` are the layer's measurements where they are known already. Raises GridError where an option
-    does not fit the kernel or the picture would exceed its bounds, and GraphError where the array is no kernel that can be measured.
+    Equal arguments give equal bytes. `measured` are the layer's measurements where they are known already. Raises Refused where an option
+    does not fit the kernel, the picture would exceed its bounds, or the array is not a kernel that can be measured.
     """
     options = options or GridOptions()
     check_kernel(kernel.shape, groups)

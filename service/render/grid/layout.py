@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from service.render.grid.options import GridError, GridOptions
+from service.faults import pointer_to, refused_at
+from service.render.grid.options import GridOptions
 
 # Bounds on the picture, whatever the model: 8 Mi pixels (24 MiB of RGB) and as many tiles as can be told apart on them.
 MAX_PIXELS = 1 << 23
@@ -67,12 +68,12 @@ def frame_width(gap: int) -> int:
 def lay_out(filters: int, panels: tuple[int, int], values: tuple[int, int], groups: int, options: GridOptions) -> Layout:
     """The layout of `filters` tiles of `panels` (rows, columns) panels of `values` (height, width) values.
 
-    A default enlargement is reduced until the picture fits MAX_PIXELS; GridError where it does not fit at scale 1, where an enlargement
+    A default enlargement is reduced until the picture fits MAX_PIXELS; Refused where it does not fit at scale 1, where an enlargement
     that was asked for does not fit, or where there are more than MAX_TILES panels.
     """
     if filters * panels[0] * panels[1] > MAX_TILES:
         detail = f"{filters} filters of {panels[0] * panels[1]} panels each are more than {MAX_TILES} panels; channels=mean shows fewer"
-        raise GridError("grid-too-large", detail, "channels")
+        raise refused_at(pointer_to("channels"), "grid-too-large", detail)
     asked = options.scale
     scale = (asked, asked) if asked else default_scale(*values)
     while True:
@@ -81,7 +82,7 @@ def lay_out(filters: int, panels: tuple[int, int], values: tuple[int, int], grou
             return layout
         if asked or scale == (1, 1):
             detail = f"a grid of {layout.size[1]}×{layout.size[0]} pixels is larger than {MAX_PIXELS} pixels"
-            raise GridError("grid-too-large", detail, "scale" if asked else "")
+            raise refused_at(pointer_to("scale") if asked else "", "grid-too-large", detail)
         scale = (max(1, scale[0] * 3 // 4), max(1, scale[1] * 3 // 4))
 
 

@@ -1,4 +1,4 @@
-"""What a client may choose about a weight grid, and the error for a choice that cannot be drawn."""
+"""What a client may choose about a weight grid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from PIL import ImageColor
 
 from service.analysis.filters.measurements import ChannelOrder
+from service.faults import pointer_to, refused_at
 from service.render.grid.colormaps import COLORMAPS
 
 Normalize = Literal["filter", "layer", "symmetric"]
@@ -19,23 +20,12 @@ MAX_SCALE = 256
 MAX_GAP = 64
 
 
-class GridError(ValueError):
-    """The grid cannot be drawn as asked.
-
-    `code` is stable and kebab-case; `option` names the grid option at fault, "" where it is the layer.
-    """
-
-    def __init__(self, code: str, detail: str, option: str = "") -> None:
-        super().__init__(detail)
-        self.code, self.detail, self.option = code, detail, option
-
-
 @dataclass(frozen=True, slots=True)
 class GridOptions:
     """The grid options of `filters.png`; None means the default, which depends on the layer (docs/filters.md).
 
     `channels` is `rgb`, `mean`, `each` or three channel indices to be shown as red, green and blue, such as `0,2,1`. `background` is a
-    CSS colour. `channel_order` is the order in which the model reads colour. Raises GridError on a value out of range.
+    CSS colour. `channel_order` is the order in which the model reads colour. Raises Refused on a value out of range.
     """
 
     columns: int | None = None
@@ -59,7 +49,7 @@ class GridOptions:
         _check_choice("colormap", self.colormap, tuple(COLORMAPS))
         if self.channels is not None and self.channels not in ("rgb", "mean", "each") and self.triple is None:
             detail = f"channels must be rgb, mean, each or three indices such as 0,2,1, not {self.channels!r}"
-            raise GridError("invalid-option", detail, "channels")
+            raise refused_at(pointer_to("channels"), "invalid-option", detail)
         _ = self.background_colour
 
     @property
@@ -74,15 +64,16 @@ class GridOptions:
         try:
             red, green, blue = ImageColor.getrgb(self.background[:100])[:3]
         except ValueError as error:
-            raise GridError("invalid-option", "background must be a CSS colour such as #ffffff or white", "background") from error
+            detail = "background must be a CSS colour such as #ffffff or white"
+            raise refused_at(pointer_to("background"), "invalid-option", detail) from error
         return red, green, blue
 
 
 def _check_range(option: str, value: int | None, lowest: int, highest: int) -> None:
     if value is not None and not lowest <= value <= highest:
-        raise GridError("invalid-option", f"{option} must lie between {lowest} and {highest}, not {value}", option)
+        raise refused_at(pointer_to(option), "invalid-option", f"{option} must lie between {lowest} and {highest}, not {value}")
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise GridError("invalid-option", f"{option} must be one of {', '.join(choices)}, not {value!r}", option)
+        raise refused_at(pointer_to(option), "invalid-option", f"{option} must be one of {', '.join(choices)}, not {value!r}")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.faults import pointer_to, refused_at
 from service.render.grid.colormaps import COLORMAPS
 from service.render.grid.layout import smallest_divisor
-from service.render.grid.options import GridError, GridOptions, Normalize
+from service.render.grid.options import GridOptions, Normalize
 
 # By default every channel is drawn while there are few of them and the picture stays one that can be looked at; else their mean.
 MAX_EACH_CHANNELS = 16
@@ -42,7 +43,7 @@ class Tiles:
 
 
 def make_tiles(kernel: NDArray[np.floating], options: GridOptions) -> Tiles:
-    """The tiles of `kernel` (filters, channels of a group, *kernel) as `options` ask. Raises GridError where they do not fit the kernel."""
+    """The tiles of `kernel` (filters, channels of a group, *kernel) as `options` ask. Raises Refused where they do not fit the kernel."""
     channels = options.channels or default_channels(kernel.shape)
     shown = _shown(kernel, channels, options)
     special = np.zeros(shown.shape, np.uint8)
@@ -113,7 +114,7 @@ def _shown(kernel: NDArray[np.floating], channels: str, options: GridOptions) ->
         picked = kernel[:, _triple(count, channels, options)]
     if picked.size > MAX_SHOWN:
         detail = f"{picked.size} values are more than the {MAX_SHOWN} that one grid shows; channels=mean shows fewer"
-        raise GridError("grid-too-large", detail, "channels")
+        raise refused_at(pointer_to("channels"), "grid-too-large", detail)
     values: Values = picked.astype(np.float64)
     coloured = channels not in ("mean", "each")
     # (filters, shown channels, *kernel, depth): three channels are the depth of one; a 1-D filter is one panel whose rows are the channels.
@@ -132,10 +133,10 @@ def _triple(count: int, channels: str, options: GridOptions) -> list[int]:
     if channels == "rgb":
         if count != 3:
             detail = f"rgb needs three channels and a filter of this layer has {count}; use mean, each or three indices"
-            raise GridError("invalid-option", detail, "channels")
+            raise refused_at(pointer_to("channels"), "invalid-option", detail)
         return [0, 1, 2] if options.channel_order == "rgb" else [2, 1, 0]
     triple = list(options.triple or ())
     if max(triple) >= count:
         detail = f"channel {max(triple)} does not exist: a filter of this layer has {count}, counted from 0"
-        raise GridError("invalid-option", detail, "channels")
+        raise refused_at(pointer_to("channels"), "invalid-option", detail)
     return triple

@@ -23,18 +23,14 @@ Array = NDArray[Any]
 Fold = Callable[..., Array | tuple[Array, ...]]
 
 
-class TooLarge(ValueError):
-    """The result would have too many entries to be computed."""
-
-
 FAILURES = (ShapeError, ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError, KeyError)
 """What NumPy raises of operands that do not fit; an AttributeError or TypeError where an operand that is due is left out."""
 
 
 def room(operation: Operation, *lengths: int) -> None:
-    """TooLarge where an array of these lengths would be, for this operation."""
+    """ValueError where an array of these lengths has more entries than this operation may compute."""
     if math.prod(lengths) > operation.most:
-        raise TooLarge(f"{lengths} are too many entries")
+        raise ValueError(f"got {math.prod(lengths)} entries; expected at most {operation.most}")
 
 
 def given(array: Array | None) -> Array:
