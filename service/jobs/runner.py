@@ -13,15 +13,15 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.clock import now
 from service.faults import Refused
 from service.jobs.local.limits import BrokenAnalysisError
 from service.jobs.local.pool import CancelledJobError, Pool, PoolFullError, Ticket
 from service.jobs.local.process import PoolClosedError
+from service.report.identity import Digest, Question, options_document, read_options
 from service.store import Store
 from service.store.disk.blobs import Part, Upload, sync
-from service.store.interfaces import Digest, Job, State, StoredReport
-from service.store.sql.database import now
-from service.work.question import Question, options_document, read_options
+from service.store.interfaces import Job, State, StoredReport
 
 log = structlog.get_logger(__name__)
 

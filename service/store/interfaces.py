@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NewType, Protocol
+from typing import Any, Literal, Protocol
 
-Digest = NewType("Digest", str)
-"""64 hexadecimal digits: the SHA-256 of some bytes."""
+from service.report.identity import Digest
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ACTIVE: tuple[State, ...] = ("queued", "running")

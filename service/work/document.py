@@ -8,9 +8,9 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.clock import now
+from service.report.identity import ANALYZER, Question, options_document
 from service.store.interfaces import StoredReport
-from service.store.sql.database import now
-from service.work.question import ANALYZER, Question, options_document
 
 SCHEMA = "receptive.report/1"
 

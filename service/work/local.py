@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.options import Options
-from service.store.interfaces import Digest
+from service.report.identity import Digest, Question
 from service.work.document import make_report
-from service.work.question import Question
 
 
 def report_document(path: str, options: Options, externals: Mapping[str, str]) -> bytes:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from service.clock import now
 from service.settings import Settings
 from service.store import Store, open_store
 from service.store.interfaces import Job
-from service.store.sql.database import now
 
 
 @pytest.fixture

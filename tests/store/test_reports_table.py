@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
+from service.report.identity import Digest
 from service.settings import Settings
 from service.store import Store, open_store
-from service.store.interfaces import CursorError, Digest, StoredReport
+from service.store.interfaces import CursorError, StoredReport
 from service.store.sql.database import is_current, migrate, open_database
 from service.store.sql.tables import metadata
 

@@ -21,8 +21,8 @@ from service.api.services import current
 from service.jobs.runner import Accepted
 from service.render.tables import layers_csv
 from service.render.words.markdown import report_markdown
+from service.report.identity import Question
 from service.store.interfaces import CursorError, StoredReport
-from service.work.question import Question
 
 blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
 

@@ -12,8 +12,8 @@ from flask import Response
 from service.api.http.negotiation import IMMUTABLE, tagged, unchanged
 from service.api.http.problems import Problem
 from service.api.services import current
+from service.report.identity import ANALYZER, canonical
 from service.store.interfaces import StoredReport
-from service.work.question import ANALYZER, canonical
 
 CSV = "text/csv; charset=utf-8; header=present"
 SVG = "image/svg+xml"

@@ -22,7 +22,7 @@ from service.api.services import current
 from service.faults import Refused
 from service.jobs.runner import Accepted
 from service.render.json_lines import line_of
-from service.work.question import Question
+from service.report.identity import Question
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 TRAINED = {

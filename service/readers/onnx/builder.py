@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from service.faults import Refused
-from service.graph import Layer, Node, Shape, ShapeError, Tensor
-from service.graph.network import Kind
+from service.graph import Layer, Shape, ShapeError, Tensor
 from service.readers.onnx.values import Value
-
-if TYPE_CHECKING:
-    from service.readers.onnx.call import Call
 
 MAX_AXIS = 1 << 31
 MAX_UNITS = 1 << 52
@@ -65,12 +60,9 @@ class Builder:
         """Make a value known as a tensor of the graph."""
         self.tensors[value.name] = Tensor(value.name, value.shape, value.dtype)
 
-    def append(self, call: Call, kind: Kind, nodes: tuple[Node, ...], outputs: tuple[str, ...]) -> None:
-        """Add the layer that a call has turned into. Its inputs are the tensors from outside that its nodes read, constants left out."""
-        produced = {name for node in nodes for name in node.outputs}
-        read = dict.fromkeys(name for node in nodes for name in node.inputs if name not in produced and name not in call.constants)
-        weights = (tuple(call.kernel), tuple(call.bias), tuple(call.other), tuple(call.statistics))
-        self.layers.append(Layer(call.name, call.op, kind, tuple(read), outputs, nodes, *weights))
+    def append(self, layer: Layer) -> None:
+        """Add a layer."""
+        self.layers.append(layer)
 
     def note(self, code: str, layer: str | None, message: str) -> None:
         """Something the report has to say."""

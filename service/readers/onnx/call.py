@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from onnx import GraphProto, SparseTensorProto, TensorProto, helper
 
 from service.faults import Detail, Refused
-from service.graph import Node, Operator, Shape, ShapeError
+from service.graph import Layer, Node, Operator, Shape, ShapeError
 from service.graph import operators as core
 from service.graph.network import Kind
 from service.readers.onnx.attributes import Attributes
@@ -112,6 +112,14 @@ class Call:
         self.bias: list[ModelWeight] = []
         self.other: list[ModelWeight] = []
         self.statistics: list[ModelWeight] = []
+
+    def layer(self, kind: Kind, nodes: tuple[Node, ...], outputs: tuple[str, ...]) -> Layer:
+        """The layer that the call has turned into, of its own kind if it has one. Its inputs are the tensors from outside that its nodes
+        read, constants left out."""
+        produced = {name for node in nodes for name in node.outputs}
+        read = dict.fromkeys(name for node in nodes for name in node.inputs if name not in produced and name not in self.constants)
+        weights = (tuple(self.kernel), tuple(self.bias), tuple(self.other), tuple(self.statistics))
+        return Layer(self.name, self.op, self.kind or kind, tuple(read), outputs, nodes, *weights)
 
     # What the node is given
 

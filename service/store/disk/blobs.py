@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.store.interfaces import Digest
+from service.report.identity import Digest
 from service.store.sql.database import locked
 
 

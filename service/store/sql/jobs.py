@@ -11,8 +11,8 @@ from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
+from service.clock import now
 from service.store.interfaces import ACTIVE, Job, State
-from service.store.sql.database import now
 from service.store.sql.tables import jobs
 
 

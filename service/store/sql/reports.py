@@ -10,7 +10,8 @@ from collections.abc import Collection
 from sqlalchemy import Engine, and_, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from service.store.interfaces import CursorError, Digest, Page, StoredReport
+from service.report.identity import Digest
+from service.store.interfaces import CursorError, Page, StoredReport
 from service.store.sql.tables import report_blobs, reports
 
 

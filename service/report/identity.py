@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NewType
 
 from service import __version__
 from service.options import Options
-from service.store.interfaces import Digest
+
+Digest = NewType("Digest", str)
+"""64 hexadecimal digits: the SHA-256 of some bytes."""
 
 ANALYZER = {"name": "receptive", "version": __version__}
 
