@@ -262,3 +262,36 @@ def test_options_that_do_not_fit_the_inputs(shapes: dict[str, tuple[int, ...]], 
     with pytest.raises(Refused) as caught:
         read_spec(json.dumps(document(CONV, shape=[3, None, 8])).encode(), Options(input_shapes=shapes))
     assert (caught.value.fault, caught.value.code) == ("invalid", code)
+
+
+def told(*layers: Any) -> list[str]:
+    """What is said about the wrong places of a document."""
+    with pytest.raises(Refused) as caught:
+        read_spec(json.dumps(document(*layers)).encode(), Options())
+    return [detail.detail for detail in caught.value.errors]
+
+
+@pytest.mark.parametrize(
+    ("layer", "meant"),
+    [
+        ({"type": "convolution", "filters": 4, "kernel": 3}, None),
+        ({"type": "Conv", "filters": 4, "kernel": 3}, "conv"),
+        ({"type": "conv-transpose", "filters": 4, "kernel": 3}, "conv_transpose"),
+        ({"type": "batchnorm"}, "batch_norm"),
+        (CONV | {"kernal": 3}, "kernel"),
+        (CONV | {"dilations": 2}, "dilation"),
+        (CONV | {"inputs": ["imput"]}, "input"),
+        ({"type": "add", "inputs": ["input", "stam"]}, "stem"),
+        ({"type": "pool", "kernel": 2, "zzz": 1}, None),
+    ],
+)
+def test_a_misspelt_word_is_told_what_it_may_have_meant(layer: dict[str, Any], meant: str | None) -> None:
+    (said,) = told(CONV | {"name": "stem"}, layer)
+    assert said.endswith(f"; did you mean {meant!r}?") if meant else "did you mean" not in said
+
+
+def test_looking_for_the_nearest_name_takes_bounded_time() -> None:
+    layers = [CONV | {"name": f"layer_{index}"} for index in range(1000)]
+    wrong = [{"type": "dropout", "inputs": [f"layer_{index}_"]} for index in range(1000)]
+    said = told(*layers, *wrong)
+    assert len(said) == 100 and sum("did you mean" in detail for detail in said) <= 10

@@ -13,8 +13,7 @@ from service.graph import operators as core
 from service.graph.network import Graph, Layer
 from service.options import Options
 from service.readers.spec import InlineWeights, read_spec
-from service.readers.spec.layers import SCHEMAS
-from service.readers.spec.rules import TYPES
+from service.readers.spec.layers import TYPES
 from tests.networks import EXAMPLES
 
 
@@ -33,10 +32,6 @@ def one(shape: list[int | None], layer: dict[str, Any]) -> tuple[Layer, tuple[in
 
 def operators(layer: Layer) -> list[core.Operator]:
     return [node.operator for node in layer.nodes]
-
-
-def test_every_type_has_a_schema_and_a_rule() -> None:
-    assert SCHEMAS.keys() == TYPES.keys()
 
 
 def test_conv() -> None:
@@ -411,5 +406,5 @@ def test_the_documentation_names_every_type_and_field() -> None:
     text = (EXAMPLES.parent / "docs" / "layer-spec.md").read_text()
     words = set(re.findall(r"`([a-z_]+)", text))
     common = {"type", "name", "inputs"}
-    assert SCHEMAS.keys() <= words
-    assert {field for schema in SCHEMAS.values() for field in schema.fields} - common <= words
+    assert TYPES.keys() <= words
+    assert {field for kind in TYPES.values() for field in kind.fields} - common <= words

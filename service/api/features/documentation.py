@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,6 +24,9 @@ SPECIFICATION = {
     "servers": [{"url": "/"}],
 }
 YAML_TYPE = "application/yaml"
+SCHEMA_TYPE = "application/schema+json"
+LAYER_SPEC = Path(__file__).resolve().parents[1] / "schemas" / "layer-spec.json"
+"""Generated from the reader's table of layers, which a test holds it to: `python -m service.readers.spec.json_schema`."""
 
 blueprint = Feature("documentation", __name__, description="The description of this interface.")
 
@@ -40,6 +44,16 @@ def openapi_yaml() -> Response:
 def openapi_json() -> Response:
     """Describe this interface in OpenAPI, as JSON"""
     return Response(json.dumps(description()), content_type="application/json")
+
+
+@blueprint.route("/v1/schemas/layer-spec.json", methods=["GET"])
+@blueprint.response(200, {"type": "object"}, content_type=SCHEMA_TYPE, description="JSON Schema 2020-12.")
+def layer_spec() -> Response:
+    """Describe the JSON layer spec as a JSON Schema, for editors
+
+    It takes every document that the service takes. What depends on shapes and on other layers only the service finds.
+    """
+    return Response(LAYER_SPEC.read_bytes(), content_type=SCHEMA_TYPE)
 
 
 @blueprint.route("/docs", methods=["GET"])

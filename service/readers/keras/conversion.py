@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.faults import Detail
-from service.readers.spec.layers import MAX_LAYERS
+from service.readers.spec.record import MAX_LAYERS
 
 SHARE = frozenset(
     (

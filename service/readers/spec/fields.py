@@ -16,14 +16,23 @@ LARGEST = 2**31 - 1
 """The largest length, kernel, stride, padding and number of filters."""
 MAX_RANK = 8
 MAX_NAME = 256
+MAX_TEXT = 10_000
+MAX_LAG = 10**6
 REQUIRED = "required: this field is required"
 _MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {"required": REQUIRED, "null": "null: null has no meaning here"}
+
+
+JsonSchema = dict[str, Any]
 
 
 class Strict(fields.Field[Any]):
     """A field that takes a JSON value as it is, without conversion."""
 
     default_error_messages = _MESSAGES
+
+    def json_schema(self) -> JsonSchema:
+        """What the field takes, in JSON Schema 2020-12; it may take less than that says."""
+        raise NotImplementedError
 
 
 class Whole(Strict):
@@ -42,6 +51,10 @@ class Whole(Strict):
             raise ValidationError(f"out-of-range: must be {self.minimum} to {self.maximum:,}")
         return value
 
+    def json_schema(self) -> JsonSchema:
+        """An integer within bounds, or null where that is allowed."""
+        return {"type": ["integer", "null"] if self.allow_none else "integer", "minimum": self.minimum, "maximum": self.maximum}
+
 
 class Positive(Strict):
     """A finite number above zero."""
@@ -53,6 +66,10 @@ class Positive(Strict):
             raise ValidationError(f"out-of-range: must be above 0 and at most {LARGEST:,}")
         return value
 
+    def json_schema(self) -> JsonSchema:
+        """A number above zero."""
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST}
+
 
 class Flag(Strict):
     """true or false."""
@@ -61,6 +78,10 @@ class Flag(Strict):
         if not isinstance(value, bool):
             raise ValidationError("not-a-boolean: must be true or false")
         return value
+
+    def json_schema(self) -> JsonSchema:
+        """A boolean."""
+        return {"type": "boolean"}
 
 
 class FlagOr(Strict):
@@ -75,6 +96,10 @@ class FlagOr(Strict):
             return value
         raise ValidationError(f"unknown-value: must be true, false or one of {', '.join(self.words)}")
 
+    def json_schema(self) -> JsonSchema:
+        """A boolean or a word."""
+        return {"enum": [True, False, *self.words]}
+
 
 class Text(Strict):
     """Free text of bounded length."""
@@ -82,9 +107,13 @@ class Text(Strict):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("not-a-string: must be a string")
-        if len(value) > 10_000:
-            raise ValidationError("out-of-range: must have at most 10,000 characters")
+        if len(value) > MAX_TEXT:
+            raise ValidationError(f"out-of-range: must have at most {MAX_TEXT:,} characters")
         return value
+
+    def json_schema(self) -> JsonSchema:
+        """A string of bounded length."""
+        return {"type": "string", "maxLength": MAX_TEXT}
 
 
 class Name(Strict):
@@ -96,6 +125,10 @@ class Name(Strict):
         if not 0 < len(value) <= MAX_NAME or not value.isprintable():
             raise ValidationError(f"bad-name: must be 1 to {MAX_NAME} printable characters")
         return value
+
+    def json_schema(self) -> JsonSchema:
+        """A string of bounded length; that it is printable is not said."""
+        return {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 
 
 class Choice(Strict):
@@ -109,6 +142,10 @@ class Choice(Strict):
         if not isinstance(value, str) or value not in self.choices:
             raise ValidationError(f"unknown-value: must be one of {', '.join(self.choices)}")
         return value
+
+    def json_schema(self) -> JsonSchema:
+        """One of the words."""
+        return {"enum": list(self.choices)}
 
 
 class ListOf(Strict):
@@ -133,6 +170,10 @@ class ListOf(Strict):
             raise ValidationError(errors)
         return tuple(result)
 
+    def json_schema(self) -> JsonSchema:
+        """An array of bounded length."""
+        return {"type": "array", "items": self.inner.json_schema(), "minItems": self.minimum, "maxItems": self.maximum}
+
 
 class PerAxis(Strict):
     """One value for every spatial axis, or a list with one for each."""
@@ -143,6 +184,10 @@ class PerAxis(Strict):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         return (self.several if isinstance(value, list) else self.inner).deserialize(value)
+
+    def json_schema(self) -> JsonSchema:
+        """One value, or an array of them."""
+        return {"anyOf": [self.inner.json_schema(), self.several.json_schema()]}
 
 
 class Amounts(Strict):
@@ -161,6 +206,12 @@ class Amounts(Strict):
             return ListOf(self.pair if pairs else Whole(0), maximum=MAX_RANK).deserialize(value)
         return Whole(0).deserialize(value)
 
+    def json_schema(self) -> JsonSchema:
+        """A number, numbers, pairs of numbers or a word."""
+        words = [{"enum": list(self.words)}] if self.words else []
+        several = [ListOf(inner, maximum=MAX_RANK).json_schema() for inner in (Whole(0), self.pair)]
+        return {"anyOf": [Whole(0).json_schema(), *several, *words]}
+
 
 class Numbers(Strict):
     """Nested lists of numbers. Their shape depends on the layer, so they are checked when it is known."""
@@ -169,6 +220,10 @@ class Numbers(Strict):
         if not isinstance(value, list):
             raise ValidationError("not-a-list: must be nested lists of numbers")
         return value
+
+    def json_schema(self) -> JsonSchema:
+        """An array; how deep it is depends on the layer."""
+        return {"type": "array"}
 
 
 class Ties(Strict):
@@ -185,10 +240,16 @@ class Ties(Strict):
         if unknown or "lags" not in value:
             raise ValidationError(unknown or {"lags": [REQUIRED]})
         try:
-            lags: tuple[int, ...] = ListOf(Whole(maximum=10**6)).deserialize(value["lags"])
+            lags: tuple[int, ...] = ListOf(Whole(maximum=MAX_LAG)).deserialize(value["lags"])
         except ValidationError as error:
             raise ValidationError({"lags": error.messages}) from error
         if any(a >= b for a, b in itertools.pairwise(lags)):
             raise ValidationError({"lags": ["not-increasing: the lags must increase"]})
         starts = (0, *lags[:-1])
         return tuple(tuple(range(start, lag)) for start, lag in zip(starts, lags, strict=True))
+
+    def json_schema(self) -> JsonSchema:
+        """Arrays of indices, or an object with lags."""
+        lags = {"lags": ListOf(Whole(maximum=MAX_LAG)).json_schema()}
+        groups = ListOf(ListOf(Whole(0))).json_schema()
+        return {"anyOf": [groups, {"type": "object", "properties": lags, "required": ["lags"], "additionalProperties": False}]}

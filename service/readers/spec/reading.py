@@ -13,9 +13,14 @@ from service.graph.network import Graph, Layer, Tensor, Weight
 from service.graph.operators import Embedding, Shape
 from service.options import Options
 from service.readers.spec.draft import Draft, Names, Refusal, check_size, shape_of
-from service.readers.spec.rules import TYPES, LayerType
+from service.readers.spec.layers import TYPES
+from service.readers.spec.record import LayerType
 from service.readers.spec.schema import invalid_spec, load_document
+from service.readers.spec.suggestions import did_you_mean
 from service.readers.spec.values import InlineWeights
+
+MAX_SUGGESTIONS = 10
+"""Wrong references for which the nearest name is looked up: that takes a comparison with every name."""
 
 
 @dataclass
@@ -49,7 +54,8 @@ class Reading:
             return True
         place = self.places.get(name)
         if place is None:
-            self.refuse(pointer, "unknown-layer", f"there is no layer or input of the name {name!r}")
+            known = (*self.tensors, *self.places) if len(self.errors) < MAX_SUGGESTIONS else ()
+            self.refuse(pointer, "unknown-layer", f"there is no layer or input of the name {name!r}{did_you_mean(name, known)}")
         elif place == index:
             self.refuse(pointer, "self-reference", f"{name!r} cannot read itself")
         else:

@@ -5,28 +5,56 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from marshmallow import ValidationError, validates_schema
+from marshmallow import Schema, ValidationError, validates_schema
 
 from service.faults import Detail, Refused
-from service.readers.spec.fields import MAX_RANK, REQUIRED, ListOf, Name, Strict, Text, Whole
-from service.readers.spec.layers import MAX_LAYERS, SCHEMAS, SpecSchema
+from service.readers.spec.fields import MAX_RANK, REQUIRED, JsonSchema, ListOf, Name, Strict, Text, Whole
+from service.readers.spec.layers import TYPES
+from service.readers.spec.record import COMMON, MAX_LAYERS
+from service.readers.spec.suggestions import did_you_mean
 
 MAX_ERRORS = 100
 MAX_POINTER_TOKEN = 300
+NO_FIELD = "unknown-field: there is no such field here"
+_MESSAGES = {"unknown": NO_FIELD, "type": "not-an-object: must be an object"}
+
+
+class SpecSchema(Schema):
+    """A JSON object without unknown fields; for one that is misspelt the message says what was probably meant."""
+
+    error_messages = _MESSAGES
+
+    def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
+        """Add the nearest field to the messages about unknown ones."""
+        if isinstance(error.messages, dict):
+            for name, messages in error.messages.items():
+                if messages == [NO_FIELD]:
+                    error.messages[name] = [NO_FIELD + did_you_mean(name, self.fields)]
+
+
+SCHEMAS: Mapping[str, Schema] = {name: SpecSchema.from_dict({**COMMON, **kind.fields}, name=name)() for name, kind in TYPES.items()}
 
 
 class AnyLayer(Strict):
-    """An object whose `type` names the schema of its other fields."""
+    """An object whose `type` names the record of its other fields."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, dict):
             raise ValidationError("not-an-object: must be an object")
-        schema = SCHEMAS.get(name) if isinstance(name := value.get("type"), str) else None
         if "type" not in value:
             raise ValidationError({"type": [REQUIRED]})
+        name = value["type"]
+        schema = SCHEMAS.get(name) if isinstance(name, str) else None
         if schema is None:
-            raise ValidationError({"type": [f"unknown-type: there is no such type; there are {', '.join(SCHEMAS)}"]})
-        return schema.load(value)
+            listed = f"unknown-type: there is no such type; there are {', '.join(SCHEMAS)}"
+            raise ValidationError({"type": [listed + did_you_mean(name, SCHEMAS)]})
+        layer: dict[str, Any] = schema.load(value)
+        TYPES[name].check(layer)
+        return layer
+
+    def json_schema(self) -> JsonSchema:
+        """An object with a type."""
+        return {"type": "object", "required": ["type"]}
 
 
 class Layers(ListOf):
@@ -45,12 +73,13 @@ class Layers(ListOf):
         return layers
 
 
-class Input(SpecSchema):
-    """An input: its shape is without the batch, and a null length is open."""
-
-    name = Name(load_default="input")
-    description = Text()
-    shape = ListOf(Whole(allow_none=True), maximum=MAX_RANK, required=True)
+INPUT: Mapping[str, Strict] = {
+    "name": Name(load_default="input"),
+    "description": Text(),
+    "shape": ListOf(Whole(allow_none=True), maximum=MAX_RANK, required=True),
+}
+"""An input: its shape is without the batch, and a null length is open."""
+_INPUT = SpecSchema.from_dict(dict(INPUT), name="input")()
 
 
 class InputObject(Strict):
@@ -63,19 +92,28 @@ class InputObject(Strict):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if self.named and isinstance(value, dict) and "name" not in value:
             raise ValidationError({"name": [REQUIRED]})
-        return Input().load(value)
+        return _INPUT.load(value)
+
+    def json_schema(self) -> JsonSchema:
+        """An object with a shape."""
+        return {"type": "object", "required": ["shape"]}
 
 
-class Document(SpecSchema):
-    """The whole spec."""
+DOCUMENT: Mapping[str, Strict] = {
+    "$schema": Text(),
+    "receptive": Whole(1, 1, required=True),
+    "name": Name(),
+    "description": Text(),
+    "input": InputObject(named=False),
+    "inputs": ListOf(InputObject(named=True), maximum=100),
+    "outputs": ListOf(Name(), maximum=MAX_LAYERS),
+    "layers": Layers(AnyLayer(), required=True, maximum=MAX_LAYERS),
+}
+"""The whole spec. `$schema` is for editors."""
 
-    receptive = Whole(1, 1, required=True)
-    name = Name()
-    description = Text()
-    input = InputObject(named=False)
-    inputs = ListOf(InputObject(named=True), maximum=100)
-    outputs = ListOf(Name(), maximum=MAX_LAYERS)
-    layers = Layers(AnyLayer(), required=True)
+
+class _Document(SpecSchema.from_dict(dict(DOCUMENT), name="document")):  # type: ignore[misc]
+    """The whole spec, with one input or a list of them."""
 
     @validates_schema
     def _one_of(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -83,7 +121,7 @@ class Document(SpecSchema):
             raise ValidationError({"inputs": ["required: exactly one of input and inputs is required"]})
 
 
-_DOCUMENT = Document()
+_DOCUMENT = _Document()
 
 
 def load_document(value: Any) -> dict[str, Any]:
