@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -37,20 +37,55 @@ class Tensor:
     dtype: str = "float32"
 
 
+Region = tuple[tuple[int, int], ...]
+"""Along every axis of a stored tensor the first index that is read and the one behind the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stored tensor behind a weight: `count` is the number of all its scalars, `region` the part that is read (None: any of it)."""
+
+    name: str
+    count: int
+    dtype: str
+    region: Region | None = None
+
+    def united(self, other: Source) -> Source:
+        """The same tensor, read where either is read."""
+        if self.region is None or other.region is None or len(self.region) != len(other.region):
+            return replace(self, region=None)
+        return replace(self, region=tuple((min(a, c), max(b, d)) for (a, b), (c, d) in zip(self.region, other.region, strict=True)))
+
+    def overlaps(self, other: Source) -> bool:
+        """Whether some scalar is read by both."""
+        if self.name != other.name:
+            return False
+        if self.region is None or other.region is None or len(self.region) != len(other.region):
+            return True
+        return all(a < d and c < b for (a, b), (c, d) in zip(self.region, other.region, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A set of independent scalars stored once in the model, as one layer reads it.
+    """A set of independent scalars, as one layer reads it.
 
     `stored` is the tensor's own name after aliases were followed, so that two layers tied to one tensor have the same;
     `shape` is the layout in which the layer's operator wants it: (filters, channels of a group, *kernel) for a convolution,
     (channels, filters of a group, *kernel) for a transposed one, (inputs, units) for a dense layer. `count` is the number of independent
-    scalars stored, `dtype` their stored type.
+    scalars, `dtype` their stored type. `made_of` are the stored tensors that a weight is cut, gathered or computed from; None for one that
+    is stored itself, () for one that is computed of nothing stored.
     """
 
     stored: str
     shape: Shape
     count: int
     dtype: str
+    made_of: tuple[Source, ...] | None = field(default=None, compare=False)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The stored tensors behind the weight."""
+        return (Source(self.stored, self.count, self.dtype),) if self.made_of is None else self.made_of
 
 
 BLOCK_ROWS = 8

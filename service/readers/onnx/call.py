@@ -15,7 +15,8 @@ from service.graph import operators as core
 from service.graph.network import Kind
 from service.readers.onnx.attributes import Attributes
 from service.readers.onnx.builder import checked
-from service.readers.onnx.values import Constant, ModelWeight, Operation, Origin, Value
+from service.readers.onnx.constants import movement
+from service.readers.onnx.values import Constant, Fold, Keeps, ModelWeight, Operation, Origin, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,14 +58,18 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one ONNX operator is lowered, and what a reader of the report takes it for.
+    """All that the reader knows of one ONNX operator.
 
-    `bound` says why the core nodes are only a bound of what the operator reads, "" where they are exact. A `structural` operator deals with
-    values as wholes (control flow, sequences, optionals): it is lowered even if its inputs are constants, and gives values of others on.
+    `lower` turns a node into core operators, `kind` is what a reader of the report takes it for. `fold` computes it where all its inputs
+    are constants (None: the values stay unknown), and `keeps` says what the result then has of the scalars that are stored. `bound` says
+    why the core nodes are only a bound of what the operator reads, "" where they are exact. A `structural` operator deals with values as
+    wholes (control flow, sequences, optionals): it is lowered even if its inputs are constants, and gives values of others on.
     """
 
     lower: Callable[[Call], Sequence[Value]]
     kind: Kind = "other"
+    fold: Fold | None = None
+    keeps: Keeps = "mixed"
     bound: str = ""
     structural: bool = False
 
@@ -236,12 +241,12 @@ class Call:
 
     def constant(self, array: NDArray[np.generic]) -> Value:
         """A small constant that the reader works out itself, such as the shape of a tensor."""
-        return Value("", array.shape, str(array.dtype), Constant(Origin("", array.size, str(array.dtype), False), array=array))
+        return Value("", array.shape, str(array.dtype), Constant(Origin("", array.size, str(array.dtype)), array=array))
 
     def opaque(self, shape: Shape | None, dtype: str) -> Value:
         """A value that depends on no input and cannot be known, such as a random number."""
         known = None if shape is None else checked(shape)
-        return Value("", known, dtype, Constant(Origin("", math.prod(known or ()), dtype, False)))
+        return Value("", known, dtype, Constant(Origin("", math.prod(known or ()), dtype)))
 
     # Weights
 
@@ -249,7 +254,7 @@ class Call:
         """A constant as a weight in its own layout."""
         assert value.constant is not None
         origin = value.constant.origin
-        return ModelWeight(origin.name, value.dims, origin.count, origin.dtype, value.constant)
+        return ModelWeight(origin.name, value.dims, origin.count, origin.dtype, origin.sources, value.constant)
 
     def add_other(self, value: Value | None) -> None:
         """Count a constant input as a parameter outside the connections, if it is stored."""
@@ -270,10 +275,10 @@ def flattened(values: Iterable[Value | None]) -> list[Value]:
     return [v for v in flat if v.constant is None] or flat
 
 
-def derived(constant: Constant, op: str, **attributes: Any) -> Constant:
+def derived(constant: Constant, fold: Fold, keeps: Keeps, **attributes: Any) -> Constant:
     """A constant in another layout, or combined with itself in no other way: an operator of one operand that keeps the scalars."""
     protos = [helper.make_attribute(name, value) for name, value in attributes.items()]
-    return Constant(constant.origin, operation=Operation(op, 13, Attributes(protos, constant.origin.name), (constant,)))
+    return Constant(constant.origin, operation=Operation(fold, keeps, 13, Attributes(protos, constant.origin.name), (constant,)))
 
 
 def transposed_weight(weight: ModelWeight, order: Sequence[int]) -> ModelWeight:
@@ -281,7 +286,9 @@ def transposed_weight(weight: ModelWeight, order: Sequence[int]) -> ModelWeight:
     assert weight.constant is not None
     if tuple(order) == tuple(range(len(weight.shape))):
         return weight
-    return weight.laid_out(tuple(weight.shape[axis] for axis in order), derived(weight.constant, "Transpose", perm=list(order)))
+    return weight.laid_out(
+        tuple(weight.shape[axis] for axis in order), derived(weight.constant, movement.transpose, "scalars", perm=list(order))
+    )
 
 
 def reshaped_weight(weight: ModelWeight, shape: Shape) -> ModelWeight:
@@ -291,4 +298,4 @@ def reshaped_weight(weight: ModelWeight, shape: Shape) -> ModelWeight:
         return weight
     if math.prod(weight.shape) != math.prod(shape):
         raise ShapeError(f"a weight of shape {weight.shape} cannot have the shape {shape}")
-    return weight.laid_out(shape, derived(weight.constant, "Flat", shape=list(shape)))
+    return weight.laid_out(shape, derived(weight.constant, movement.flat, "order", shape=list(shape)))

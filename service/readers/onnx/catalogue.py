@@ -8,6 +8,7 @@ import onnx
 
 from service.readers.onnx.call import Rule
 from service.readers.onnx.rules import RULES
+from service.readers.onnx.values import Keeps
 
 _HEAD = """# Operators
 
@@ -20,9 +21,25 @@ other domains that it has a rule for. This page is generated; a test holds it to
 * **follows values**: control flow, sequences and optionals move whole values. Their elements and bodies are followed; a loop whose
   number of rounds depends on the data shows one round and is a bound.
 
+The last column says what the result of an operator over constants has of the stored scalars, and whether it is computed: weights that are
+sliced, turned, scaled or combined before a layer reads them are counted as what is stored.
+
+* **same**: those of its first input, in their order or moved, retyped or repeated; **part**: some of those of its first input.
+* **scaled**: those of the one input of the result's shape; **mixed**: scalars of its own, made of all inputs of its type.
+* **nothing**: it gives nothing that is stored.
+
 Any exact operator becomes a bound where its parameters (axes, shapes, indices) are computed from data. An operator that is not listed
 is reported as `unknown-operator`; analysis goes on, and everything behind it is `unknown`.
 """
+
+_KEPT: Mapping[Keeps, str] = {
+    "order": "same",
+    "scalars": "same",
+    "part": "part",
+    "scaled": "scaled",
+    "mixed": "mixed",
+    "nothing": "nothing",
+}
 
 _TITLES = {
     "": "ai.onnx",
@@ -46,12 +63,19 @@ def status(rule: Rule) -> str:
     return "follows values" if rule.structural else "exact"
 
 
+def constants(rule: Rule) -> str:
+    """What becomes of an operator all of whose inputs are constants, in the words of the page."""
+    if rule.structural:
+        return ""
+    return f"{_KEPT[rule.keeps]}, {'computed' if rule.fold else 'values not known'}"
+
+
 def _table(rules: Mapping[str, Rule], versions: Mapping[str, list[int]]) -> Iterator[str]:
-    yield "| operator | opsets | kind | status |"
-    yield "|---|---|---|---|"
+    yield "| operator | opsets | kind | status | of constants |"
+    yield "|---|---|---|---|---|"
     for name, rule in sorted(rules.items(), key=lambda item: item[0].lower()):
         opsets = ", ".join(map(str, versions[name])) if name in versions else "not in the standard" if versions else "1"
-        yield f"| {name} | {opsets} | {rule.kind} | {status(rule)} |"
+        yield f"| {name} | {opsets} | {rule.kind} | {status(rule)} | {constants(rule)} |"
 
 
 def page() -> str:

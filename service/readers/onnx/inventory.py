@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
-from service.graph import Weight
+from service.graph import Source, Weight
 from service.readers.onnx.builder import MAX_RANK, MAX_UNITS
 from service.readers.onnx.topology import subgraphs
 from service.readers.onnx.values import Constant, ModelWeight, Origin
@@ -38,7 +38,7 @@ class Inventory:
 
     def weight(self, stored: StoredTensor) -> ModelWeight:
         """A stored tensor as a weight in its own layout."""
-        return ModelWeight(stored.name, stored.dims, stored.count, stored.dtype, constant_of(stored))
+        return ModelWeight(stored.name, stored.dims, stored.count, stored.dtype, None, constant_of(stored))
 
     def _read(self, tensor: AnyTensor, name: str) -> StoredTensor:
         return self._storage.sparse(tensor, name) if isinstance(tensor, SparseTensorProto) else self._storage.tensor(tensor, name)
@@ -52,7 +52,8 @@ class Inventory:
 
 def constant_of(stored: StoredTensor) -> Constant:
     """A stored tensor as a constant."""
-    return Constant(Origin(stored.name, stored.count, stored.dtype), stored)
+    source = Source(stored.name, stored.count, stored.dtype)
+    return Constant(Origin(stored.name, stored.count, stored.dtype, (source,)), stored)
 
 
 def too_large(stored: StoredTensor) -> bool:

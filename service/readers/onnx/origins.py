@@ -1,55 +1,101 @@
-"""Which stored tensor a computed constant goes back to.
+"""Which stored tensors a computed constant goes back to, and how many independent scalars it has.
 
-An operator that only moves, retypes or scales the scalars of one operand keeps that operand's origin, so that two layers that read one
-stored tensor by way of such operators are known to share it. Any other operator makes scalars of its own.
+1. What an operator keeps of its operands stands in its rule (`Keeps`).
+2. An operator that moves, retypes or scales the scalars of one operand gives them on under their name, so that two layers that read one
+   stored tensor by way of such operators are known to share it. Any other operator makes scalars of its own, with a name of their own.
+3. Whatever is made of stored tensors remembers all of them, each with the part of it that can have been read. Operands of another element
+   type than the result (indices, shapes, conditions) say where scalars go and are none of them.
+4. There are never more independent scalars than the operands have together, nor more than the result has entries.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from service.graph import Shape
+import numpy as np
+
+from service.graph import Shape, Source
 from service.readers.onnx.call import Call
-from service.readers.onnx.values import Origin, Value
-
-_MOVING = frozenset(
-    {
-        "Identity",
-        "Cast",
-        "CastLike",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Transpose",
-        "DequantizeLinear",
-        "QuantizeLinear",
-        "Quant",
-    }
-    | {"Expand", "Tile", "Dropout", "Neg", "Flat"}
-)
-_MAKING = frozenset({"ConstantOfShape", "Range", "EyeLike", "Shape", "Size", "NonZero"})
-_SCALING = frozenset({"Mul", "Div", "Add", "Sub", "Clip", "Abs", "Sqrt", "Tanh", "Sigmoid", "Relu", "Sign", "Round"})
+from service.readers.onnx.constants.evaluation import apply
+from service.readers.onnx.constants.folding import Array
+from service.readers.onnx.constants.movement import gather
+from service.readers.onnx.values import Keeps, Operation, Origin, Value
 
 
-def origin_of(call: Call, name: str, shape: Shape | None, dtype: str) -> Origin:
-    """The origin of a result `name` of an operator over constants."""
-    count = 0 if shape is None else math.prod(shape)
+def origin_of(keeps: Keeps, call: Call, result: Value, operation: Operation | None, index: int = 0) -> Origin:
+    """The origin of output `index` of an operator over constants, which `operation` computes where that is known."""
+    entries = 0 if result.shape is None else math.prod(result.shape)
     operands = [value for value in call.inputs if value is not None and value.constant is not None]
-    if operands and call.op in _MOVING:
-        return _kept(operands[0])
-    if call.op in _SCALING:
-        full = [value for value in operands if _stored(value) and value.shape == shape]
-        others = [value for value in operands if value not in full]
-        if len(full) == 1 and all(value.shape is not None and math.prod(value.shape) < max(count, 2) for value in others):
-            return _kept(full[0])
-    return Origin(name, count, dtype, call.op not in _MAKING and any(_stored(value) for value in operands))
+    if keeps == "nothing" or not operands:
+        return Origin(result.name, entries, result.dtype)
+    if keeps in ("order", "scalars"):
+        return _origin(operands[0])
+    if keeps == "part":
+        first = _origin(operands[0])
+        return Origin(result.name, min(entries, first.count), first.dtype, _parts(call, operands[0], operation, index))
+    carrying = [value for value in operands if value.dtype == result.dtype]
+    joined = tuple(_joined(source for value in carrying for source in _origin(value).sources))
+    whole = _scaled(carrying, result.shape) if keeps == "scaled" else None
+    count = min(entries, sum(_origin(value).count for value in carrying if _origin(value).kept))
+    if whole is not None:
+        return replace(whole, sources=joined)
+    return Origin(result.name, count if joined else entries, result.dtype, joined)
 
 
-def _stored(value: Value) -> bool:
-    return value.constant is not None and value.constant.origin.kept
-
-
-def _kept(value: Value) -> Origin:
+def _origin(value: Value) -> Origin:
     assert value.constant is not None
     return value.constant.origin
+
+
+def _scaled(operands: Sequence[Value], shape: Shape | None) -> Origin | None:
+    """The origin of the one stored operand of the result's shape, where all others are smaller."""
+    full = [value for value in operands if _origin(value).kept and value.shape == shape]
+    others = [value for value in operands if value not in full]
+    entries = 0 if shape is None else math.prod(shape)
+    if len(full) == 1 and all(value.shape is not None and math.prod(value.shape) < max(entries, 2) for value in others):
+        return _origin(full[0])
+    return None
+
+
+def _joined(sources: Iterable[Source]) -> Iterator[Source]:
+    """Each stored tensor once; one of which two parts are read counts as read where either is."""
+    found: dict[str, Source] = {}
+    for source in sources:
+        earlier = found.get(source.name)
+        found[source.name] = source if earlier is None else earlier.united(source)
+    return iter(found.values())
+
+
+MAX_FOLLOWED = 1 << 22
+"""Entries of a gathered part whose place in its table is looked for."""
+
+
+def _parts(call: Call, table: Value, operation: Operation | None, index: int) -> tuple[Source, ...]:
+    """The sources of a part of a constant: of a stored tensor, with the region that was cut out of it."""
+    sources = _origin(table).sources
+    if operation is None or table.constant is None or table.constant.stored is None or len(sources) != 1 or not table.shape:
+        return sources
+    others = [None if value is None else call.host.known(value) for value in call.inputs[1:]]
+    region = []
+    for axis, length in enumerate(table.shape):
+        places = np.arange(length).reshape([length if a == axis else 1 for a in range(len(table.shape))])
+        bounds = _bounds(operation, np.broadcast_to(places, table.shape), others, index)
+        if bounds is None:
+            return sources
+        region.append(bounds)
+    return (replace(sources[0], region=tuple(region)),)
+
+
+def _bounds(operation: Operation, places: Array, others: Sequence[Array | None], index: int) -> tuple[int, int] | None:
+    """The first index along an axis that a part has, and the one behind the last; `places` are the indices of all entries."""
+    if operation.fold is gather and others[0] is not None and places.size // max(min(places.shape), 1) * others[0].size > MAX_FOLLOWED:
+        return None
+    results = apply(operation, [places, *others])
+    if results is None or index >= len(results) or not results[index].size:
+        return None
+    part = results[index]
+    # A part that is a view of the whole is a box, whose extremes lie in its first and last entry.
+    seen = np.array([part.flat[0], part.flat[-1]]) if np.may_share_memory(part, places) else part
+    return int(seen.min()), int(seen.max()) + 1

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from onnx import TensorProto, helper
 
-from service.graph import Shape, ShapeError, Weight
+from service.graph import Shape, ShapeError, Source, Weight
 from service.readers.onnx.attributes import Attributes
 from service.readers.tensors.stored import StoredTensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Fold = Callable[..., "NDArray[Any] | tuple[NDArray[Any], ...]"]
+"""Computes an operator over constants: takes the operation and the arrays of its operands, None where one is left out."""
+
+Keeps = Literal["order", "scalars", "part", "scaled", "mixed", "nothing"]
+"""What an operator over constants keeps of the scalars that are stored.
+
+`order`: those of its first operand, one after the other as they are stored; `scalars`: those of its first operand, moved, retyped or
+repeated; `part`: some of those of its first operand; `scaled`: those of the one operand of the result's shape, each combined with what is
+smaller; `mixed`: scalars of its own, made of all operands; `nothing`: what it gives goes back to nothing stored.
+"""
 
 _NAMES: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.UNDEFINED: "undefined"}
 
@@ -36,15 +48,21 @@ def numpy_dtype(data_type: int) -> np.dtype[np.generic] | None:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the scalars of a constant come from: the stored tensor behind it, its element type and its number of independent scalars.
+    """Where the scalars of a constant come from.
 
-    `kept` is False for a constant that the model computes out of nothing stored.
+    `name` is that of the tensor which first had them, `count` the number of independent ones, `dtype` their element type; `sources` are
+    the stored tensors that they are, or were made of: none for a constant that the model computes out of nothing stored.
     """
 
     name: str
     count: int
     dtype: str
-    kept: bool = True
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether something stored is behind it."""
+        return bool(self.sources)
 
     def called(self, name: str) -> Origin:
         """The same under the name that it has now been given."""
@@ -55,7 +73,8 @@ class Origin:
 class Operation:
     """An operator over constants. `outputs` is the number of its results, `most` the number of entries that one of them may have."""
 
-    op: str
+    fold: Fold
+    keeps: Keeps
     version: int
     attributes: Attributes
     operands: tuple[Constant | None, ...]

@@ -14,7 +14,7 @@ from service.graph import operators as core
 from service.readers.onnx.attributes import Attributes
 from service.readers.onnx.builder import Builder, checked
 from service.readers.onnx.call import Call, Rule, Undecided, flattened
-from service.readers.onnx.constants.evaluation import FOLDS, SMALL, Evaluator, apply
+from service.readers.onnx.constants.evaluation import SMALL, Evaluator, apply
 from service.readers.onnx.constants.folding import Array
 from service.readers.onnx.functions import Key, domain_of, key_of
 from service.readers.onnx.inputs import Inputs, declared
@@ -23,7 +23,7 @@ from service.readers.onnx.origins import origin_of
 from service.readers.onnx.rules import rule_for, version_for
 from service.readers.onnx.scope import Scope
 from service.readers.onnx.topology import ordered, subgraphs
-from service.readers.onnx.values import Constant, Operation, Value
+from service.readers.onnx.values import Constant, Keeps, Operation, Value
 
 
 class Walk:
@@ -176,11 +176,13 @@ class Walk:
     def _fold(self, call: Call, rule: Rule) -> list[Value]:
         """The results of a node whose inputs are all constants: computed where small, else to be computed when asked for."""
         operands = tuple(None if v is None else v.constant for v in call.inputs)
-        operation = Operation(call.op, call.version, call.attributes, operands, len(call.outputs))
-        arrays = self._small_results(call, operation)
+        operation = (
+            None if rule.fold is None else Operation(rule.fold, rule.keeps, call.version, call.attributes, operands, len(call.outputs))
+        )
+        arrays = None if operation is None else self._small_results(call, operation)
         if arrays is not None and len(arrays) >= len(call.outputs):
             return [
-                self._constant(call, operation, i, array.shape, str(array.dtype), array)
+                self._constant(call, rule.keeps, operation, i, Value("", array.shape, str(array.dtype)), array)
                 for i, array in enumerate(arrays[: len(call.outputs)])
             ]
         try:
@@ -190,14 +192,12 @@ class Walk:
         values = []
         for index, output in enumerate(call.outputs):
             value = results[index] if index < len(results) else self._declared(call.scope, output)
-            if value.constant is None or (value.constant.opaque and call.op in FOLDS):
-                value = self._constant(call, operation if call.op in FOLDS else None, index, value.shape, value.dtype)
+            if value.constant is None or (value.constant.opaque and operation is not None):
+                value = self._constant(call, rule.keeps, operation, index, Value("", value.shape, value.dtype))
             values.append(value)
         return values
 
     def _small_results(self, call: Call, operation: Operation) -> tuple[Array, ...] | None:
-        if call.op not in FOLDS:
-            return None
         operands: list[Array | None] = []
         for value in call.inputs:
             array = None if value is None else self.evaluator.small(value)
@@ -207,13 +207,14 @@ class Walk:
         return apply(replace(operation, most=SMALL), operands)
 
     def _constant(
-        self, call: Call, operation: Operation | None, index: int, shape: Shape | None, dtype: str, array: Array | None = None
+        self, call: Call, keeps: Keeps, operation: Operation | None, index: int, result: Value, array: Array | None = None
     ) -> Value:
-        name = self._tensor_name(call.scope, call.outputs[index]) if call.outputs[index] else ""
-        constant = Constant(origin_of(call, name, shape, dtype), operation=operation, index=index)
+        """The result of a call over constants, of the shape and type of `result`."""
+        result.name = self._tensor_name(call.scope, call.outputs[index]) if call.outputs[index] else ""
+        result.constant = Constant(origin_of(keeps, call, result, operation, index), operation=operation, index=index)
         if array is not None:
-            self.evaluator.keep(constant, array)
-        return Value(name, shape, dtype, constant)
+            self.evaluator.keep(result.constant, array)
+        return result
 
     # Layers
 

@@ -10,13 +10,10 @@ import math
 import numpy as np
 
 from service.faults import Refused
-from service.readers.onnx.constants.folding import ARITHMETIC, FAILURES, Array
-from service.readers.onnx.constants.movement import MOVEMENT
+from service.readers.onnx.constants.folding import FAILURES, Array
 from service.readers.onnx.values import Constant, Operation, Value
 from service.readers.tensors import weights
 from service.readers.tensors.stored import StoredTensor
-
-FOLDS = {**ARITHMETIC, **MOVEMENT}
 
 SMALL = 1 << 13
 """Entries of an array that is computed as soon as its operands are."""
@@ -93,13 +90,10 @@ class Evaluator:
 
 
 def apply(operation: Operation, operands: list[Array | None]) -> tuple[Array, ...] | None:
-    """The results of an operator on arrays; None where it is not computed here or refuses them."""
-    fold = FOLDS.get(operation.op)
-    if fold is None:
-        return None
+    """The results of an operator on arrays; None where it refuses them."""
     with np.errstate(all="ignore"):
         try:
-            results = fold(operation, *operands)
+            results = operation.fold(operation, *operands)
         except FAILURES:
             return None
     return results if isinstance(results, tuple) else (results,)

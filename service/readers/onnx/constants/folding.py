@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from service.graph import ShapeError
 from service.readers.onnx.operators.geometry import legacy_shape, normal_axes
-from service.readers.onnx.values import Operation, numpy_dtype
+from service.readers.onnx.values import Fold, Operation, numpy_dtype
 from service.readers.tensors import weights
 
 Array = NDArray[Any]
-Fold = Callable[..., Array | tuple[Array, ...]]
 
 
 FAILURES = (ShapeError, ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError, KeyError)
@@ -270,77 +269,3 @@ def _low_first(octets: Array, bits: int) -> Array:
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
     numbers = (octets[..., None] >> shifts) & np.uint8((1 << bits) - 1)
     return np.asarray(numbers.reshape(*octets.shape[:-1], -1))
-
-
-_BINARY: dict[str, Fold] = {
-    "Add": binary(np.add),
-    "Sub": binary(np.subtract),
-    "Mul": binary(np.multiply),
-    "Div": binary(divide),
-    "Pow": binary(power),
-    "And": binary(np.logical_and),
-    "Or": binary(np.logical_or),
-    "Xor": binary(np.logical_xor),
-    "Equal": binary(np.equal),
-    "Greater": binary(np.greater),
-    "Less": binary(np.less),
-    "GreaterOrEqual": binary(np.greater_equal),
-    "LessOrEqual": binary(np.less_equal),
-    "BitwiseAnd": binary(np.bitwise_and),
-    "BitwiseOr": binary(np.bitwise_or),
-    "BitwiseXor": binary(np.bitwise_xor),
-    "Max": variadic(np.maximum),
-    "Min": variadic(np.minimum),
-    "Sum": variadic(np.add),
-}
-
-_UNARY: dict[str, Fold] = {
-    "Identity": unary(lambda x: x),
-    "Abs": unary(np.abs),
-    "Neg": unary(np.negative),
-    "Floor": unary(np.floor),
-    "Ceil": unary(np.ceil),
-    "Round": unary(np.rint),
-    "Sign": unary(np.sign),
-    "Sqrt": unary(np.sqrt),
-    "Exp": unary(np.exp),
-    "Log": unary(np.log),
-    "Sin": unary(np.sin),
-    "Cos": unary(np.cos),
-    "Tanh": unary(np.tanh),
-    "Not": unary(np.logical_not),
-    "BitwiseNot": unary(np.bitwise_not),
-    "Reciprocal": unary(lambda x: 1 / x),
-    "Relu": unary(lambda x: np.maximum(x, 0)),
-    "Sigmoid": unary(lambda x: 1 / (1 + np.exp(-x))),
-    "Dropout": unary(lambda x: x),
-}
-
-ARITHMETIC: dict[str, Fold] = {
-    **_BINARY,
-    **_UNARY,
-    "IsNaN": lambda operation, x: np.isnan(x),
-    "IsInf": lambda operation, x: np.isinf(x),
-    "Mod": modulo,
-    "BitShift": shift,
-    "Cast": cast,
-    "CastLike": lambda operation, x, like: x.astype(like.dtype),
-    "Where": where,
-    "Clip": clip,
-    "CumSum": cumulate,
-    "MatMul": matmul,
-    "ReduceSum": reduction(np.sum, since=13),
-    "ReduceMean": reduction(mean),
-    "ReduceMax": reduction(np.max),
-    "ReduceMin": reduction(np.min),
-    "ReduceProd": reduction(np.prod),
-    "ReduceL1": reduction(lambda x, **how: np.sum(np.abs(x), **how)),
-    "ReduceL2": reduction(lambda x, **how: np.sqrt(np.sum(np.square(x), **how))),
-    "ReduceSumSquare": reduction(lambda x, **how: np.sum(np.square(x), **how)),
-    "ArgMax": extreme(np.argmax),
-    "ArgMin": extreme(np.argmin),
-    "DequantizeLinear": dequantize,
-    "QuantizeLinear": quantize,
-    "Quant": fake_quantize,
-    "MatMulNBits": unpack_blocks,
-}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from onnx import TensorProto
 
-from service.readers.onnx.constants.folding import Array, Fold, given, room
+from service.readers.onnx.constants.folding import Array, given, room
 from service.readers.onnx.operators.geometry import normal_axes, reshaped, split_lengths, squeezed, unsqueezed
 from service.readers.onnx.values import Operation, numpy_dtype
 from service.readers.tensors.element_types import ELEMENT_TYPES
@@ -224,33 +224,7 @@ def one_hot(operation: Operation, indices: Array, depth: Array, values: Array) -
     return np.asarray(np.where(places == np.arange(entries).reshape(shape), values[1], values[0]))
 
 
-MOVEMENT: dict[str, Fold] = {
-    "Reshape": reshape,
-    "Flat": flat,
-    "Flatten": flatten,
-    "Squeeze": squeeze,
-    "Unsqueeze": unsqueeze,
-    "Transpose": transpose,
-    "Concat": concatenate,
-    "Split": split,
-    "Slice": slices,
-    "Gather": gather,
-    "GatherElements": gather_elements,
-    "GatherND": gather_nd,
-    "ScatterND": scatter_nd,
-    "ScatterElements": scatter_elements,
-    "Scatter": scatter_elements,
-    "Expand": expand,
-    "Tile": tile,
-    "Pad": pad,
-    "ConstantOfShape": constant_of_shape,
-    "Range": count_up,
-    "NonZero": non_zero,
-    "Trilu": triangle,
-    "EyeLike": identity_matrix,
-    "TopK": top,
-    "OneHot": one_hot,
-    "Compress": lambda operation, operand, condition: np.compress(
-        condition, operand, axis=operation.attributes.integer("axis") if "axis" in operation.attributes else None
-    ),
-}
+def compress(operation: Operation, operand: Array, condition: Array) -> Array:
+    """Compress."""
+    axis = operation.attributes.integer("axis") if "axis" in operation.attributes else None
+    return np.compress(condition, operand, axis=axis)

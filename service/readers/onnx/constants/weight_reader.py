@@ -12,7 +12,8 @@ from service.faults import Refused
 from service.graph import Weight
 from service.graph.network import BLOCK_ROWS, block_rows
 from service.readers.onnx.constants.evaluation import Evaluator
-from service.readers.onnx.constants.folding import Array
+from service.readers.onnx.constants.folding import Array, cast
+from service.readers.onnx.constants.movement import transpose
 from service.readers.onnx.values import Constant, ModelWeight, numpy_dtype
 from service.readers.tensors import weights
 from service.readers.tensors.element_types import as_float
@@ -23,7 +24,6 @@ _WHOLE_BYTES = 64 << 20
 """A matrix that is stored the other way round is turned in memory up to this size, and read in several passes beyond it."""
 _MOST_COMPUTED = 1 << 27
 """Entries of a weight that may be computed in memory."""
-_SAME_ORDER = frozenset({"Identity", "Reshape", "Flat", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})
 
 
 class OnnxWeights:
@@ -91,7 +91,7 @@ def _unreadable(weight: Weight) -> Refused:
 def _widening(constant: Constant) -> bool:
     """Whether a Cast keeps every number that it is given: one to float32 or float64."""
     operation = constant.operation
-    if operation is None or operation.op != "Cast" or operation.version < 6:
+    if operation is None or operation.fold is not cast or operation.version < 6:
         return False
     return numpy_dtype(operation.attributes.integer("to")) in (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -100,7 +100,7 @@ def in_order(constant: Constant) -> StoredTensor | None:
     """The stored tensor whose values, in their order, are those of the constant; None where they are computed or reordered."""
     while constant.stored is None:
         operation = constant.operation
-        if operation is None or not (operation.op in _SAME_ORDER or _widening(constant)) or operation.operands[0] is None:
+        if operation is None or not (operation.keeps == "order" or _widening(constant)) or operation.operands[0] is None:
             return None
         constant = operation.operands[0]
     return constant.stored
@@ -109,7 +109,7 @@ def in_order(constant: Constant) -> StoredTensor | None:
 def turned(constant: Constant) -> StoredTensor | None:
     """The stored matrix whose transpose the constant is, if it is one."""
     operation = constant.operation
-    if operation is None or operation.op != "Transpose" or operation.operands[0] is None:
+    if operation is None or operation.fold is not transpose or operation.operands[0] is None:
         return None
     stored = in_order(operation.operands[0])
     perm = operation.attributes.integers("perm")

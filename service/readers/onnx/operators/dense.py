@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from service.graph import Shape, ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule, reshaped_weight, transposed_weight
+from service.readers.onnx.constants import folding
 from service.readers.onnx.operators.quantisation import dequantised
 from service.readers.onnx.values import ModelWeight, Value
 
@@ -155,7 +156,7 @@ def add_bias(call: Call, result: Value, added: Value | None) -> Value:
 
 
 RULES = {
-    "MatMul": Rule(lower_matmul, "dense"),
+    "MatMul": Rule(lower_matmul, "dense", fold=folding.matmul),
     "MatMulInteger": Rule(matmul_integer, "dense"),
     "QLinearMatMul": Rule(qlinear_matmul, "dense"),
     "Gemm": Rule(gemm, "dense"),

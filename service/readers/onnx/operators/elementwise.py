@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from service.graph import operators as core
 from service.graph.network import Kind
 from service.readers.onnx.call import Call, Rule
+from service.readers.onnx.constants import folding
+from service.readers.onnx.constants.folding import Array
 from service.readers.onnx.operators.geometry import legacy_shape
-from service.readers.onnx.values import Value, dtype_name
+from service.readers.onnx.values import Fold, Keeps, Value, dtype_name
 
 Lower = Callable[[Call], Sequence[Value]]
 
@@ -117,30 +121,77 @@ def scaled(call: Call) -> Sequence[Value]:
 
 
 def _table(lower: Lower, kind: Kind, names: str) -> dict[str, Rule]:
+    """Operators that are not computed where their inputs are constants."""
     return {name: Rule(lower, kind) for name in names.split()}
+
+
+def _unit(function: Callable[[Array], Array], kind: Kind = "other", keeps: Keeps = "scaled") -> Rule:
+    """A function of each unit, and how NumPy computes it."""
+    return Rule(unary, kind, fold=folding.unary(function), keeps=keeps)
+
+
+def _pair(fold: Fold, dtype: str | None = None) -> Rule:
+    """A function of the units at the same place, and how it is computed."""
+    return Rule(joint(dtype), fold=fold, keeps="scaled")
 
 
 RULES = {
     **_table(
         unary,
         "activation",
-        "Relu LeakyRelu Elu Selu Celu Gelu Mish Swish HardSigmoid HardSwish Sigmoid Softplus Softsign Tanh ThresholdedRelu Shrink Clip "
-        "ScaledTanh ParametricSoftplus",
+        "LeakyRelu Elu Selu Celu Gelu Mish Swish HardSigmoid HardSwish Softplus Softsign ThresholdedRelu Shrink ScaledTanh "
+        "ParametricSoftplus",
     ),
-    **_table(
-        unary,
-        "other",
-        "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Erf Exp Floor Log Neg Reciprocal Round Sign Sin Sinh Sqrt Tan BitwiseNot "
-        "Bernoulli",
-    ),
-    **_table(predicate, "other", "Not IsInf IsNaN"),
-    **_table(joint(), "other", "Add Sub Mul Div Pow Mod Max Min Mean Sum BitShift BitwiseAnd BitwiseOr BitwiseXor"),
-    **_table(joint("bool"), "other", "And Or Xor Equal Greater GreaterOrEqual Less LessOrEqual"),
-    **_table(cast, "other", "Cast CastLike BitCast"),
+    **_table(unary, "other", "Acos Acosh Asin Asinh Atan Atanh Cosh Erf Sinh Tan Bernoulli"),
+    **_table(joint(), "other", "Mean"),
     **_table(scaled, "other", "Affine ImageScaler"),
-    "Where": Rule(where),
+    "Relu": _unit(lambda x: np.maximum(x, 0), "activation"),
+    "Sigmoid": _unit(lambda x: 1 / (1 + np.exp(-x)), "activation"),
+    "Tanh": _unit(np.tanh, "activation"),
+    "Clip": Rule(unary, "activation", fold=folding.clip, keeps="scaled"),
+    "Abs": _unit(np.abs),
+    "Ceil": _unit(np.ceil),
+    "Cos": _unit(np.cos),
+    "Exp": _unit(np.exp),
+    "Floor": _unit(np.floor),
+    "Log": _unit(np.log),
+    "Neg": _unit(np.negative, keeps="scalars"),
+    "Reciprocal": _unit(lambda x: 1 / x),
+    "Round": _unit(np.rint),
+    "Sign": _unit(np.sign),
+    "Sin": _unit(np.sin),
+    "Sqrt": _unit(np.sqrt),
+    "BitwiseNot": _unit(np.bitwise_not),
+    "Not": Rule(predicate, fold=folding.unary(np.logical_not)),
+    "IsInf": Rule(predicate, fold=lambda operation, x: np.isinf(x)),
+    "IsNaN": Rule(predicate, fold=lambda operation, x: np.isnan(x)),
+    "Add": _pair(folding.binary(np.add)),
+    "Sub": _pair(folding.binary(np.subtract)),
+    "Mul": _pair(folding.binary(np.multiply)),
+    "Div": _pair(folding.binary(folding.divide)),
+    "Pow": _pair(folding.binary(folding.power)),
+    "Mod": _pair(folding.modulo),
+    "Max": _pair(folding.variadic(np.maximum)),
+    "Min": _pair(folding.variadic(np.minimum)),
+    "Sum": _pair(folding.variadic(np.add)),
+    "BitShift": _pair(folding.shift),
+    "BitwiseAnd": _pair(folding.binary(np.bitwise_and)),
+    "BitwiseOr": _pair(folding.binary(np.bitwise_or)),
+    "BitwiseXor": _pair(folding.binary(np.bitwise_xor)),
+    "And": _pair(folding.binary(np.logical_and), "bool"),
+    "Or": _pair(folding.binary(np.logical_or), "bool"),
+    "Xor": _pair(folding.binary(np.logical_xor), "bool"),
+    "Equal": _pair(folding.binary(np.equal), "bool"),
+    "Greater": _pair(folding.binary(np.greater), "bool"),
+    "GreaterOrEqual": _pair(folding.binary(np.greater_equal), "bool"),
+    "Less": _pair(folding.binary(np.less), "bool"),
+    "LessOrEqual": _pair(folding.binary(np.less_equal), "bool"),
+    "Cast": Rule(cast, fold=folding.cast, keeps="scalars"),
+    "CastLike": Rule(cast, fold=lambda operation, x, like: x.astype(like.dtype), keeps="scalars"),
+    "BitCast": Rule(cast),
+    "Where": Rule(where, fold=folding.where),
     "PRelu": Rule(prelu, "activation"),
-    "Identity": Rule(identity),
-    "Dropout": Rule(dropout),
+    "Identity": Rule(identity, fold=folding.unary(lambda x: x), keeps="order"),
+    "Dropout": Rule(dropout, fold=folding.unary(lambda x: x), keeps="order"),
     "SwiGLU": Rule(joint(), "activation"),
 }

@@ -9,6 +9,7 @@ import numpy as np
 from service.graph import ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule, Undecided
+from service.readers.onnx.constants import movement as computed
 from service.readers.onnx.values import Value, dtype_name
 
 
@@ -84,19 +85,19 @@ def legacy_fill(call: Call) -> Sequence[Value]:
 
 
 RULES = {
-    "ConstantFill": Rule(legacy_fill),
-    "GivenTensorFill": Rule(legacy_fill),
-    "Constant": Rule(constant),
-    "ConstantOfShape": Rule(constant_of_shape),
-    "Range": Rule(count_up),
-    "RandomNormal": Rule(random),
-    "RandomUniform": Rule(random),
-    "RandomNormalLike": Rule(random_like),
-    "RandomUniformLike": Rule(random_like),
-    "EyeLike": Rule(random_like),
-    "Multinomial": Rule(multinomial),
-    "HannWindow": Rule(signal_window),
-    "HammingWindow": Rule(signal_window),
-    "BlackmanWindow": Rule(signal_window),
-    "MelWeightMatrix": Rule(mel_matrix),
+    "ConstantFill": Rule(legacy_fill, keeps="nothing"),
+    "GivenTensorFill": Rule(legacy_fill, keeps="nothing"),
+    "Constant": Rule(constant, keeps="nothing"),
+    "ConstantOfShape": Rule(constant_of_shape, fold=computed.constant_of_shape, keeps="nothing"),
+    "Range": Rule(count_up, fold=computed.count_up, keeps="nothing"),
+    "RandomNormal": Rule(random, keeps="nothing"),
+    "RandomUniform": Rule(random, keeps="nothing"),
+    "RandomNormalLike": Rule(random_like, keeps="nothing"),
+    "RandomUniformLike": Rule(random_like, keeps="nothing"),
+    "EyeLike": Rule(random_like, fold=computed.identity_matrix, keeps="nothing"),
+    "Multinomial": Rule(multinomial, keeps="nothing"),
+    "HannWindow": Rule(signal_window, keeps="nothing"),
+    "HammingWindow": Rule(signal_window, keeps="nothing"),
+    "BlackmanWindow": Rule(signal_window, keeps="nothing"),
+    "MelWeightMatrix": Rule(mel_matrix, keeps="nothing"),
 }

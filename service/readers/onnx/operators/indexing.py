@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from service.graph import Shape, ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule, Undecided, transposed_weight
+from service.readers.onnx.constants import movement as computed
 from service.readers.onnx.operators.movement import cut
 from service.readers.onnx.values import Value
 
@@ -230,17 +231,17 @@ def sized_by_data(reason: str) -> Callable[[Call], Sequence[Value]]:
 _COUNTED = "how many results there are depends on the data"
 
 RULES = {
-    "Gather": Rule(gather, "reshape"),
-    "GatherElements": Rule(gather_elements, "reshape"),
-    "GatherND": Rule(gather_nd, "reshape"),
-    "ScatterND": Rule(scatter_nd, "reshape"),
-    "ScatterElements": Rule(scatter_elements, "reshape"),
-    "Scatter": Rule(scatter_elements, "reshape"),
+    "Gather": Rule(gather, "reshape", fold=computed.gather, keeps="part"),
+    "GatherElements": Rule(gather_elements, "reshape", fold=computed.gather_elements, keeps="part"),
+    "GatherND": Rule(gather_nd, "reshape", fold=computed.gather_nd, keeps="part"),
+    "ScatterND": Rule(scatter_nd, "reshape", fold=computed.scatter_nd),
+    "ScatterElements": Rule(scatter_elements, "reshape", fold=computed.scatter_elements),
+    "Scatter": Rule(scatter_elements, "reshape", fold=computed.scatter_elements),
     "TensorScatter": Rule(tensor_scatter, "reshape"),
-    "ReverseSequence": Rule(reverse_sequence, "reshape"),
-    "Compress": Rule(compress, "reshape"),
-    "OneHot": Rule(one_hot),
-    "NonZero": Rule(sized_by_data(_COUNTED), bound=_COUNTED),
+    "ReverseSequence": Rule(reverse_sequence, "reshape", keeps="scalars"),
+    "Compress": Rule(compress, "reshape", fold=computed.compress, keeps="part"),
+    "OneHot": Rule(one_hot, fold=computed.one_hot, keeps="nothing"),
+    "NonZero": Rule(sized_by_data(_COUNTED), fold=computed.non_zero, keeps="nothing", bound=_COUNTED),
     "NonMaxSuppression": Rule(sized_by_data(_COUNTED), bound=_COUNTED),
     "Unique": Rule(sized_by_data(_COUNTED), bound=_COUNTED),
 }

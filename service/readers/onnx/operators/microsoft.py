@@ -14,6 +14,7 @@ from service.graph import ShapeError
 from service.graph import operators as core
 from service.readers.onnx.attributes import Attributes
 from service.readers.onnx.call import Call, Rule, transposed_weight
+from service.readers.onnx.constants import folding
 from service.readers.onnx.operators import elementwise, indexing, movement, normalization, pooling, quantisation, reductions, signal
 from service.readers.onnx.operators.convolution import convolve
 from service.readers.onnx.operators.dense import add_bias, apply_matrix, gemm, matmul, swapped
@@ -175,7 +176,7 @@ def packed_matmul(call: Call) -> Sequence[Value]:
     if packed.constant is None or inputs < 1 or units < 1:
         raise ShapeError("the matrix is no constant")
     bits = call.attributes.integer("bits", 4)
-    weight = ModelWeight(packed.constant.origin.name, (inputs, units), inputs * units, f"int{bits}", _unpacked(call, inputs, units))
+    weight = ModelWeight(packed.constant.origin.name, (inputs, units), inputs * units, f"int{bits}", None, _unpacked(call, inputs, units))
     return [add_bias(call, apply_matrix(call, call.input(0), weight), call.optional(5) if call.op == "MatMulNBits" else None)]
 
 
@@ -186,7 +187,7 @@ def _unpacked(call: Call, inputs: int, units: int) -> Constant | None:
         return None
     stated = {"K": inputs, "N": units, "bits": call.attributes.integer("bits", 4), "block_size": call.attributes.integer("block_size", 32)}
     attributes = Attributes([helper.make_attribute(name, value) for name, value in stated.items()], call.name)
-    operation = Operation("MatMulNBits", 1, attributes, tuple(None if v is None else v.constant for v in operands))
+    operation = Operation(folding.unpack_blocks, "scalars", 1, attributes, tuple(None if v is None else v.constant for v in operands))
     assert operands[0].constant is not None
     return Constant(operands[0].constant.origin, operation=operation)
 
@@ -252,7 +253,7 @@ def packed_rows(call: Call) -> Sequence[Value]:
     units = table.dims[1] * per_byte
     call.kind = "embedding"
     origin = table.constant.origin
-    call.kernel.append(ModelWeight(origin.name, (table.dims[0], units), math.prod((table.dims[0], units)), origin.dtype, None))
+    call.kernel.append(ModelWeight(origin.name, (table.dims[0], units), math.prod((table.dims[0], units)), origin.dtype))
     return [call.emit(core.Embedding(table.dims[0], (units,)), indices, dtype="float32")]
 
 

@@ -11,6 +11,7 @@ from service.graph import ShapeError
 from service.graph import operators as core
 from service.graph.geometry import window_length
 from service.readers.onnx.call import Call, Rule
+from service.readers.onnx.constants import movement as computed
 from service.readers.onnx.operators.geometry import normal_axes, reshaped, slice_range, split_lengths, squeezed, unsqueezed
 from service.readers.onnx.operators.windows import Geometry, geometry
 from service.readers.onnx.values import Value
@@ -293,24 +294,24 @@ def size_of(call: Call) -> Sequence[Value]:
 
 
 RULES = {
-    "Reshape": Rule(reshape, "reshape"),
-    "Flatten": Rule(flatten, "reshape"),
-    "Squeeze": Rule(squeeze, "reshape"),
-    "Unsqueeze": Rule(unsqueeze, "reshape"),
-    "Transpose": Rule(transpose, "reshape"),
-    "Concat": Rule(concatenate, "reshape"),
-    "Split": Rule(split, "reshape"),
-    "Slice": Rule(slices, "reshape"),
+    "Reshape": Rule(reshape, "reshape", fold=computed.reshape, keeps="order"),
+    "Flatten": Rule(flatten, "reshape", fold=computed.flatten, keeps="order"),
+    "Squeeze": Rule(squeeze, "reshape", fold=computed.squeeze, keeps="order"),
+    "Unsqueeze": Rule(unsqueeze, "reshape", fold=computed.unsqueeze, keeps="order"),
+    "Transpose": Rule(transpose, "reshape", fold=computed.transpose, keeps="scalars"),
+    "Concat": Rule(concatenate, "reshape", fold=computed.concatenate),
+    "Split": Rule(split, "reshape", fold=computed.split, keeps="part"),
+    "Slice": Rule(slices, "reshape", fold=computed.slices, keeps="part"),
     "DynamicSlice": Rule(dynamic_slice, "reshape"),
-    "Pad": Rule(pad, "reshape"),
-    "Expand": Rule(expand, "reshape"),
-    "Tile": Rule(tile, "reshape"),
-    "DepthToSpace": Rule(depth_to_space, "reshape"),
-    "SpaceToDepth": Rule(space_to_depth, "reshape"),
+    "Pad": Rule(pad, "reshape", fold=computed.pad, keeps="scalars"),
+    "Expand": Rule(expand, "reshape", fold=computed.expand, keeps="scalars"),
+    "Tile": Rule(tile, "reshape", fold=computed.tile, keeps="scalars"),
+    "DepthToSpace": Rule(depth_to_space, "reshape", keeps="scalars"),
+    "SpaceToDepth": Rule(space_to_depth, "reshape", keeps="scalars"),
     "CenterCropPad": Rule(center_crop_pad, "reshape"),
     "Crop": Rule(crop, "reshape"),
-    "Trilu": Rule(triangle),
+    "Trilu": Rule(triangle, fold=computed.triangle, keeps="part"),
     "Col2Im": Rule(blocks_to_image, "reshape"),
-    "Shape": Rule(shape_of),
-    "Size": Rule(size_of),
+    "Shape": Rule(shape_of, keeps="nothing"),
+    "Size": Rule(size_of, keeps="nothing"),
 }

@@ -10,6 +10,7 @@ from onnx import helper
 from service.graph import operators as core
 from service.readers.onnx.attributes import Attributes
 from service.readers.onnx.call import Call, Rule
+from service.readers.onnx.constants import folding
 from service.readers.onnx.values import Constant, Operation, Origin, Value, dtype_name
 
 
@@ -20,11 +21,11 @@ def dequantised(weight: Value, scale: Value | None, zero_point: Value | None, ax
     """
     if any(v is not None and v.constant is None for v in (weight, scale, zero_point)):
         return weight
-    one = Constant(Origin("", 1, "float32", False), array=np.ones((), dtype=np.float32))
+    one = Constant(Origin("", 1, "float32"), array=np.ones((), dtype=np.float32))
     operands = (weight.constant, one if scale is None else scale.constant, None if zero_point is None else zero_point.constant)
     stated = [helper.make_attribute("axis", axis), helper.make_attribute("block_size", block)]
     assert weight.constant is not None
-    operation = Operation("DequantizeLinear", 21, Attributes(stated, weight.name), operands)
+    operation = Operation(folding.dequantize, "scalars", 21, Attributes(stated, weight.name), operands)
     return Value(weight.name, weight.shape, weight.dtype, Constant(weight.constant.origin, operation=operation))
 
 
@@ -69,11 +70,15 @@ def requantize(call: Call) -> Sequence[Value]:
     return [call.emit(core.Elementwise(call.op.lower()), call.input(0))]
 
 
-FAKE = {name: Rule(requantize) for name in ("Quant", "BipolarQuant", "Trunc")}
+FAKE = {
+    "Quant": Rule(requantize, fold=folding.fake_quantize, keeps="scalars"),
+    "BipolarQuant": Rule(requantize, keeps="scalars"),
+    "Trunc": Rule(requantize, keeps="scalars"),
+}
 """Quantised and back at once: onnx.brevitas, QONNX, FINN."""
 
 RULES = {
-    "QuantizeLinear": Rule(quantize),
-    "DequantizeLinear": Rule(dequantize),
+    "QuantizeLinear": Rule(quantize, fold=folding.quantize, keeps="scalars"),
+    "DequantizeLinear": Rule(dequantize, fold=folding.dequantize, keeps="scalars"),
     "DynamicQuantizeLinear": Rule(dynamic_quantize),
 }

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from service.graph import ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule
+from service.readers.onnx.constants import folding, movement
+from service.readers.onnx.constants.folding import Array
 from service.readers.onnx.operators.geometry import normal_axes
 from service.readers.onnx.values import Value
 
@@ -76,26 +80,27 @@ def loss(call: Call) -> Sequence[Value]:
     return [result, call.emit(core.Mixing((1,), "logsoftmax"), scores)]
 
 
-_SUMMARIES = (
-    "ReduceMean",
-    "ReduceMax",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceSumSquare",
-)
+def _reduction(function: Callable[..., Array], since: int = 18) -> Rule:
+    """A summary over axes, and how NumPy computes it."""
+    return Rule(reduce_over(since), fold=folding.reduction(function, since))
+
 
 RULES = {
-    **{name: Rule(reduce_over(18)) for name in _SUMMARIES},
-    "ReduceSum": Rule(reduce_over(13)),
-    "ArgMax": Rule(arg_extreme),
-    "ArgMin": Rule(arg_extreme),
-    "CumSum": Rule(cumulate),
+    "ReduceSum": _reduction(np.sum, since=13),
+    "ReduceMean": _reduction(folding.mean),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMin": _reduction(np.min),
+    "ReduceProd": _reduction(np.prod),
+    "ReduceL1": _reduction(lambda x, **how: np.sum(np.abs(x), **how)),
+    "ReduceL2": _reduction(lambda x, **how: np.sqrt(np.sum(np.square(x), **how))),
+    "ReduceSumSquare": _reduction(lambda x, **how: np.sum(np.square(x), **how)),
+    "ReduceLogSum": Rule(reduce_over(18)),
+    "ReduceLogSumExp": Rule(reduce_over(18)),
+    "ArgMax": Rule(arg_extreme, fold=folding.extreme(np.argmax), keeps="nothing"),
+    "ArgMin": Rule(arg_extreme, fold=folding.extreme(np.argmin), keeps="nothing"),
+    "CumSum": Rule(cumulate, fold=folding.cumulate),
     "CumProd": Rule(cumulate),
-    "TopK": Rule(top),
+    "TopK": Rule(top, fold=movement.top, keeps="part"),
     "Det": Rule(determinant),
     "NegativeLogLikelihoodLoss": Rule(loss),
     "SoftmaxCrossEntropyLoss": Rule(loss),
