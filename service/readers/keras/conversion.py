@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.faults import Detail
+from service.readers.naming import Names
 from service.readers.spec.record import MAX_LAYERS
 
 SHARE = frozenset(
@@ -143,17 +144,10 @@ class Conversion:
     layers: list[dict[str, Any]] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
     errors: list[Detail] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
+    names: Names = field(default_factory=Names)
     calls: int = 0
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
     _turned: dict[tuple[str, bool], Value] = field(default_factory=dict)
-
-    def fresh(self, name: str) -> str:
-        """The name, with marks behind it if it is taken."""
-        while name in self.names:
-            name += "'"
-        self.names.add(name)
-        return name
 
     def count(self) -> None:
         """One more use of a layer; a small document of nested models must not make a large spec."""
@@ -164,7 +158,7 @@ class Conversion:
     def emit(self, call: Call, kind: str, *inputs: Value, part: Any = "", **fields: Any) -> str:
         """A spec layer; its name. Fields that are None are left out. `part` tells it from other layers of the same Keras layer."""
         plain = f"{call.prefix}{call.name}/{part}" if part else f"{call.prefix}{call.name}"
-        name = self.fresh(f"{plain}#{call.again + 1}" if call.again else plain)
+        name = self.names.fresh(f"{plain}#{call.again + 1}" if call.again else plain)
         layer = {"name": name, "type": kind, "inputs": [value.name for value in inputs]}
         layer |= {key: value for key, value in fields.items() if value is not None}
         first = self._first.setdefault((call.pointer, part), name)

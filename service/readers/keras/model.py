@@ -170,7 +170,7 @@ class _Walk:
             self._refuse(pointer, "the shape of the model's input is not stated: build the model before it is written", "no-input-shape")
             return None
         rotated = self.channels_last and len(lengths) > 1
-        name = self.c.fresh(name)
+        name = self.c.names.fresh(name)
         self.c.inputs.append({"name": name, "shape": [lengths[-1], *lengths[:-1]] if rotated else lengths})
         self.c.input_origins.append(pointer)
         return Value(name, len(lengths), rotated)

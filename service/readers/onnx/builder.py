@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from service.faults import Refused
 from service.graph import Layer, Shape, ShapeError, Tensor
+from service.readers.naming import Names
 from service.readers.onnx.values import Value
 
 MAX_AXIS = 1 << 31
@@ -34,8 +35,8 @@ class Builder:
         self.layers: list[Layer] = []
         self.tensors: dict[str, Tensor] = {}
         self.notes: list[tuple[str, str | None, str]] = []
-        self._tensor_names = dict.fromkeys(reserved, 1)
-        self._layer_names: dict[str, int] = {}
+        self._tensor_names = Names(reserved)
+        self._layer_names = Names()
         self._left = budget
 
     def spend(self) -> None:
@@ -50,11 +51,11 @@ class Builder:
 
     def unique_tensor(self, name: str) -> str:
         """`name`, or a name like it that no other tensor has."""
-        return _unique(name, self._tensor_names)
+        return self._tensor_names.fresh(name)
 
     def unique_layer(self, name: str) -> str:
         """`name`, or a name like it that no other layer has."""
-        return _unique(name, self._layer_names)
+        return self._layer_names.fresh(name)
 
     def register(self, value: Value) -> None:
         """Make a value known as a tensor of the graph."""
@@ -67,16 +68,3 @@ class Builder:
     def note(self, code: str, layer: str | None, message: str) -> None:
         """Something the report has to say."""
         self.notes.append((code, layer, message))
-
-
-def _unique(name: str, taken: dict[str, int]) -> str:
-    """`taken` counts the uses of each name, so that many equal names do not cost a search each."""
-    number = taken.get(name, 0) + 1
-    taken[name] = number
-    if number == 1:
-        return name
-    while f"{name}_{number}" in taken:
-        number += 1
-    taken[name] = number
-    taken[f"{name}_{number}"] = 1
-    return f"{name}_{number}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from service.graph import Source, Weight
+from service.readers.naming import Names
 from service.readers.onnx.builder import MAX_RANK, MAX_UNITS
 from service.readers.onnx.topology import subgraphs
 from service.readers.onnx.values import Constant, ModelWeight, Origin
@@ -20,12 +21,12 @@ class Inventory:
 
     def __init__(self, model: ModelProto, storage: Storage) -> None:
         self._storage = storage
-        self._taken: dict[str, int] = {}
+        names = Names()
         # The protos are kept so that each stays the same Python object, whose id is the key.
         self._found: dict[int, tuple[AnyTensor, StoredTensor]] = {}
         stored: list[Weight] = []
         for name, tensor, constant in _tensors(model):
-            entry = self._read(tensor, self._unique(name))
+            entry = self._read(tensor, names.fresh(name))
             self._found[id(tensor)] = tensor, entry
             if not constant or entry.count > 1:
                 stored.append(self.weight(entry))
@@ -42,12 +43,6 @@ class Inventory:
 
     def _read(self, tensor: AnyTensor, name: str) -> StoredTensor:
         return self._storage.sparse(tensor, name) if isinstance(tensor, SparseTensorProto) else self._storage.tensor(tensor, name)
-
-    def _unique(self, name: str) -> str:
-        """The name itself where it is the first of its kind; a tensor of a subgraph may be called like another one."""
-        count = self._taken.get(name, 0) + 1
-        self._taken[name] = count
-        return name if count == 1 else self._unique(f"{name}_{count}")
 
 
 def constant_of(stored: StoredTensor) -> Constant:

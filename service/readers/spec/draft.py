@@ -11,6 +11,7 @@ import numpy as np
 
 from service.graph.network import Kind, Layer, Node, Tensor, Weight
 from service.graph.operators import Elementwise, Operator, Shape, ShapeError
+from service.readers.naming import Names
 from service.readers.spec.fields import LARGEST
 from service.readers.spec.values import nested_array
 
@@ -24,20 +25,6 @@ class Refusal(ValueError):
     def __init__(self, field: str, code: str, detail: str) -> None:
         super().__init__(detail)
         self.field, self.code, self.detail = field, code, detail
-
-
-class Names:
-    """The names in use, and new ones for what the spec does not name."""
-
-    def __init__(self, taken: set[str]) -> None:
-        self._taken = set(taken)
-
-    def fresh(self, name: str) -> str:
-        """`name`, with marks behind it if it is taken."""
-        while name in self._taken:
-            name += "'"
-        self._taken.add(name)
-        return name
 
 
 @dataclass
