@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from service.analysis.connections.connectivity import weight_node
 from service.analysis.evidence import Examined
-from service.analysis.field.axes import SpatialAxes, axis_names
+from service.analysis.field.axes import Layouts, axis_names
 from service.analysis.field.published import placement
 from service.analysis.records import MOST_LISTED
-from service.analysis.ties import leading_lengths
+from service.analysis.ties import batch_lengths
 from service.graph import Graph
 from service.graph import operators as core
 
@@ -39,26 +39,27 @@ def _times(sizes: Sequence[int]) -> str:
     return "×".join(f"{size:,}" for size in sizes)
 
 
-def findings_of(graph: Graph, axes: SpatialAxes, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
+def findings_of(graph: Graph, known: Layouts, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
     """All findings, in the order of the layers, those about the model first."""
     found = [Finding(code, "warning", layer, message) for code, layer, message in graph.notes]
-    found += batch_kept(graph, axes)
+    found += batch_kept(graph, known)
     found += tied_weights(ties)
     found += duplicate_weights(examined)
     for one in examined:
         for check in LAYER_CHECKS:
             found += check(one)
         if one.input is not None:
-            found += misaligned_join(one, axis_names(len(axes[one.input])))
+            found += misaligned_join(one, axis_names(len(known[one.input].spatial)))
     return found
 
 
-def batch_kept(graph: Graph, axes: SpatialAxes) -> Iterator[Finding]:
-    """Inputs whose leading axes differ have no common batch that could be divided out."""
-    lengths = sorted(leading_lengths(graph, axes))
+def batch_kept(graph: Graph, known: Layouts) -> Iterator[Finding]:
+    """Inputs whose batch axes differ have no common batch that could be divided out."""
+    lengths = sorted(batch_lengths(graph, known))
     if len(lengths) > 1:
         message = (
-            f"the inputs begin with axes of {', '.join(map(str, lengths))}: no common batch is divided out, everything is counted together"
+            f"the batch axes of the inputs are {', '.join(map(str, lengths))} long: no common batch is divided out, "
+            "everything is counted together"
         )
         yield Finding("batch-kept", "warning", None, message, {"lengths": lengths})
 

@@ -15,7 +15,7 @@ from typing import Any
 from service.analysis.connections.connectivity import connectivity, weight_node
 from service.analysis.connections.kernels import KernelStatistics, chosen, kernel_statistics
 from service.analysis.evidence import Examined, needed_input
-from service.analysis.field.axes import SpatialAxes, axis_names, spatial_axes
+from service.analysis.field.axes import SpatialAxes, axis_names, layouts, spatial_of
 from service.analysis.field.published import Measure, measured
 from service.analysis.field.receptive_field import Seen, walk
 from service.analysis.filters.hierarchy import colour_by_depth
@@ -85,8 +85,9 @@ class _GraphReport:
 
     def __init__(self, graph: Graph, weights: WeightReader, reading: Reading) -> None:
         self.graph, self.weights, self.reading = graph, weights, reading
-        self.axes: SpatialAxes = spatial_axes(graph)
-        self.batch = common_batch(graph, self.axes)
+        self.layouts = layouts(graph)
+        self.axes: SpatialAxes = spatial_of(self.layouts)
+        self.batch = common_batch(graph, self.layouts)
         self.first = first_layers(graph)
         self.ties = tied(graph)
 
@@ -100,7 +101,7 @@ class _GraphReport:
         statistics = self._statistics()
         tap_weights = {name: taps for name, known in statistics.items() if (taps := known.tap_weights()) is not None}
         examined = [self._examined(seen, statistics) for seen in walk(self.graph, self.axes, tap_weights)]
-        findings = findings_of(self.graph, self.axes, examined, self.ties)
+        findings = findings_of(self.graph, self.layouts, examined, self.ties)
         codes: dict[str, list[str]] = {}
         for finding in findings:
             if finding.layer is not None and finding.code not in codes.setdefault(finding.layer, []):

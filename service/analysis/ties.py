@@ -6,21 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.analysis.connections.connectivity import Connectivity, weight_node
-from service.analysis.field.axes import SpatialAxes
+from service.analysis.field.axes import Layouts
 from service.graph import Graph, Layer, Weight
 from service.graph import operators as core
 
 
-def leading_lengths(graph: Graph, axes: SpatialAxes) -> set[int]:
-    """The lengths of the inputs' leading axes, where these are neither the only axis nor time or space."""
-    leading = ((index, tensor.shape) for index, tensor in enumerate(graph.inputs) if tensor.shape is not None and len(tensor.shape) > 1)
-    return {shape[0] for index, shape in leading if 0 not in axes.get(index, ())}
+def batch_lengths(graph: Graph, known: Layouts) -> set[int]:
+    """The lengths of the inputs' batch axes; 1 for an input of several axes that has none, nothing for one of a single axis."""
+    lengths = set()
+    for index, layout in known.items():
+        shape = graph.inputs[index].shape or ()
+        if len(shape) > 1:
+            lengths.add(1 if layout.batch is None else shape[layout.batch])
+    return lengths
 
 
-def common_batch(graph: Graph, axes: SpatialAxes) -> int:
-    """The fixed batch that is the leading axis of every input of more than one axis, else 1."""
-    lengths = leading_lengths(graph, axes)
-    return lengths.pop() if len(lengths) == 1 else 1
+def common_batch(graph: Graph, known: Layouts) -> int:
+    """The length of the batch axis, where it is fixed and that of every input; else 1. An empty batch is one of no known size."""
+    lengths = batch_lengths(graph, known)
+    return max(lengths.pop(), 1) if len(lengths) == 1 else 1
 
 
 def first_layers(graph: Graph) -> list[tuple[Layer, str]]:

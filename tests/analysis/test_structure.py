@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.analysis import analyze
-from service.analysis.field.axes import spatial_axes
+from service.analysis.field.axes import layouts
 from service.analysis.ties import common_batch
 from service.graph import Graph
 from service.graph import operators as core
@@ -13,7 +13,7 @@ from tests.analysis.networks import ADD, Builder
 
 
 def batch(graph: Graph) -> int:
-    return common_batch(graph, spatial_axes(graph))
+    return common_batch(graph, layouts(graph))
 
 
 def kept(graph: Graph) -> list[dict[str, object]]:
@@ -50,3 +50,12 @@ def test_the_time_of_a_recurrent_layer_is_no_batch() -> None:
     assert batch(graph) == 1
     report = analyze(Model((graph,), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
     assert report["layers"][0]["connections"]["exact"] == 50 * 4 * 8 * (13 + 8)
+
+
+def test_a_batch_of_no_samples_divides_nothing() -> None:
+    build = Builder()
+    build.input(0, 3, 8, 8)
+    build.add(core.Elementwise("relu"))
+    assert batch(build.graph()) == 1
+    report = analyze(Model((build.graph(),), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
+    assert report["layers"][0]["units"] == {"in": 0, "out": 0}
