@@ -189,7 +189,8 @@ class Projector:
         for name, shape, path in zip(node.inputs, known, routes[output], strict=True):
             read = math.prod(step.taps.offsets.shape[1] for step in path if isinstance(step, Slide))
             part = back_along(Reached(scaled.counts / max(read, 1), scaled.origin), path, shape)
-            if part is not None and part.counts.shape[0] == target.counts.shape[0]:
+            # A path that ends without the axis of the drawn filters (a scale worked out from the whole map) leads to no picture.
+            if part is not None and part.counts.shape[:1] == target.counts.shape[:1]:
                 parts.append((name, part))
         return parts
 

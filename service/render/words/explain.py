@@ -158,8 +158,9 @@ def _per_position(layer: Record) -> str:
 
 def _with_bias(layer: Record, window: _Window | None) -> str:
     """LeCun's form where every unit has all its taps and its bias, "(5·5·1 + 1)·6·28·28", else the sum."""
-    counts, filters = layer["connections"], (layer["output_shape"] or [0, 0])[1]
+    counts = layer["connections"]
     biased = counts["with_bias"] - counts["exact"]
+    filters = layer["output_shape"][1] if window else 0
     if window and biased and counts["exact"] == counts["padded"] and biased == math.prod([filters, *window.places]):
         channels, rest = divmod(window.pairs, filters)
         if not rest:

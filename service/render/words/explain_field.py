@@ -45,7 +45,7 @@ def field_lines(report: Record, layer: Record) -> Lines:
         lines |= _line("effective.sigma", field["axes"], field["effective"]["sigma"], derived.get("sigma"))
         if len(inputs) > 1:
             lines["receptive_field.effective.sigma"] = "the mixture of its inputs, each by its number of paths"
-        widths: Expressions = [f"{number(WIDTH95)}·{number(sigma)}" for sigma in field["effective"]["sigma"]]
+        widths = [None if sigma is None else f"{number(WIDTH95)}·{number(sigma)}" for sigma in field["effective"]["sigma"] or ()]
         lines |= _line("effective.width95", field["axes"], field["effective"]["width95"], widths)
     return lines | _density_line(field)
 
@@ -162,7 +162,9 @@ def _sigma(layer: Record, before: Record) -> Expressions:
     return [_deviation(_geometry(layer, axis), *numbers) for axis, numbers in enumerate(zip(*sigmas, paces, strict=True))]
 
 
-def _deviation(geometry: tuple[int, int, int], sigma: float, have: float, stride: float | None) -> str | None:
+def _deviation(geometry: tuple[int, int, int], sigma: float | None, have: float | None, stride: float | None) -> str | None:
+    if sigma is None or have is None:
+        return None
     if math.isclose(sigma, have, rel_tol=1e-9, abs_tol=1e-12):
         return f"{number(have)} at its input"
     if not stride or sigma < have:
