@@ -10,6 +10,7 @@ from service.graph import Graph, WeightReader
 from service.graph.model import Model, ModelFacts
 from service.options import Options
 from service.readers.spec.entry import read_spec
+from service.report.plain import plain_object
 
 Report = dict[str, Any]
 
@@ -22,8 +23,14 @@ def graph_of(spec: dict[str, Any]) -> tuple[Graph, WeightReader]:
 def report_of(spec: dict[str, Any], reading: Reading | None = None) -> Report:
     """The report of a layer spec, with a digest such as the store gives it."""
     graph, weights = graph_of(spec)
-    report = analyze(Model((graph,), weights, ModelFacts(None, "spec", 1, (), ())), reading)
-    return {**report, "model": {**report["model"], "digest": "sha256:" + "0" * 64}}
+    return analyzed(Model((graph,), weights, ModelFacts(None, "spec", 1, (), ())), reading)
+
+
+def analyzed(model: Model, reading: Reading | None = None) -> Report:
+    """The report of a model as JSON says it, with a digest such as the store gives it."""
+    report: Report = plain_object(analyze(model, reading))
+    report["model"]["digest"] = "sha256:" + "0" * 64
+    return report
 
 
 def layer_of(report: Report, name: str) -> Report:

@@ -1,4 +1,4 @@
-"""Graph to report: connections, receptive fields, filters, findings. Imports NumPy and `service.graph`, nothing else."""
+"""Graph to report: connections, receptive fields, filters, findings. Imports NumPy, `service.graph`, `service.report`, nothing else."""
 
 from service.analysis.report import Reading, analyze
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from service.analysis.connections.connectivity import weight_node
 from service.analysis.evidence import Examined
@@ -15,23 +14,7 @@ from service.analysis.records import MOST_LISTED
 from service.analysis.ties import batch_lengths
 from service.graph import Graph
 from service.graph import operators as core
-
-Severity = Literal["info", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing found: a stable kebab-case `code`, the layer it concerns (None: the model), a sentence, and its figures."""
-
-    code: str
-    severity: Severity
-    layer: str | None
-    message: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-    def record(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"code": self.code, "severity": self.severity, "layer": self.layer, "message": self.message, "data": dict(self.data)}
+from service.report.document import Finding
 
 
 def _times(sizes: Sequence[int]) -> str:
@@ -41,7 +24,7 @@ def _times(sizes: Sequence[int]) -> str:
 
 def findings_of(graph: Graph, known: Layouts, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
     """All findings, in the order of the layers, those about the model first."""
-    found = [Finding(code, "warning", layer, message) for code, layer, message in graph.notes]
+    found = [Finding(code, "warning", layer, message, {}) for code, layer, message in graph.notes]
     found += batch_kept(graph, known)
     found += tied_weights(ties)
     found += duplicate_weights(examined)

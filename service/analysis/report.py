@@ -1,7 +1,7 @@
-"""The report: everything that was found out about a model, as plain data that every format and picture is a pure function of.
+"""Builds the report (service.report.document): everything that was found out about a model.
 
-Names, units and shapes are those of schema `receptive.report/1`. The report is built once for each graph of the model (see `Model`); facts
-on which the graphs do not agree depend on an unknown length and become null.
+It is built once for each graph of the model (see `Model`); facts on which the graphs do not agree depend on an unknown length and become
+None (see `agreement`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from service.analysis.agreement import agreed
 from service.analysis.connections.connectivity import connectivity, weight_node
 from service.analysis.connections.kernels import KernelStatistics, chosen, kernel_statistics
 from service.analysis.evidence import Examined, needed_input
@@ -20,11 +20,12 @@ from service.analysis.field.published import Measure, measured
 from service.analysis.field.receptive_field import Seen, walk
 from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
-from service.analysis.records import Record, attributes, connections, receptive_field, total, values
+from service.analysis.records import attributes, connections, receptive_field, sum_connections, total_ratios, values
 from service.analysis.ties import common_batch, first_layers, ledger, tied
 from service.graph import Graph, Layer, Shape, Weight, WeightReader
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts, Port
+from service.report import document as report
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,42 +37,29 @@ class Reading:
     zero_tolerance: float = 0.0
 
 
-def analyze(model: Model, reading: Reading | None = None) -> Record:
-    """The report of a model, without what only the service knows (id, time, links)."""
+def analyze(model: Model, reading: Reading | None = None) -> report.Report:
+    """The report of a model, without what only the service knows (id, time, digest, links)."""
     reading = reading or Reading()
-    reports = [_GraphReport(graph, model.weights, reading).record() for graph in model.graphs]
-    agreed: Record = _agreed(reports)
-    return {"model": _model(model.facts, agreed.pop("name")), **agreed}
+    found = agreed(report.Report, [_GraphReport(graph, model.weights, reading).made(model.facts) for graph in model.graphs])
+    return replace(found, summary=replace(found.summary, layers=len(found.layers)))
 
 
-def _agreed(facts: Sequence[Any]) -> Any:
-    """What all facts agree on: null where they differ."""
-    first = facts[0]
-    if all(value == first for value in facts[1:]):
-        return first
-    if all(isinstance(value, dict) and value.keys() == first.keys() for value in facts):
-        return {key: _agreed([value[key] for value in facts]) for key in first}
-    if all(isinstance(value, list) and len(value) == len(first) for value in facts):
-        return [_agreed(entries) for entries in zip(*facts, strict=True)]
-    if all(isinstance(value, list) for value in facts):
-        return [entry for entry in first if all(entry in value for value in facts[1:])]
-    return None
+def _model(facts: ModelFacts, name: str) -> report.Model:
+    def ports(declared: Sequence[Port]) -> tuple[report.Port, ...]:
+        return tuple(report.Port(each.name, each.dtype, each.shape) for each in declared)
 
-
-def _model(facts: ModelFacts, name: str) -> Record:
-    def port(p: Port) -> Record:
-        return {"name": p.name, "dtype": p.dtype, "shape": None if p.shape is None else list(p.shape)}
-
-    return {
-        "name": facts.name or name,
-        "format": facts.format,
-        "size_bytes": facts.size_bytes,
-        "producer": facts.producer,
-        "ir_version": facts.ir_version,
-        "opsets": dict(facts.opsets),
-        "inputs": [port(p) for p in facts.inputs],
-        "outputs": [port(p) for p in facts.outputs],
-    }
+    return report.Model(
+        name=facts.name or name,
+        format=facts.format,
+        digest="",
+        structure_digest="",
+        size_bytes=facts.size_bytes,
+        producer=facts.producer,
+        ir_version=facts.ir_version,
+        opsets=dict(facts.opsets),
+        inputs=ports(facts.inputs),
+        outputs=ports(facts.outputs),
+    )
 
 
 MOST_PARTNERS = 64
@@ -96,8 +84,8 @@ class _GraphReport:
         tensor = self.graph.tensors.get(name)
         return None if tensor is None else tensor.shape
 
-    def record(self) -> Record:
-        """The report as plain data."""
+    def made(self, facts: ModelFacts) -> report.Report:
+        """The report of this graph of a model."""
         statistics = self._statistics()
         tap_weights = {name: taps for name, known in statistics.items() if (taps := known.tap_weights()) is not None}
         examined = [self._examined(seen, statistics) for seen in walk(self.graph, self.axes, tap_weights)]
@@ -106,16 +94,22 @@ class _GraphReport:
         for finding in findings:
             if finding.layer is not None and finding.code not in codes.setdefault(finding.layer, []):
                 codes[finding.layer].append(finding.code)
-        layers = [self._layer(index, one, codes.get(one.layer.name, [])) for index, one in enumerate(examined)]
-        return {
-            "name": self.graph.name,
-            "summary": self._summary(examined, layers),
-            "layers": layers,
-            "findings": [finding.record() for finding in findings],
-            "first_layers": [self._first_layer(layer, source) for layer, source in self.first],
-            "hierarchy": [] if self.reading.mode == "none" else colour_by_depth(self.graph, self.weights),
-            "ledger": ledger(self.graph, {one.layer.name: one.counts for one in examined}),
-        }
+        layers = tuple(self._layer(index, one, codes.get(one.layer.name, [])) for index, one in enumerate(examined))
+        return report.Report(
+            id="",
+            schema=report.SCHEMA,
+            created_at="",
+            analyzer=report.Analyzer("", ""),
+            model=_model(facts, self.graph.name),
+            options=report.ReportOptions(None, {}, self.reading.mode, self.reading.zero_tolerance, "rgb", "error"),
+            summary=self._summary(examined, layers),
+            layers=layers,
+            findings=tuple(findings),
+            first_layers=tuple(self._first_layer(layer, source) for layer, source in self.first),
+            hierarchy=() if self.reading.mode == "none" else colour_by_depth(self.graph, self.weights),
+            ledger=ledger(self.graph, {one.layer.name: one.counts for one in examined}),
+            links={},
+        )
 
     def _statistics(self) -> dict[str, KernelStatistics]:
         layers = {layer.name: layer for layer in self.graph.layers if layer.kernel}
@@ -146,120 +140,132 @@ class _GraphReport:
         shape = self.graph.inputs[index].shape or ()
         return tuple(shape[axis] for axis in self.axes[index])
 
-    def _first_layer(self, layer: Layer, source: str) -> Record:
+    def _first_layer(self, layer: Layer, source: str) -> report.FirstLayer:
         node = weight_node(layer)
         assert node is not None and isinstance(node.operator, core.Convolution)
         shape = self.shape(node.inputs[0]) or (0, 0)
-        return {
-            "layer": layer.name,
-            "filters": node.operator.filters,
-            "kernel": list(node.operator.kernel),
-            "channels": shape[1] // node.operator.groups,
-            "reads": source,
-        }
+        return report.FirstLayer(
+            layer=layer.name,
+            filters=node.operator.filters,
+            kernel=tuple(node.operator.kernel),
+            channels=shape[1] // node.operator.groups,
+            reads=source,
+        )
 
     # -- one layer ---------------------------------------------------------------------------------------------------
 
-    def _layer(self, index: int, one: Examined, codes: list[str]) -> Record:
-        layer, counts = one.layer, one.counts
+    def _layer(self, index: int, one: Examined, codes: Sequence[str]) -> report.Layer:
+        layer, counts, found = one.layer, one.counts, connections(one)
         shapes = [self.shape(names[0]) if names else None for names in (layer.inputs, layer.outputs)]
         units = [None if shape is None else _per_sample(math.prod(shape), self.batch) for shape in shapes]
-        if counts is not None:
-            units = [counts.units_in, counts.units_out]
-        return {
-            "index": index,
-            "name": layer.name,
-            "op": layer.op,
-            "kind": layer.kind,
-            "inputs": list(layer.inputs),
-            "outputs": list(layer.outputs),
-            "input_shape": None if shapes[0] is None else list(shapes[0]),
-            "output_shape": None if shapes[1] is None else list(shapes[1]),
-            "attributes": attributes(layer),
-            "units": {"in": units[0], "out": units[1]},
-            "parameters": self._parameters(layer),
-            **connections(one),
-            "values": values(one),
-            "receptive_field": None if one.input is None else receptive_field(one, self.graph.inputs[one.input].name),
-            "findings": codes,
-        }
+        return report.Layer(
+            index=index,
+            name=layer.name,
+            op=layer.op,
+            kind=layer.kind,
+            inputs=tuple(layer.inputs),
+            outputs=tuple(layer.outputs),
+            input_shape=shapes[0],
+            output_shape=shapes[1],
+            attributes=attributes(layer),
+            units=report.Units(*units) if counts is None else report.Units(counts.units_in, counts.units_out),
+            parameters=self._parameters(layer),
+            connections=found.connections,
+            fan_in=found.fan_in,
+            uses=found.uses,
+            sparsity=found.sparsity,
+            sharing=found.sharing,
+            reduction=found.reduction,
+            values=values(one),
+            receptive_field=None if one.input is None else receptive_field(one, self.graph.inputs[one.input].name),
+            findings=tuple(codes),
+        )
 
-    def _parameters(self, layer: Layer) -> Record:
+    def _parameters(self, layer: Layer) -> report.Parameters:
         weights, biases, other = (sum(w.count for w in group) for group in (layer.kernel, layer.bias, layer.other))
         stored = (*layer.kernel, *layer.bias, *layer.other)
         partners = sorted({name for weight in stored for name in self.ties.get(weight.stored, ())[:MOST_PARTNERS]} - {layer.name})
-        return {
-            "weights": weights,
-            "biases": biases,
-            "total": weights + biases,
-            "other": other,
-            "shape": list(layer.kernel[0].shape) if layer.kernel else None,
-            "dtype": stored[0].dtype if stored else None,
-            "tied_to": partners,
-        }
+        return report.Parameters(
+            weights=weights,
+            biases=biases,
+            total=weights + biases,
+            other=other,
+            shape=tuple(layer.kernel[0].shape) if layer.kernel else None,
+            dtype=stored[0].dtype if stored else None,
+            tied_to=tuple(partners),
+        )
 
     # -- the summary -------------------------------------------------------------------------------------------------
 
-    def _summary(self, examined: Sequence[Examined], layers: Sequence[Record]) -> Record:
-        stored: dict[str, tuple[str, Weight]] = {}
-        referenced: Counter[str] = Counter()
-        for one in examined:
-            for role in ("kernel", "bias", "other"):
-                for weight in getattr(one.layer, role):
-                    stored.setdefault(weight.stored, (role, weight))
-                    referenced[role] += weight.count
-        distinct = Counter({role: 0 for role in ("kernel", "bias", "other")})
-        for role, weight in stored.values():
-            distinct[role] += weight.count
+    def _summary(self, examined: Sequence[Examined], layers: Sequence[report.Layer]) -> report.Summary:
+        parameters = _total_parameters(examined)
+        connected = sum_connections(layers)
+        ratios = total_ratios(layers, connected, parameters.weights or 0)
         by_kind = {}
-        for kind in sorted({layer["kind"] for layer in layers}):
-            group = [layer for layer in layers if layer["kind"] == kind]
-            parameters = sum(layer["parameters"]["total"] + layer["parameters"]["other"] for layer in group)
-            by_kind[kind] = {"layers": len(group), "parameters": parameters, "connections": total(group)["connections"]}
-        return {
-            "nodes": sum(len(one.layer.nodes) for one in examined),
-            "layers": len(layers),
-            "parameters": {
-                "stored": distinct.total(),
-                "referenced": referenced.total(),
-                "weights": distinct["kernel"],
-                "biases": distinct["bias"],
-                "other": distinct["other"],
-            },
-            **total(layers, distinct["kernel"]),
-            "by_kind": by_kind,
-            "receptive_field": self._field_summary(examined, layers),
-        }
+        for kind in sorted({layer.kind for layer in layers}):
+            group = [layer for layer in layers if layer.kind == kind]
+            stated = sum((layer.parameters.total or 0) + (layer.parameters.other or 0) for layer in group)
+            by_kind[kind] = report.KindTotal(len(group), stated, sum_connections(group))
+        return report.Summary(
+            nodes=sum(len(one.layer.nodes) for one in examined),
+            layers=len(layers),
+            parameters=parameters,
+            connections=connected,
+            sparsity=ratios.sparsity,
+            sharing=report.TotalSharing(ratios.factor),
+            reduction=ratios.reduction,
+            by_kind=by_kind,
+            receptive_field=self._field_summary(examined, layers),
+        )
 
-    def _field_summary(self, examined: Sequence[Examined], layers: Sequence[Record]) -> Record | None:
+    def _field_summary(self, examined: Sequence[Examined], layers: Sequence[report.Layer]) -> report.ModelField | None:
         index = min(self.axes, default=None)
         if index is None:
             return None
-        lengths = self._lengths(index)
-        local = [
-            (one, layer)
-            for one, layer in zip(examined, layers, strict=True)
-            if one.input == index and layer["receptive_field"]["size"] and None not in layer["receptive_field"]["size"]
-        ]
-        largest = max(local, key=lambda pair: math.prod(pair[1]["receptive_field"]["size"]), default=None)
-        fields = [layer["receptive_field"] for layer in layers if layer["receptive_field"]]
+        lengths, source = self._lengths(index), self.graph.inputs[index].name
         smallest = [1] * len(lengths)
         for one in examined:
             if one.input == index and one.needed is not None:
                 smallest = [max(a, b) for a, b in zip(smallest, one.needed, strict=True)]
-        return {
-            "input": self.graph.inputs[index].name,
-            "axes": list(axis_names(len(lengths))),
-            "input_size": list(lengths),
-            "largest": None
-            if largest is None
-            else {"layer": largest[1]["name"], **{key: largest[1]["receptive_field"][key] for key in ("size", "stride", "padding")}},
-            "first_global_layer": next(
+        return report.ModelField(
+            input=source,
+            axes=axis_names(len(lengths)),
+            input_size=tuple(lengths),
+            largest=_largest(source, layers),
+            first_global_layer=next(
                 (one.layer.name for one in examined if one.view and any(f.reach == "global" for f in one.view.fields)), None
             ),
-            "unproductive_layers": sum(bool(field["unproductive"]) for field in fields),
-            "smallest_productive_input": smallest,
-        }
+            unproductive_layers=sum(layer.receptive_field is not None and bool(layer.receptive_field.unproductive) for layer in layers),
+            smallest_productive_input=tuple(smallest),
+        )
+
+
+def _total_parameters(examined: Sequence[Examined]) -> report.TotalParameters:
+    """The parameters of all layers: each stored tensor once, and at every use."""
+    stored: dict[str, tuple[str, Weight]] = {}
+    referenced = 0
+    for one in examined:
+        for role, weights in (("kernel", one.layer.kernel), ("bias", one.layer.bias), ("other", one.layer.other)):
+            for weight in weights:
+                stored.setdefault(weight.stored, (role, weight))
+                referenced += weight.count
+    distinct = Counter({role: 0 for role in ("kernel", "bias", "other")})
+    for role, weight in stored.values():
+        distinct[role] += weight.count
+    return report.TotalParameters(distinct.total(), referenced, distinct["kernel"], distinct["bias"], distinct["other"])
+
+
+def _largest(source: str, layers: Sequence[report.Layer]) -> report.LargestField | None:
+    """The first of the layers whose local paths see the most of an input."""
+    most, best = 0.0, None
+    for layer in layers:
+        field = layer.receptive_field
+        if field is None or field.input != source or field.size is None or None in field.size:
+            continue
+        extent = math.prod(size for size in field.size if size is not None)
+        if best is None or extent > most:
+            most, best = extent, report.LargestField(layer.name, field.size, field.stride, field.padding)
+    return best
 
 
 def _per_sample(units: int, batch: int) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from service.analysis.connections.connectivity import Connectivity, weight_node
 from service.analysis.field.axes import Layouts
 from service.graph import Graph, Layer, Weight
 from service.graph import operators as core
+from service.report.document import Role, StoredTensor, Use
 
 
 def batch_lengths(graph: Graph, known: Layouts) -> set[int]:
@@ -55,22 +55,21 @@ def tied(graph: Graph) -> dict[str, list[str]]:
     return {stored: list(names) for stored, names in users.items() if len(names) > 1}
 
 
-def ledger(graph: Graph, counts: Mapping[str, Connectivity | None]) -> list[dict[str, Any]]:
+def ledger(graph: Graph, counts: Mapping[str, Connectivity | None]) -> tuple[StoredTensor, ...]:
     """The sharing ledger: every stored tensor, which layers use it as what, and how often each of its scalars is used there.
 
-    `uses` is the mean number of connections that one scalar serves in a sample; null for parameters outside the connections.
+    `uses` is the mean number of connections that one scalar serves in a sample; None for parameters outside the connections.
     """
-    entries = {weight.stored: _entry(weight) for weight in graph.stored}
+    stored = {weight.stored: weight for weight in graph.stored}
+    used: dict[str, list[Use]] = {}
     for layer in graph.layers:
-        for role, weights in (("weight", layer.kernel), ("bias", layer.bias), ("other", layer.other)):
+        roles: tuple[tuple[Role, Sequence[Weight]], ...] = (("weight", layer.kernel), ("bias", layer.bias), ("other", layer.other))
+        for role, weights in roles:
             for weight in weights:
                 found = counts.get(layer.name)
                 uses = found.uses[1] if role == "weight" and found is not None else None
-                entry = entries.setdefault(weight.stored, _entry(weight))
-                entry["used_by"].append({"layer": layer.name, "role": role, "uses": uses})
-    return list(entries.values())
-
-
-def _entry(weight: Weight) -> dict[str, Any]:
-    """A stored tensor that nobody is known to use yet."""
-    return {"tensor": weight.stored, "shape": list(weight.shape), "dtype": weight.dtype, "count": weight.count, "used_by": []}
+                stored.setdefault(weight.stored, weight)
+                used.setdefault(weight.stored, []).append(Use(layer.name, role, uses))
+    return tuple(
+        StoredTensor(name, tuple(weight.shape), weight.dtype, weight.count, tuple(used.get(name, ()))) for name, weight in stored.items()
+    )

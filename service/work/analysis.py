@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from service.analysis import Reading, analyze
 from service.graph.model import Model
 from service.options import Options
 from service.readers.model import read_model
+from service.report.document import Report
 
 
 def read_file(path: str, options: Options, externals: Mapping[str, str]) -> Model:
@@ -18,7 +18,7 @@ def read_file(path: str, options: Options, externals: Mapping[str, str]) -> Mode
     return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
 
 
-def analyze_file(path: str, options: Options, externals: Mapping[str, str]) -> dict[str, Any]:
+def analyze_file(path: str, options: Options, externals: Mapping[str, str]) -> Report:
     """The report of the model at `path` (external data files by their bare name in `externals`) without its address and dates."""
     # A report of many layers is many small objects without cycles: looking for cycles again and again would make the cost per layer grow.
     gc.disable()

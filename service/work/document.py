@@ -6,13 +6,14 @@ import hashlib
 import json
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from service.clock import now
+from service.report.document import Analyzer, Layer, Report, ReportOptions
 from service.report.identity import ANALYZER, Question, options_document
+from service.report.plain import of_plain, write_report
 from service.store.interfaces import StoredReport
-
-SCHEMA = "receptive.report/1"
 
 
 def make_report(analysis: str, path: str, question: Question, externals: Mapping[str, str]) -> StoredReport:
@@ -21,48 +22,46 @@ def make_report(analysis: str, path: str, question: Question, externals: Mapping
     return complete(pkgutil.resolve_name(analysis)(path, question.options, externals), question)
 
 
-def complete(core: Mapping[str, Any], question: Question) -> StoredReport:
+def complete(found: Report, question: Question) -> StoredReport:
     """The report to keep. Raises ValueError where the analysis gave something that JSON cannot say."""
-    created_at = now()
-    model = core["model"]
-    document = {
-        "id": question.id,
-        "schema": SCHEMA,
-        "created_at": created_at,
-        "analyzer": ANALYZER,
-        "model": {
-            **model,
-            "name": question.options.name or model["name"],
-            "digest": f"sha256:{question.model}",
-            "structure_digest": structure_digest(core["layers"]),
-        },
-        "options": options_document(question.options),
-        **{key: value for key, value in core.items() if key != "model"},
-        "links": links(question.id),
-    }
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
-    return StoredReport(
+    model = replace(
+        found.model,
+        name=question.options.name or found.model.name,
+        digest=f"sha256:{question.model}",
+        structure_digest=structure_digest(found.layers),
+    )
+    report = replace(
+        found,
         id=question.id,
-        created_at=created_at,
-        name=document["model"]["name"],
-        digest=document["model"]["digest"],
-        entry=_entry(document),
+        created_at=now(),
+        analyzer=of_plain(Analyzer, ANALYZER),
+        model=model,
+        options=of_plain(ReportOptions, options_document(question.options)),
+        links=links(question.id),
+    )
+    text = write_report(report)
+    return StoredReport(
+        id=report.id,
+        created_at=report.created_at,
+        name=model.name,
+        digest=model.digest,
+        entry=_entry(report),
         document=text,
         etag=hashlib.sha256(text).hexdigest(),
-        options=document["options"],
+        options=options_document(question.options),
         blobs={"": question.model, **question.externals},
     )
 
 
-def structure_digest(layers: Sequence[Mapping[str, Any]]) -> str:
+def structure_digest(layers: Sequence[Layer]) -> str:
     """The digest of the operators, their geometry, the shapes of their weights and how they are joined: equal for two models that differ in
     names, values or the size of the input only."""
     tensors: dict[str, int] = {}
     structure = []
     for layer in layers:
-        inputs = [tensors.setdefault(name, len(tensors)) for name in layer["inputs"]]
-        outputs = [tensors.setdefault(name, len(tensors)) for name in layer["outputs"]]
-        structure.append([layer["op"], layer["kind"], layer["attributes"], layer["parameters"]["shape"], inputs, outputs])
+        inputs = [tensors.setdefault(name, len(tensors)) for name in layer.inputs]
+        outputs = [tensors.setdefault(name, len(tensors)) for name in layer.outputs]
+        structure.append([layer.op, layer.kind, layer.attributes, layer.parameters.shape, inputs, outputs])
     return "sha256:" + hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()
 
 
@@ -82,17 +81,16 @@ def links(report_id: str) -> dict[str, str]:
     }
 
 
-def _entry(document: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(report: Report) -> dict[str, Any]:
     """What a list of reports shows of one."""
-    model, summary = document["model"], document["summary"]
     return {
-        "id": document["id"],
-        "created_at": document["created_at"],
-        "name": model["name"],
-        "format": model["format"],
-        "digest": model["digest"],
-        "size_bytes": model["size_bytes"],
-        "layers": summary["layers"],
-        "parameters": summary["parameters"]["stored"],
-        "links": document["links"],
+        "id": report.id,
+        "created_at": report.created_at,
+        "name": report.model.name,
+        "format": report.model.format,
+        "digest": report.model.digest,
+        "size_bytes": report.model.size_bytes,
+        "layers": report.summary.layers,
+        "parameters": report.summary.parameters.stored,
+        "links": report.links,
     }

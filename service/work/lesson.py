@@ -11,6 +11,7 @@ from service.analysis import analyze
 from service.graph.model import Model, ModelFacts
 from service.options import Options
 from service.readers.spec.entry import read_spec
+from service.report.plain import plain_object
 
 Record = dict[str, Any]
 
@@ -39,4 +40,4 @@ def _report(chosen: Mapping[str, int], layers: list[Record]) -> Record:
     document = {"receptive": 1, "name": "lesson", "inputs": [{"name": "image", "shape": shape}], "layers": layers}
     text = json.dumps(document).encode()
     graph, weights = read_spec(text, Options())
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ())))
+    return plain_object(analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ()))))

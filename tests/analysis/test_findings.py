@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.analysis import analyze
 from service.graph.model import Model, ModelFacts
 from service.readers.spec.values import InlineWeights
 from tests.networks import conv, pool, spec_of
-from tests.reports import graph_of, report_of
+from tests.reports import analyzed, graph_of, report_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -185,7 +184,7 @@ def test_weights_that_are_not_finite() -> None:
     """A layer spec cannot state them, a model can: values that a WeightReader gives as NaN and infinity."""
     graph, _ = graph_of(spec_of([1, 4, 4], stated("a", [[[[1.0]]], [[[2.0]]], [[[3.0]]]])))
     values = InlineWeights({graph.layers[0].kernel[0].stored: np.array([np.nan, np.inf, 1.0]).reshape(3, 1, 1, 1)})
-    report = analyze(Model((graph,), values, ModelFacts(None, "spec", 1, (), ())))
+    report = analyzed(Model((graph,), values, ModelFacts(None, "spec", 1, (), ())))
     (finding,) = [finding for finding in report["findings"] if finding["code"] == "weights-not-finite"]
     assert (finding["severity"], finding["data"]["weights"]) == ("error", 2)
     assert report["layers"][0]["values"]["not_finite"] == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from service.analysis import analyze
 from service.analysis.field.axes import layouts
 from service.analysis.ties import common_batch
 from service.graph import Graph
@@ -10,6 +9,7 @@ from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
 from service.readers.spec.values import InlineWeights
 from tests.analysis.networks import ADD, Builder
+from tests.reports import analyzed
 
 
 def batch(graph: Graph) -> int:
@@ -17,7 +17,7 @@ def batch(graph: Graph) -> int:
 
 
 def kept(graph: Graph) -> list[dict[str, object]]:
-    report = analyze(Model((graph,), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
+    report = analyzed(Model((graph,), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
     return [finding["data"] for finding in report["findings"] if finding["code"] == "batch-kept"]
 
 
@@ -48,7 +48,7 @@ def test_the_time_of_a_recurrent_layer_is_no_batch() -> None:
     build.add(core.Recurrent("LSTM", 8))
     graph = build.graph()
     assert batch(graph) == 1
-    report = analyze(Model((graph,), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
+    report = analyzed(Model((graph,), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
     assert report["layers"][0]["connections"]["exact"] == 50 * 4 * 8 * (13 + 8)
 
 
@@ -57,5 +57,5 @@ def test_a_batch_of_no_samples_divides_nothing() -> None:
     build.input(0, 3, 8, 8)
     build.add(core.Elementwise("relu"))
     assert batch(build.graph()) == 1
-    report = analyze(Model((build.graph(),), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
+    report = analyzed(Model((build.graph(),), InlineWeights({}), ModelFacts(None, "onnx", 1, (), ())))
     assert report["layers"][0]["units"] == {"in": 0, "out": 0}

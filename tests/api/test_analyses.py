@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.api.features.report_schemas import KINDS
 from service.graph.network import Kind
+from service.report.document import KINDS
 from service.settings import Settings
 from tests.api.conftest import left_over
 

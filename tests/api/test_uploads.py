@@ -61,7 +61,7 @@ def test_options_are_part_of_the_question(client: FlaskClient) -> None:
 def test_auto_is_settled_by_size(client: FlaskClient) -> None:
     assert post(client, b"model", query={"read_weights": "auto"}).get_json()["options"]["read_weights"] == "all"
     assert post(client, b"model", query={"read_weights": "all"}).status_code == 200
-    assert post(client, b"model", query={"read_weights": "none"}).get_json()["read_weights"] == "none"
+    assert post(client, b"model", query={"read_weights": "none"}).get_json()["options"]["read_weights"] == "none"
 
 
 @pytest.mark.parametrize(

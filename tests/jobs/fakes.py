@@ -11,9 +11,10 @@ from typing import Any
 
 from service.faults import Detail, Refused
 from service.options import Options
+from service.report.document import SCHEMA, Analyzer, Model, Report, ReportOptions, Summary, TotalParameters, TotalSharing
 
 
-def analyze(path: str, options: Options, externals: Mapping[str, str]) -> dict[str, Any]:
+def analyze(path: str, options: Options, externals: Mapping[str, str]) -> Report:
     """A small report, or the misfortune that the first word of the model names."""
     content = Path(path).read_bytes()
     misfortunes = {
@@ -37,13 +38,26 @@ def analyze(path: str, options: Options, externals: Mapping[str, str]) -> dict[s
         misfortunes[word]()
     if word == b"slow":
         time.sleep(float(content.split()[1]))
-    return {
-        "model": {"name": "fake", "format": "onnx", "size_bytes": len(content)},
-        "summary": {"layers": 0, "parameters": {"stored": len(externals)}},
-        "layers": [],
-        "read_weights": options.read_weights,
-        "ratio": float("nan") if word == b"nan" else 1.0,
-    }
+    return small_report(len(content), len(externals), float("nan") if word == b"nan" else 1.0)
+
+
+def small_report(size_bytes: int, parameters: int, factor: float) -> Report:
+    """A report of no layers."""
+    return Report(
+        id="",
+        schema=SCHEMA,
+        created_at="",
+        analyzer=Analyzer("", ""),
+        model=Model("fake", "onnx", "", "", size_bytes, None, None, {}, (), ()),
+        options=ReportOptions(None, {}, "all", 0.0, "rgb", "error"),
+        summary=Summary(0, 0, TotalParameters(parameters, 0, 0, 0, 0), None, None, TotalSharing(factor), None, {}, None),
+        layers=(),
+        findings=(),
+        first_layers=(),
+        hierarchy=(),
+        ledger=(),
+        links={},
+    )
 
 
 def fail(fault: Any) -> None:

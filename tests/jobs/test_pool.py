@@ -52,7 +52,7 @@ def test_misfortune_is_the_models_and_nobody_elses(pool: ProcessPool, tmp_path: 
     with pytest.raises(Refused) as caught:
         outcome(pool, submit(pool, tmp_path, misfortune))
     assert (caught.value.fault, caught.value.code) == ("limit", code)
-    assert outcome(pool, companion)["model"]["size_bytes"] == len("slow 0.2")
+    assert outcome(pool, companion).model.size_bytes == len("slow 0.2")
 
 
 def test_read_error_crosses_whole(pool: ProcessPool, tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from service.analysis.report import analyze
 from service.faults import Refused
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
 from service.graph.network import Graph
 from service.options import Options
 from service.readers.spec import read_spec
+from tests.reports import analyzed
 
 Json = dict[str, Any]
 
@@ -24,7 +24,7 @@ def read(document: Json) -> Graph:
 
 def report(document: Json) -> Json:
     graph, weights = read_spec(json.dumps(document).encode(), Options())
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", 0, (), ())))
+    return analyzed(Model((graph,), weights, ModelFacts(None, "spec", 0, (), ())))
 
 
 def layer(kind: str, name: str, **config: Any) -> Json:

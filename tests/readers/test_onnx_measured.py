@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from service.analysis import Reading, analyze
+from service.analysis import Reading
 from service.graph.model import Model, ModelFacts
 from tests.readers.onnx_models import model, node, reading
-from tests.reports import Report, layer_of
+from tests.reports import Report, analyzed, layer_of
 
 
 def zeros(*shape: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def zeros(*shape: int) -> np.ndarray:
 
 def report(proto: onnx.ModelProto) -> Report:
     found = reading(proto)
-    return analyze(Model((found.graph(None, 256),), None, ModelFacts(None, "onnx", 1, (), ())), Reading("none"))
+    return analyzed(Model((found.graph(None, 256),), None, ModelFacts(None, "onnx", 1, (), ())), Reading("none"))
 
 
 def field(proto: onnx.ModelProto, name: str) -> dict[str, Any]:

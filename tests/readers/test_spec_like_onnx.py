@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.analysis.report import Reading, analyze
+from service.analysis.report import Reading
 from service.options import Options
 from service.readers.model import read_model
+from tests.reports import analyzed
 
 COMPARED = ("kind", "units", "input_shape", "output_shape", "connections", "fan_in", "uses", "sharing", "reduction", "receptive_field")
 PARAMETERS = ("weights", "biases", "other", "shape")
@@ -55,7 +56,7 @@ class OnnxBuilder:
 
 def layers(path: Path) -> dict[str, dict[str, Any]]:
     """The layers of the report by name, without what depends on the values of weights."""
-    report = analyze(read_model(path, Options(), {}), Reading(mode="none"))
+    report = analyzed(read_model(path, Options(), {}), Reading(mode="none"))
     return {layer["name"]: layer for layer in report["layers"]}
 
 

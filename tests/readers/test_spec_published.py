@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from service.analysis.report import analyze
 from service.graph.model import Model, ModelFacts
 from service.options import Options
 from service.readers.spec import read_spec
 from tests import networks
+from tests.reports import analyzed
 
 
 def report(spec: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(spec).encode()
     graph, weights = read_spec(text, Options())
-    return analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ())))
+    return analyzed(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ())))
 
 
 def counts(spec: dict[str, Any], connections: str) -> list[tuple[str, int, int]]:

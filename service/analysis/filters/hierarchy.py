@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from service.analysis.field.intervals import TooLarge
 from service.graph import Graph, Layer, Node, Shape, Weight, WeightReader
 from service.graph import operators as core
 from service.graph.geometry import transposed_length
+from service.report.document import Depth
 
 Pixels = NDArray[np.float64]
 
@@ -69,15 +69,16 @@ MOST_DEPTHS, MOST_DRAWN, SMALL_WORK = 12, 16, 1_000_000_000
 """What `colour_by_depth` looks at: so many convolutions from the image on, filters of each, for so many multiplications."""
 
 
-def colour_by_depth(graph: Graph, weights: WeightReader) -> list[dict[str, Any]]:
+def colour_by_depth(graph: Graph, weights: WeightReader) -> tuple[Depth, ...]:
     """For the first convolutions on a colour image, the share of their filters' energy in pixels that lies off the grey axis.
 
     "First edges, then colour" as a curve: `colour_share` of the whole layer, over the `filters` of the largest norm. Empty where the image
     has no three channels or weights cannot be read.
     """
     if not any(_coloured(graph, index, spatial) for index, spatial in spatial_axes(graph).items()):
-        return []
-    projector, rows = Projector(graph, weights, strongest=8, most_work=SMALL_WORK), []
+        return ()
+    projector = Projector(graph, weights, strongest=8, most_work=SMALL_WORK)
+    rows: list[Depth] = []
     for depth, layer in enumerate(convolutions(graph)[:MOST_DEPTHS], start=1):
         try:
             projection = projector.project(layer, strongest_filters(layer, weights, MOST_DRAWN))
@@ -86,8 +87,8 @@ def colour_by_depth(graph: Graph, weights: WeightReader) -> list[dict[str, Any]]
         if projection is None or projection.pixels.shape[1] != 3:
             break
         share = _colour_share(projection.pixels)
-        rows.append({"depth": depth, "layer": layer.name, "filters": len(projection.filters), "colour_share": share})
-    return rows
+        rows.append(Depth(depth, layer.name, len(projection.filters), share))
+    return tuple(rows)
 
 
 def _colour_share(pixels: Pixels) -> float | None:

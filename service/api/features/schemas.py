@@ -8,13 +8,13 @@ from typing import Any, get_args
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from service.api.features.report_schemas import KINDS
 from service.faults import Refused
 from service.options import LARGEST_AXIS, MOST_AXES, ChannelOrder, ExternalMissing, Options, ReadWeights, settled, whole_numbers
 from service.render.figures.badge import METRICS, VERDICT
 from service.render.figures.connectivity_svg import View
 from service.render.grid.colormaps import COLORMAPS
 from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, GridOptions, Normalize, Sort
+from service.report.document import KINDS
 from service.store.interfaces import State
 
 MOST_INPUTS = 64

@@ -1,0 +1,170 @@
+"""The report as JSON and back, in one place: what every type of `document` is as plain data, and what plain data must be to be one.
+
+1. A dataclass is an object with a key for each field, in the order of the fields; a field named like a word of Python ends in `_`.
+2. A tuple is an array, a mapping an object, everything else stands as it is.
+3. A key that is missing is an error, unless its field has a default; keys that are not known are left alone, as those of a later version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from service.report.document import Report
+from service.report.forms import Form, members
+
+Convert = Callable[[object], object]
+T = TypeVar("T")
+
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class NotAReport(ValueError):
+    """Plain data is not what its type says; `pointer` is the place, as a JSON pointer."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(f"{pointer or 'the document'}: {detail}")
+        self.pointer, self.detail = pointer, detail
+
+    def under(self, key: object) -> NotAReport:
+        """The same, seen from the value that holds this one under `key`."""
+        part = str(key).replace("~", "~0").replace("/", "~1")
+        return NotAReport(f"/{part}{self.pointer}", self.detail)
+
+
+def read_report(text: bytes | str) -> Report:
+    """The report that JSON text says. NotAReport where it is none; ValueError where it is not JSON."""
+    return of_plain(Report, json.loads(text))
+
+
+def write_report(report: Report) -> bytes:
+    """The report as JSON text, in as few bytes as it takes, ASCII only. ValueError where it holds a number that JSON cannot say."""
+    return json.dumps(plain_object(report), separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+# -- to plain data -------------------------------------------------------------------------------------------------
+
+
+def plain_object(record: object) -> dict[str, object]:
+    """A value of one of the dataclasses as plain data."""
+    return {each.key: as_plain(getattr(record, each.name)) for each in members(type(record))}
+
+
+def as_plain(value: object) -> object:
+    """A value of any of the types as plain data."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return [as_plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {key: as_plain(entry) for key, entry in value.items()}
+    return plain_object(value)
+
+
+_CONVERTERS: dict[type, Convert] = {}
+
+# -- from plain data -----------------------------------------------------------------------------------------------
+
+
+def of_plain(record: type[T], value: object) -> T:
+    """Plain data as a value of that dataclass. NotAReport where it is none."""
+    if record not in _CONVERTERS:
+        _CONVERTERS[record] = _object(record)
+    made = _CONVERTERS[record](value)
+    assert isinstance(made, record)
+    return made
+
+
+def _converter(form: Form) -> Convert:
+    """What makes a value of that form of plain data."""
+    convert = _converter_of_something(form)
+    if not form.nullable:
+        return convert
+    return lambda value: None if value is None else convert(value)
+
+
+def _converter_of_something(form: Form) -> Convert:
+    if form.array is not None:
+        return _array(_converter(form.array))
+    if form.mapping is not None:
+        return _mapping(_converter(form.mapping))
+    if form.record is not None:
+        return _object(form.record)
+    return _anything if form.scalar is None else _scalar(form.scalar)
+
+
+def _anything(value: object) -> object:
+    return value
+
+
+def _scalar(kind: type) -> Convert:
+    allowed = frozenset((int, float) if kind is float else (kind,))
+
+    def scalar(value: object) -> object:
+        """The value, which is of the right type."""
+        if type(value) not in allowed:
+            raise _wrong(value, _WORDS[kind])
+        return value
+
+    return scalar
+
+
+def _wrong(value: object, expected: str) -> NotAReport:
+    names = {list: "an array", dict: "an object", type(None): "null"}
+    return NotAReport("", f"got {names.get(type(value)) or json.dumps(value)[:40]}, expected {expected}")
+
+
+def _array(convert: Convert) -> Convert:
+    def array(value: object) -> tuple[object, ...]:
+        """The entries, each as its type."""
+        if not isinstance(value, list):
+            raise _wrong(value, "an array")
+        made: list[object] = []
+        try:
+            for entry in value:
+                made.append(convert(entry))
+        except NotAReport as error:
+            raise error.under(len(made)) from None
+        return tuple(made)
+
+    return array
+
+
+def _mapping(convert: Convert) -> Convert:
+    def mapping(value: object) -> dict[str, object]:
+        """The entries, each as its type."""
+        if not isinstance(value, dict):
+            raise _wrong(value, "an object")
+        made = {}
+        for key, entry in value.items():
+            try:
+                made[key] = convert(entry)
+            except NotAReport as error:
+                raise error.under(key) from None
+        return made
+
+    return mapping
+
+
+def _object(record: type) -> Convert:
+    known = [(each.key, _converter(each.form), each.required, each.default) for each in members(record)]
+
+    def convert(value: object) -> object:
+        """The object as its dataclass."""
+        if not isinstance(value, dict):
+            raise _wrong(value, "an object")
+        made = []
+        for key, inner, required, default in known:
+            if key in value:
+                try:
+                    made.append(inner(value[key]))
+                except NotAReport as error:
+                    raise error.under(key) from None
+            elif required:
+                raise NotAReport("", f"the field {key} is missing")
+            else:
+                made.append(default)
+        return record(*made)
+
+    return convert
