@@ -21,7 +21,7 @@ migrate: $(ENVIRONMENT)/runtime.stamp ## Bring the store up to date without serv
 	$(PYTHON) -m service.store.sql.migrate
 
 test: $(ENVIRONMENT)/dev.stamp test-packages ## Run the tests (ARGS="-k lenet" for a few of them)
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 test-packages: ## Install what some tests drive (Chromium, axe-core), through apt when root and npm
 	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
