@@ -10,10 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.analysis import analyze
 from service.options import Options
 from service.readers.model import read_model
 from tests.readers.onnx_models import model, node
+from tests.reports import analyzed
 
 Report = dict[str, Any]
 WEIGHTS = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
@@ -22,7 +22,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
 def report(tmp_path: Path, proto: onnx.ModelProto) -> Report:
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
-    return analyze(read_model(path, Options(), {}))
+    return analyzed(read_model(path, Options(), {}))
 
 
 def layer(found: Report, name: str) -> Report:

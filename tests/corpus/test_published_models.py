@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.options import Options
+from service.report.plain import plain_object
 from service.work.analysis import analyze_file
 from tests.networks import conv, pool, spec_of
 from tests.reports import report_of
@@ -24,7 +25,7 @@ Report = dict[str, Any]
 def report(folder: Path, name: str) -> Report:
     places = (folder / "exported" / f"{name}.onnx", folder / "exported" / "graphonly" / f"{name}.onnx")
     path = next(place for place in places if place.exists())
-    return analyze_file(str(path), Options(external_missing="ignore", read_weights="none"), {})
+    return plain_object(analyze_file(str(path), Options(external_missing="ignore", read_weights="none"), {}))
 
 
 # torchvision at 224×224, kernel weights only: weights, padded (the published GMACs to all digits), exact, dense, sparsity in %, sharing.
@@ -133,7 +134,7 @@ def test_receptive_fields(corpus: Path, name: str) -> None:
 def test_the_pruned_squeezenet(corpus: Path) -> None:
     """Han et al. 2016, Deep Compression: 415,921 of its 1,244,448 weights are not zero; every layer keeps its own share."""
     path = corpus / "models" / "squeezenet1_0_deepcompressed_pruned.onnx"
-    found = analyze_file(str(path), Options(read_weights="all", channel_order="bgr"), {})
+    found = plain_object(analyze_file(str(path), Options(read_weights="all", channel_order="bgr"), {}))
     kept = {layer["name"]: layer["values"]["nonzero"] for layer in found["layers"] if layer["parameters"]["weights"]}
     assert len(kept) == 26
     assert sum(kept.values()) == 415_921
