@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,7 @@ from service.analysis.connections.connectivity import weight_node
 from service.analysis.evidence import Examined
 from service.analysis.field.axes import Layouts, axis_names
 from service.analysis.field.published import placement
+from service.analysis.parameters import Tie
 from service.analysis.records import MOST_LISTED
 from service.analysis.ties import batch_lengths
 from service.graph import Graph
@@ -22,7 +23,7 @@ def _times(sizes: Sequence[int]) -> str:
     return "×".join(f"{size:,}" for size in sizes)
 
 
-def findings_of(graph: Graph, known: Layouts, examined: Sequence[Examined], ties: Mapping[str, Sequence[str]]) -> list[Finding]:
+def findings_of(graph: Graph, known: Layouts, examined: Sequence[Examined], ties: Sequence[Tie]) -> list[Finding]:
     """All findings, in the order of the layers, those about the model first."""
     found = [Finding(code, "warning", layer, message, {}) for code, layer, message in graph.notes]
     found += batch_kept(graph, known)
@@ -47,11 +48,13 @@ def batch_kept(graph: Graph, known: Layouts) -> Iterator[Finding]:
         yield Finding("batch-kept", "warning", None, message, {"lengths": lengths})
 
 
-def tied_weights(ties: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """One stored tensor that several layers use."""
-    for stored, layers in ties.items():
-        message = f"{len(layers)} layers use the stored tensor {stored}; it is counted once in parameters.stored"
-        yield Finding("tied-weights", "info", layers[0], message, {"tensor": stored, "layers": list(layers)})
+def tied_weights(ties: Sequence[Tie]) -> Iterator[Finding]:
+    """One stored tensor that several layers use. Exporters merge biases that are equal (zero, as a rule), which tie nothing in training."""
+    for tie in ties:
+        message = f"{len(tie.layers)} layers use the stored tensor {tie.tensor}; it is counted once in parameters.stored"
+        if tie.biases:
+            message = f"{len(tie.layers)} layers have the stored tensor {tie.tensor} as their bias; exporters merge equal biases"
+        yield Finding("tied-weights", "info", tie.layers[0], message, {"tensor": tie.tensor, "layers": list(tie.layers)})
 
 
 def duplicate_weights(examined: Sequence[Examined]) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ None (see `agreement`).
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,9 +19,10 @@ from service.analysis.field.published import Measure, measured
 from service.analysis.field.receptive_field import Seen, walk
 from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
+from service.analysis.parameters import Tie, ledger, stored, ties, used
 from service.analysis.records import attributes, connections, receptive_field, sum_connections, total_ratios, values
-from service.analysis.ties import common_batch, first_layers, ledger, tied
-from service.graph import Graph, Layer, Shape, Weight, WeightReader
+from service.analysis.ties import common_batch, first_layers
+from service.graph import Graph, Layer, Shape, WeightReader
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts, Port
 from service.report import document as report
@@ -68,6 +68,15 @@ model's.
 """
 
 
+def _partners(ties: Sequence[Tie]) -> dict[str, set[str]]:
+    """By the name of a layer, those that use the same scalars."""
+    partners: dict[str, set[str]] = {}
+    for tie in ties:
+        for name in tie.layers:
+            partners.setdefault(name, set()).update(tie.layers[:MOST_PARTNERS])
+    return partners
+
+
 class _GraphReport:
     """The report of one graph."""
 
@@ -77,7 +86,8 @@ class _GraphReport:
         self.axes: SpatialAxes = spatial_of(self.layouts)
         self.batch = common_batch(graph, self.layouts)
         self.first = first_layers(graph)
-        self.ties = tied(graph)
+        self.ties = ties(graph)
+        self.partners = _partners(self.ties)
 
     def shape(self, name: str) -> Shape | None:
         """The shape of a tensor, batch included."""
@@ -182,23 +192,22 @@ class _GraphReport:
         )
 
     def _parameters(self, layer: Layer) -> report.Parameters:
-        weights, biases, other = (sum(w.count for w in group) for group in (layer.kernel, layer.bias, layer.other))
-        stored = (*layer.kernel, *layer.bias, *layer.other)
-        partners = sorted({name for weight in stored for name in self.ties.get(weight.stored, ())[:MOST_PARTNERS]} - {layer.name})
+        counts = used(layer)
+        weights = (*layer.kernel, *layer.bias, *layer.other)
         return report.Parameters(
-            weights=weights,
-            biases=biases,
-            total=weights + biases,
-            other=other,
+            weights=counts["weight"],
+            biases=counts["bias"],
+            total=counts["weight"] + counts["bias"],
+            other=counts["other"],
             shape=tuple(layer.kernel[0].shape) if layer.kernel else None,
-            dtype=stored[0].dtype if stored else None,
-            tied_to=tuple(partners),
+            dtype=weights[0].dtype if weights else None,
+            tied_to=tuple(sorted(self.partners.get(layer.name, set()) - {layer.name})),
         )
 
     # -- the summary -------------------------------------------------------------------------------------------------
 
     def _summary(self, examined: Sequence[Examined], layers: Sequence[report.Layer]) -> report.Summary:
-        parameters = _total_parameters(examined)
+        parameters = _total_parameters(self.graph)
         connected = sum_connections(layers)
         ratios = total_ratios(layers, connected, parameters.weights or 0)
         by_kind = {}
@@ -240,19 +249,11 @@ class _GraphReport:
         )
 
 
-def _total_parameters(examined: Sequence[Examined]) -> report.TotalParameters:
+def _total_parameters(graph: Graph) -> report.TotalParameters:
     """The parameters of all layers: each stored tensor once, and at every use."""
-    stored: dict[str, tuple[str, Weight]] = {}
-    referenced = 0
-    for one in examined:
-        for role, weights in (("kernel", one.layer.kernel), ("bias", one.layer.bias), ("other", one.layer.other)):
-            for weight in weights:
-                stored.setdefault(weight.stored, (role, weight))
-                referenced += weight.count
-    distinct = Counter({role: 0 for role in ("kernel", "bias", "other")})
-    for role, weight in stored.values():
-        distinct[role] += weight.count
-    return report.TotalParameters(distinct.total(), referenced, distinct["kernel"], distinct["bias"], distinct["other"])
+    distinct = stored(graph)
+    referenced = sum(used(layer).total() for layer in graph.layers)
+    return report.TotalParameters(distinct.total(), referenced, distinct["weight"], distinct["bias"], distinct["other"])
 
 
 def _largest(source: str, layers: Sequence[report.Layer]) -> report.LargestField | None:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from service.analysis import Reading as Analysed
+from service.analysis import analyze
 from service.graph import Graph, Layer, Shape
 from service.graph import operators as core
-from service.readers.onnx import Reading
+from service.graph.model import Model, ModelFacts
+from service.readers.onnx import OnnxWeights, Reading
 from service.readers.tensors.stored import Storage
 from tests.oracle import DEFINITIONS, connected
 from tests.readers.wire_bytes import scan_bytes
@@ -127,3 +130,17 @@ def measured(proto: onnx.ModelProto, feeds: Mapping[str, Any], source: str, outp
         found = changed if found is None else found | changed
     assert found is not None
     return found
+
+
+def report_of(proto: onnx.ModelProto, how: Analysed | None = None, fixed: Mapping[str, Shape] | None = None) -> dict[str, Any]:
+    """The report of a model, its axes that stay symbolic read with two stand-in lengths as the service does."""
+    found = reading(proto)
+    graphs = tuple(found.graph(fixed, stand_in) for stand_in in (256, 200))
+    facts = ModelFacts(None, "onnx", 1, (), ())
+    report: dict[str, Any] = analyze(Model(graphs if graphs[0].symbolic else graphs[:1], OnnxWeights(), facts), how)
+    return report
+
+
+def codes(report: Mapping[str, Any]) -> set[str]:
+    """The codes of the findings of a report."""
+    return {finding["code"] for finding in report["findings"]}
