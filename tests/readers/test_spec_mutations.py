@@ -19,7 +19,7 @@ from tests.readers.test_keras import POOL, conv_2d, dense, functional, functiona
 CONV = {"type": "conv", "filters": 4, "kernel": 3, "padding": 1, "inputs": ["image"]}
 EVERY_TYPE = {
     "receptive": 1,
-    "inputs": [{"name": "image", "shape": [8, 16, 16]}, {"name": "text", "shape": [10]}],
+    "inputs": [{"name": "image", "shape": [8, 16, 16]}, {"name": "text", "shape": [10]}, {"name": "sound", "shape": [6, 9]}],
     "layers": [
         {"name": "a", **CONV, "weights": [[[[1.0] * 3] * 3] * 8] * 4},
         {"name": "b", "share_with": "a", **CONV},
@@ -52,6 +52,18 @@ EVERY_TYPE = {
         {"type": "gru", "units": 3, "sequences": False},
         {"type": "concat", "inputs": ["a", "b"], "axis": 1},
         {"type": "multiply", "inputs": ["a", "c"]},
+        {"name": "first", "type": "rnn", "units": 3, "states": True, "inputs": ["sound"]},
+        {"type": "rnn", "units": 3, "inputs": ["sound", "first/state"]},
+        {"name": "film", "type": "reshape", "shape": [2, 4, 16, 16], "inputs": ["image"]},
+        {"type": "conv_lstm", "filters": 2, "kernel": 3, "states": True, "reverse": True},
+        {"type": "conv_lstm", "filters": 2, "kernel": [3, 3], "stride": 2, "padding": "valid", "sequences": False, "inputs": ["film"]},
+        {"name": "frames", "type": "to_batch", "axis": 1, "inputs": ["film"]},
+        {"type": "from_batch", "axis": 1, "inputs": ["frames", "film"]},
+        {"type": "attention", "heads": 2, "key_value_heads": 1, "value_width": 4, "axes": [1], "inputs": ["sound", "sound"]},
+        {"type": "attend", "score": "additive", "scale": True, "inputs": ["sound", "sound"]},
+        {"type": "dot", "axes": [0, 0], "inputs": ["sound", "sound"]},
+        {"type": "flip", "axis": -1},
+        {"type": "unknown", "reason": "a test", "shape": [3, 4]},
     ],
 }
 KERAS = sequential(

@@ -71,6 +71,7 @@ class Draft:
         self.tensors: dict[str, Tensor] = {}
         self.weights: dict[str, Weight] = {}
         self.notes: list[tuple[str, str | None, str]] = []
+        self.results: dict[str, Tensor] = {}
         self._names, self._keep, self._shared, self._tied = names, keep, shared, False
 
     @property
@@ -91,8 +92,12 @@ class Draft:
         else:
             self.parts[-1] = part
 
-    def apply(self, operator: Operator, *inputs: Tensor, take: int = 0) -> Tensor:
-        """A node with all of its outputs; the one to take."""
+    def apply(self, operator: Operator, *inputs: Tensor) -> Tensor:
+        """A node, and its first output."""
+        return self.apply_all(operator, *inputs)[0]
+
+    def apply_all(self, operator: Operator, *inputs: Tensor) -> list[Tensor]:
+        """A node with all of its outputs."""
         try:
             shapes = operator.shapes(*(shape_of(tensor) for tensor in inputs))
         except ShapeError as error:
@@ -103,7 +108,7 @@ class Draft:
             check_size(shape_of(tensor))
             self.tensors[tensor.name] = tensor
         part.nodes.append(Node(operator, tuple(t.name for t in inputs), tuple(t.name for t in made)))
-        return made[take]
+        return made
 
     def kernel(self, shape: Shape, count: int | None = None, role: str = "kernel") -> None:
         """The layer's weights, with the values of the field `weights` if it has them."""
@@ -146,22 +151,30 @@ class Draft:
         except ValueError as error:
             raise Refusal("weights", "wrong-shape", str(error)) from error
 
+    def result(self, suffix: str, tensor: Tensor) -> None:
+        """One more result of the layer, which others read as `name/suffix`."""
+        self.results[suffix] = tensor
+
     def note(self, code: str, message: str) -> None:
         """Something that the report should say about this layer."""
         self.notes.append((code, self.name, message))
 
     def finish(self, output: Tensor, op: str) -> tuple[list[Layer], list[Tensor], Tensor]:
-        """The layers and the tensors made, the output renamed to the layer's name."""
+        """The layers and the tensors made, the output renamed to the layer's name, and `results` to names like it."""
         if self._shared is not None and not self._tied:
             raise Refusal("share_with", "nothing-to-share", "the two layers have no weights of the same shape")
         if output.name not in self.tensors:
             output = self.apply(Elementwise("identity"), output)
         renamed = {part.nodes[-1].outputs[0]: self._result_name(part) for part in self.parts[:-1]} | {output.name: self.name}
+        renamed |= {tensor.name: self._names.fresh(f"{self.name}/{suffix}") for suffix, tensor in self.results.items()}
+        self.results = {suffix: replace(tensor, name=renamed[tensor.name]) for suffix, tensor in self.results.items()}
         for part in self.parts:
             part.nodes = [_renamed(node, renamed) for node in part.nodes]
         made = {renamed.get(name, name): tensor for name, tensor in self.tensors.items()}
         tensors = [replace(tensor, name=name) for name, tensor in made.items()]
-        return [part.layer(op) for part in self.parts], tensors, replace(output, name=self.name)
+        layers = [part.layer(op) for part in self.parts]
+        layers[-1] = replace(layers[-1], outputs=(*layers[-1].outputs, *(tensor.name for tensor in self.results.values())))
+        return layers, tensors, replace(output, name=self.name)
 
     def _result_name(self, part: Part) -> str:
         """The name of what an inner part gives: its own, which for the part in the middle is that of the whole layer's result."""

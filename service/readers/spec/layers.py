@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from service.readers.spec import sequences, shapes, units, windows
+from service.readers.spec import attention, recurrence, shapes, units, windows
 from service.readers.spec.fields import (
     MAX_RANK,
     Amounts,
@@ -16,10 +16,11 @@ from service.readers.spec.fields import (
     PerAxis,
     Positive,
     Strict,
+    Text,
     Ties,
     Whole,
 )
-from service.readers.spec.record import JOINS, LayerType
+from service.readers.spec.record import JOINS, MAX_LAYERS, LayerType
 
 PADDINGS = ("valid", "same", "same_lower", "causal")
 
@@ -37,6 +38,7 @@ _CONVOLUTION: Mapping[str, Strict] = {**_WINDOW, **_TRAINABLE, "bias": FlagOr("u
 _FILTERS: Mapping[str, Strict] = {"filters": Whole(required=True), "groups": Whole(load_default=1)}
 _MODE = Choice(("max", "avg", "lp"), load_default="max")
 _AFFINE: Mapping[str, Strict] = {"affine": FlagOr("scale", "shift", load_default=True)}
+_ALONG: Mapping[str, Strict] = {"axis": Whole(-MAX_RANK, MAX_RANK, required=True)}
 _BLOCK: Mapping[str, Strict] = {"block": Whole(2, required=True)}
 _RECURRENCE: Mapping[str, Strict] = {
     **_TRAINABLE,
@@ -44,8 +46,11 @@ _RECURRENCE: Mapping[str, Strict] = {
     "bidirectional": Flag(load_default=False),
     "reverse": Flag(load_default=False),
     "sequences": Flag(load_default=True),
+    "states": Flag(load_default=False),
     "bias": FlagOr("single", load_default=True),
 }
+_WITH_STATES = (1, 3)
+"""The inputs of a recurrent layer: the sequence, the initial state, the initial cell."""
 
 TYPES: Mapping[str, LayerType] = {
     "conv": LayerType(
@@ -178,17 +183,68 @@ TYPES: Mapping[str, LayerType] = {
     "embedding": LayerType(
         "Indices to vectors, (*places) to (units, *places).",
         "embedding",
-        sequences.embedding,
+        units.embedding,
         {**_TRAINABLE, "vocabulary": Whole(required=True), "units": Whole(required=True)},
     ),
-    "rnn": LayerType("A plain recurrent layer over (features, time).", "recurrent", sequences.rnn, _RECURRENCE),
-    "lstm": LayerType("Long short-term memory over (features, time).", "recurrent", sequences.lstm, _RECURRENCE),
-    "gru": LayerType("Gated recurrent units over (features, time).", "recurrent", sequences.gru, _RECURRENCE),
+    "rnn": LayerType("A plain recurrent layer over (features, time).", "recurrent", recurrence.rnn, _RECURRENCE, inputs=_WITH_STATES),
+    "lstm": LayerType("Long short-term memory over (features, time).", "recurrent", recurrence.lstm, _RECURRENCE, inputs=_WITH_STATES),
+    "gru": LayerType("Gated recurrent units over (features, time).", "recurrent", recurrence.gru, _RECURRENCE, inputs=_WITH_STATES),
+    "conv_lstm": LayerType(
+        "Long short-term memory of maps over (channels, time, *space): its gates are convolutions.",
+        "recurrent",
+        recurrence.conv_lstm,
+        {
+            **_WINDOW,
+            **_WEIGHTS,
+            "filters": Whole(required=True),
+            "padding": Amounts(PADDINGS, load_default="same"),
+            "reverse": Flag(load_default=False),
+            "sequences": Flag(load_default=True),
+            "states": Flag(load_default=False),
+        },
+        inputs=_WITH_STATES,
+    ),
     "attention": LayerType(
         "Attention of all places, or those in a `window` around, to `units` (default: the input's channels). Queries, keys and values are "
-        "`width` long, all heads together (default: `units`).",
+        "`width` long, all heads together (default: `units`). Further inputs are what is attended to: keys, and values where they differ.",
         "attention",
-        sequences.attention,
-        {**_WEIGHTS, "heads": Whole(load_default=1), "units": Whole(), "width": Whole(), "window": PerAxis(Whole())},
+        attention.attention,
+        {
+            **_WEIGHTS,
+            "heads": Whole(load_default=1),
+            "key_value_heads": Whole(),
+            "units": Whole(),
+            "width": Whole(),
+            "value_width": Whole(),
+            "window": PerAxis(Whole()),
+            "axes": ListOf(_AXIS, maximum=MAX_RANK),
+        },
+        inputs=(1, 3),
+    ),
+    "attend": LayerType(
+        "Values (the third input, else the second) weighted by the scores of queries (the first) with keys (the second), unprojected.",
+        "attention",
+        attention.attend,
+        {**_TRAINABLE, "score": Choice(("dot", "concat", "additive"), load_default="dot"), "scale": Flag(load_default=False)},
+        inputs=(1, 3),
+    ),
+    "dot": LayerType(
+        "The sums of products of two inputs along one axis of each, without the batch.",
+        "other",
+        units.dot,
+        {"axes": ListOf(_AXIS, minimum=2, maximum=2, required=True)},
+        inputs=(2, 2),
+    ),
+    "flip": LayerType("The units of an axis in the opposite order.", "reshape", shapes.flip, _ALONG),
+    "to_batch": LayerType("The units of an axis become samples, each read alone by what follows.", "reshape", shapes.to_batch, _ALONG),
+    "from_batch": LayerType(
+        "The samples become an axis again. The second input is what `to_batch` read.", "reshape", shapes.from_batch, _ALONG, inputs=(2, 2)
+    ),
+    "unknown": LayerType(
+        "A layer that nothing is known of, but perhaps the `shape` of its result; `reason` says why.",
+        "other",
+        units.unknown,
+        {"shape": ListOf(Whole(), maximum=MAX_RANK), "reason": Text()},
+        inputs=(1, MAX_LAYERS),
     ),
 }

@@ -15,11 +15,12 @@ from service.options import Options
 from service.readers.naming import Names
 from service.readers.spec.draft import Draft, Refusal, check_size, shape_of
 from service.readers.spec.layers import TYPES
-from service.readers.spec.record import LayerType
+from service.readers.spec.record import MAX_LAYERS, LayerType
 from service.readers.spec.schema import invalid_spec, load_document
 from service.readers.spec.suggestions import did_you_mean
 from service.readers.spec.values import InlineWeights
 
+UNKNOWN = TYPES["unknown"]
 MAX_SUGGESTIONS = 10
 """Wrong references for which the nearest name is looked up: that takes a comparison with every name."""
 
@@ -28,7 +29,8 @@ MAX_SUGGESTIONS = 10
 class Reading:
     """The state of one reading. A name maps to None where its layer was refused: what reads it is skipped without another error.
 
-    `places` says which entry of the document a layer's name stands at.
+    `places` says which entry of the document a layer's name stands at; `guessed` are the tensors whose shape follows from that of an
+    unknown layer.
     """
 
     names: Names
@@ -40,6 +42,7 @@ class Reading:
     layers: list[Layer] = field(default_factory=list)
     notes: list[tuple[str, str | None, str]] = field(default_factory=list)
     errors: list[Detail] = field(default_factory=list)
+    guessed: set[str] = field(default_factory=set)
 
     def keep(self, stored: str, array: np.ndarray) -> None:
         """Keep the values of a stored weight."""
@@ -157,7 +160,7 @@ def _read_layer(reading: Reading, index: int, fields: Mapping[str, Any], copies:
     """Lower one entry of the document and its copies; whatever is wrong becomes an error, and its name then has no tensor."""
     pointer, kind = f"/layers/{index}", TYPES[fields["type"]]
     inputs = _inputs(reading, index, fields, before)
-    if inputs is not None and kind.joins and len(copies) > 1:
+    if inputs is not None and len(inputs) > 1 and len(copies) > 1:
         reading.refuse(f"{pointer}/repeat", "conflict", f"{fields['type']} has several inputs and cannot follow itself")
         inputs = None
     shared = None
@@ -178,25 +181,38 @@ def _lower(reading: Reading, pointer: str, draft: Draft, kind: LayerType) -> Ten
     try:
         layers, tensors, output = draft.finish(kind.rule(draft), draft.fields["type"])
     except Refusal as refusal:
+        if kind is not UNKNOWN and any(tensor.name in reading.guessed for tensor in draft.inputs):
+            return _lower(reading, pointer, _guess(reading, draft, refusal), UNKNOWN)
         reading.refuse(f"{pointer}/{refusal.field}" if refusal.field else pointer, refusal.code, refusal.detail)
         return None
+    if kind is UNKNOWN or any(tensor.name in reading.guessed for tensor in draft.inputs):
+        reading.guessed.update(tensor.name for tensor in (output, *draft.results.values()))
     reading.layers += layers
     reading.notes += draft.notes
     reading.every.update((tensor.name, tensor) for tensor in tensors)
     reading.weights[draft.name] = draft.weights
+    for suffix, tensor in draft.results.items():
+        reading.tensors.setdefault(f"{draft.name}/{suffix}", tensor)
     return output
+
+
+def _guess(reading: Reading, draft: Draft, refusal: Refusal) -> Draft:
+    """A layer that does not fit the guessed shape of what it reads, as one that nothing is known of."""
+    reason = f"{draft.fields['type']} does not fit the shape that was taken for its input ({refusal.detail})"
+    return Draft(draft.name, UNKNOWN.kind, {"type": draft.fields["type"], "reason": reason}, draft.inputs, reading.names, reading.keep)
 
 
 def _inputs(reading: Reading, index: int, fields: Mapping[str, Any], before: str | None) -> tuple[Tensor, ...] | None:
     """The input tensors of a layer; None where one is missing, which is an error unless it was one already."""
-    pointer, joins = f"/layers/{index}/inputs", TYPES[fields["type"]].joins
+    pointer, kind = f"/layers/{index}/inputs", TYPES[fields["type"]]
+    joins, (fewest, most) = kind.joins, kind.inputs
     if "inputs" not in fields and (before is None or joins):
         message = f"{fields['type']} joins two tensors or more" if joins else "of several inputs the first layer must name its own"
         reading.refuse(pointer, "required", message)
         return None
     named = fields.get("inputs", (before,))
-    if (len(named) < 2) if joins else (len(named) != 1):
-        wanted = "two inputs or more" if joins else "one input"
+    if not fewest <= len(named) <= most:
+        wanted = "one input" if most == 1 else f"{fewest} inputs or more" if most == MAX_LAYERS else f"{fewest} to {most} inputs"
         reading.refuse(pointer, "wrong-length", f"{fields['type']} takes {wanted}, not {len(named)}")
         return None
     known = [reading.known(name, index, f"{pointer}/{place}") for place, name in enumerate(named)]

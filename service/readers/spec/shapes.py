@@ -6,19 +6,20 @@ import math
 
 from service.graph.network import Tensor
 from service.graph.operators import Padding, Resampling, Reshaping, Slicing, Transposing
-from service.readers.spec.draft import Draft, Refusal, check_size
+from service.readers.spec.draft import Draft, Refusal, check_size, shape_of
 from service.readers.spec.fields import LARGEST
+from service.readers.spec.units import tensor_axis
 from service.readers.spec.windows import amounts, per_axis, spatial
 
 
 def flatten(draft: Draft) -> Tensor:
     """All units on one axis."""
-    return draft.apply(Reshaping((1, math.prod(draft.shape))), draft.input)
+    return draft.apply(Reshaping((draft.shape[0], math.prod(draft.shape[1:]))), draft.input)
 
 
 def reshape(draft: Draft) -> Tensor:
     """The units under another shape, in which one length may be -1."""
-    shape, units = list(draft.fields["shape"]), math.prod(draft.shape)
+    shape, units = list(draft.fields["shape"]), math.prod(draft.shape[1:])
     if shape.count(-1) > 1 or 0 in shape:
         raise Refusal("shape", "out-of-range", "lengths are 1 or more, and one of them may be -1")
     if -1 in shape:
@@ -28,7 +29,7 @@ def reshape(draft: Draft) -> Tensor:
         shape[shape.index(-1)] = units // known
     if math.prod(shape) != units:
         raise Refusal("shape", "shape-mismatch", f"{tuple(shape)} has {math.prod(shape)} units, {draft.shape[1:]} has {units}")
-    return draft.apply(Reshaping((1, *shape)), draft.input)
+    return draft.apply(Reshaping((draft.shape[0], *shape)), draft.input)
 
 
 def permute(draft: Draft) -> Tensor:
@@ -37,6 +38,34 @@ def permute(draft: Draft) -> Tensor:
     if sorted(order) != list(range(len(draft.shape) - 1)):
         raise Refusal("order", "wrong-order", f"must name each of the axes 0 to {len(draft.shape) - 2} once")
     return draft.apply(Transposing((0, *(axis + 1 for axis in order))), draft.input)
+
+
+def flip(draft: Draft) -> Tensor:
+    """The units of an axis in the opposite order."""
+    axis = tensor_axis(draft, "axis", draft.fields["axis"])
+    return draft.apply(Slicing(axis, draft.shape[axis] - 1, -1, draft.shape[axis]), draft.input)
+
+
+def to_batch(draft: Draft) -> Tensor:
+    """The units of an axis become samples: what follows acts on each of them alone, with the same weights."""
+    axis, shape = tensor_axis(draft, "axis", draft.fields["axis"]), draft.shape
+    rest = tuple(other for other in range(1, len(shape)) if other != axis)
+    moved = draft.apply(Transposing((0, axis, *rest)), draft.input)
+    return draft.apply(Reshaping((shape[0] * shape[axis], *(shape[other] for other in rest))), moved)
+
+
+def from_batch(draft: Draft) -> Tensor:
+    """The way back: the samples become an axis again. The second input is what `to_batch` read, which tells how many there were."""
+    shape, batch = draft.shape, shape_of(draft.inputs[1])[0]
+    axis = draft.fields["axis"] + (len(shape) + 1 if draft.fields["axis"] < 0 else 1)
+    if not 1 <= axis <= len(shape):
+        raise Refusal("axis", "out-of-range", f"the result has axes 0 to {len(shape) - 1}, not {draft.fields['axis']}")
+    if shape[0] % batch:
+        raise Refusal("inputs/1", "shape-mismatch", f"{shape[0]} samples do not come from {batch}")
+    split = draft.apply(Reshaping((batch, shape[0] // batch, *shape[1:])), draft.input)
+    order = [0, *range(2, len(shape) + 1)]
+    order.insert(axis, 1)
+    return draft.apply(Transposing(tuple(order)), split)
 
 
 def pad(draft: Draft) -> Tensor:
@@ -85,10 +114,10 @@ def space_to_depth(draft: Draft) -> Tensor:
         raise Refusal("block", "not-divisible", f"{block} does not divide the spatial axes {axes}")
     rank = len(axes)
     split = tuple(length for n in axes for length in (n // block, block))
-    value = draft.apply(Reshaping((1, channels, *split)), draft.input)
+    value = draft.apply(Reshaping((draft.shape[0], channels, *split)), draft.input)
     order = (0, *range(3, 3 + 2 * rank, 2), 1, *range(2, 2 + 2 * rank, 2))
     value = draft.apply(Transposing(order), value)
-    return draft.apply(Reshaping((1, channels * block**rank, *(n // block for n in axes))), value)
+    return draft.apply(Reshaping((draft.shape[0], channels * block**rank, *(n // block for n in axes))), value)
 
 
 def depth_to_space(draft: Draft) -> Tensor:
@@ -98,7 +127,7 @@ def depth_to_space(draft: Draft) -> Tensor:
     if draft.shape[1] % block**rank:
         raise Refusal("block", "not-divisible", f"{block}**{rank} does not divide {draft.shape[1]} channels")
     channels = draft.shape[1] // block**rank
-    value = draft.apply(Reshaping((1, *(block,) * rank, channels, *axes)), draft.input)
+    value = draft.apply(Reshaping((draft.shape[0], *(block,) * rank, channels, *axes)), draft.input)
     pairs = (axis for i in range(rank) for axis in (2 + rank + i, 1 + i))
     value = draft.apply(Transposing((0, 1 + rank, *pairs)), value)
-    return draft.apply(Reshaping((1, channels, *(n * block for n in axes))), value)
+    return draft.apply(Reshaping((draft.shape[0], channels, *(n * block for n in axes))), value)

@@ -6,14 +6,17 @@ from service.graph.network import Tensor
 from service.graph.operators import (
     BatchNormalization,
     Concatenation,
+    Contraction,
     Dense,
     Elementwise,
+    Embedding,
     Mixing,
     Neighbourhood,
     Reshaping,
     Shape,
     ShapeError,
     Transposing,
+    Unknown,
     broadcast,
 )
 from service.readers.spec.draft import Draft, Refusal, Rule, shape_of
@@ -121,6 +124,42 @@ def activation(draft: Draft) -> Tensor:
     if name == "prelu":
         draft.other("slope", draft.shape[1:] if draft.fields["untied"] else draft.shape[1:2])
     return draft.apply(Elementwise(function), draft.input)
+
+
+def unknown(draft: Draft) -> Tensor:
+    """A layer that nothing is known of. Its result is taken to have the shape that is stated, or else that of its first input."""
+    shape = (draft.shape[0], *draft.fields["shape"]) if "shape" in draft.fields else draft.shape
+    reason = draft.fields.get("reason", "nothing is known of this layer")
+    taken = "stated" if "shape" in draft.fields else "its input's"
+    message = f"{reason}; the shape {shape[1:]} of its result is {taken}, and what follows sees an unknown part of the input"
+    draft.note("unknown-layer", message)
+    return draft.apply(Unknown((shape,), reason), *dict.fromkeys(draft.inputs))
+
+
+def embedding(draft: Draft) -> Tensor:
+    """A table looked up by index: (*places) to (units, *places)."""
+    vocabulary, units, rank = draft.fields["vocabulary"], draft.fields["units"], len(draft.shape)
+    rows = draft.apply(Embedding(vocabulary, (units,)), draft.input)
+    draft.kernel((vocabulary, units))
+    return draft.apply(Transposing((0, rank, *range(1, rank))), rows)
+
+
+def dot(draft: Draft) -> Tensor:
+    """The sums of products of two tensors along one axis of each; their other axes stand one after the other."""
+    axes = draft.fields["axes"]
+    shapes = [shape_of(tensor) for tensor in draft.inputs]
+    if len(shapes) != 2:
+        raise Refusal("inputs", "wrong-length", f"a dot product has two inputs, not {len(shapes)}")
+    labels = []
+    for place, (shape, axis) in enumerate(zip(shapes, axes, strict=True)):
+        if not -len(shape) < axis < len(shape) - 1:
+            raise Refusal(f"axes/{place}", "out-of-range", f"the input has axes 0 to {len(shape) - 2}, not {axis}")
+        named = ["batch", *(f"{place}.{index}" for index in range(1, len(shape)))]
+        named[1 + axis % (len(shape) - 1)] = "sum"
+        labels.append(tuple(named))
+    kept = tuple(label for named in labels for label in named if label not in ("batch", "sum"))
+    result = draft.apply(Contraction(tuple(labels), ("batch", *kept)), *draft.inputs)
+    return result if kept else draft.apply(Reshaping((draft.shape[0], 1)), result)
 
 
 def scale(draft: Draft) -> Tensor:

@@ -65,15 +65,16 @@ def _padding(draft: Draft, axes: Shape, kernel: Shape, strides: Shape, dilations
     return tuple(same_padding(n, k, s, d, word == "same") for n, k, s, d in zip(axes, kernel, strides, dilations, strict=True))
 
 
-def _window(draft: Draft) -> tuple[Shape, Shape, Shape, Pads]:
-    axes = spatial(draft)
+def window(draft: Draft, axes: Shape) -> tuple[Shape, Shape, Shape, Pads]:
+    """Kernel, strides, dilations and padding of a window over these axes."""
     kernel = per_axis(draft, "kernel", len(axes))
     strides = per_axis(draft, "stride", len(axes)) if "stride" in draft.fields else kernel
     dilations = per_axis(draft, "dilation", len(axes))
     return kernel, strides, dilations, _padding(draft, axes, kernel, strides, dilations)
 
 
-def _check_fit(operator: Window, axes: Shape, ceil: bool = False) -> None:
+def check_fit(operator: Window, axes: Shape, ceil: bool = False) -> None:
+    """Refusal `does-not-fit` where the window is longer than an axis with its padding."""
     geometry = zip(axes, operator.kernel, operator.strides, operator.dilations, operator.pads, strict=True)
     for axis, (n, k, s, d, p) in enumerate(geometry):
         if window_length(n, k, s, d, p, ceil) < 1:
@@ -125,10 +126,10 @@ def depthwise_conv(draft: Draft) -> Tensor:
 
 
 def _convolution(draft: Draft, filters: int, groups: int, table: tuple[tuple[int, ...], ...] | None) -> Tensor:
-    kernel, strides, dilations, pads = _window(draft)
+    kernel, strides, dilations, pads = window(draft, spatial(draft))
     _check_groups(draft, groups, filters)
     operator = Convolution(kernel, strides, dilations, pads, filters, groups, table)
-    _check_fit(operator, draft.shape[2:])
+    check_fit(operator, draft.shape[2:])
     output = draft.apply(operator, draft.input)
     shape = (filters, draft.shape[1] // groups, *kernel)
     draft.kernel(shape, sum(map(len, table)) * math.prod(kernel) if table else None)
@@ -165,13 +166,13 @@ def conv_transpose(draft: Draft) -> Tensor:
 
 def local(draft: Draft) -> Tensor:
     """A convolution without sharing: one weight for each connection, one bias for each unit."""
-    kernel, strides, dilations, pads = _window(draft)
+    kernel, strides, dilations, pads = window(draft, spatial(draft))
     filters, groups = draft.fields["filters"], draft.fields["groups"]
     if max(kernel) > _MAX_LOCAL_KERNEL:
         raise Refusal("kernel", "too-large", f"a locally connected layer may have kernels up to {_MAX_LOCAL_KERNEL:,}")
     _check_groups(draft, groups, filters)
     operator = LocallyConnected(kernel, strides, dilations, pads, filters, groups)
-    _check_fit(operator, draft.shape[2:])
+    check_fit(operator, draft.shape[2:])
     output = draft.apply(operator, draft.input)
     places = operator.places(draft.shape[2:])
     geometry = zip(draft.shape[2:], places, kernel, strides, dilations, pads, strict=True)
@@ -188,7 +189,7 @@ def subsample(draft: Draft) -> Tensor:
     kernel = per_axis(draft, "kernel", len(axes))
     strides = per_axis(draft, "stride", len(axes)) if "stride" in draft.fields else kernel
     operator = Subsampling(kernel, strides, (1,) * len(axes), ((0, 0),) * len(axes))
-    _check_fit(operator, axes)
+    check_fit(operator, axes)
     output = draft.apply(operator, draft.input)
     draft.kernel((draft.shape[1],))
     if draft.fields["bias"]:
@@ -198,10 +199,10 @@ def subsample(draft: Draft) -> Tensor:
 
 def pool(draft: Draft) -> Tensor:
     """The maximum, mean or p-norm of windows."""
-    kernel, strides, dilations, pads = _window(draft)
+    kernel, strides, dilations, pads = window(draft, spatial(draft))
     ceil = draft.fields["ceil_mode"]
     operator = Pooling(kernel, strides, dilations, pads, draft.fields["mode"], ceil)
-    _check_fit(operator, draft.shape[2:], ceil)
+    check_fit(operator, draft.shape[2:], ceil)
     return draft.apply(operator, draft.input)
 
 
