@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.analysis.report import analyze
 from service.faults import Refused
 from service.graph import operators as core
-from service.graph.model import Model, ModelFacts
 from service.graph.network import Graph, Layer
 from service.options import Options
 from service.readers.spec import read_spec
+from tests.reports import report_of
 
 Json = dict[str, Any]
 
@@ -29,9 +28,7 @@ def read(inputs: dict[str, list[int]], *layers: Json) -> Graph:
 
 def report(inputs: dict[str, list[int]], *layers: Json) -> dict[str, Json]:
     """The layers of the report by name."""
-    graph, weights = read_spec(document(inputs, *layers), Options())
-    result = analyze(Model((graph,), weights, ModelFacts(None, "spec", 0, (), ())))
-    return {layer["name"]: layer for layer in result["layers"]}
+    return {layer["name"]: layer for layer in report_of(json.loads(document(inputs, *layers)))["layers"]}
 
 
 def refused(inputs: dict[str, list[int]], *layers: Json) -> list[tuple[str, str]]:
