@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from service.analysis import Reading as Analysed
-from service.analysis import analyze
 from service.graph import Graph, Layer, Shape
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
@@ -21,6 +20,7 @@ from service.readers.onnx import OnnxWeights, Reading
 from service.readers.tensors.stored import Storage
 from tests.oracle import DEFINITIONS, connected
 from tests.readers.wire_bytes import scan_bytes
+from tests.reports import analyzed
 
 Bools = NDArray[np.bool_]
 
@@ -137,8 +137,7 @@ def report_of(proto: onnx.ModelProto, how: Analysed | None = None, fixed: Mappin
     found = reading(proto)
     graphs = tuple(found.graph(fixed, stand_in) for stand_in in (256, 200))
     facts = ModelFacts(None, "onnx", 1, (), ())
-    report: dict[str, Any] = analyze(Model(graphs if graphs[0].symbolic else graphs[:1], OnnxWeights(), facts), how)
-    return report
+    return analyzed(Model(graphs if graphs[0].symbolic else graphs[:1], OnnxWeights(), facts), how)
 
 
 def codes(report: Mapping[str, Any]) -> set[str]:

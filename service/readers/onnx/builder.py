@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from service.faults import Refused
 from service.graph import Layer, Shape, ShapeError, Tensor
 from service.readers.naming import Names
-from service.readers.onnx.values import Value
+from service.readers.onnx.values import ModelWeight, Value
 
 MAX_AXIS = 1 << 31
 MAX_UNITS = 1 << 52
@@ -33,6 +33,7 @@ class Builder:
 
     def __init__(self, reserved: Iterable[str], budget: int) -> None:
         self.layers: list[Layer] = []
+        self.added: dict[int, ModelWeight] = {}
         self.tensors: dict[str, Tensor] = {}
         self.notes: list[tuple[str, str | None, str]] = []
         self._tensor_names = Names(reserved)
@@ -61,8 +62,10 @@ class Builder:
         """Make a value known as a tensor of the graph."""
         self.tensors[value.name] = Tensor(value.name, value.shape, value.dtype)
 
-    def append(self, layer: Layer) -> None:
-        """Add a layer."""
+    def append(self, layer: Layer, added: ModelWeight | None = None) -> None:
+        """Add a layer, and the constant that it adds to its input."""
+        if added is not None:
+            self.added[len(self.layers)] = added
         self.layers.append(layer)
 
     def note(self, code: str, layer: str | None, message: str) -> None:

@@ -78,6 +78,7 @@ class Call:
     """One node of the model. A lowering rule reads it, calls `emit` for every core node and returns the values of its outputs."""
 
     __slots__ = (
+        "added",
         "attributes",
         "bias",
         "constants",
@@ -113,6 +114,7 @@ class Call:
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
         self.constants: dict[str, Value] = {}
+        self.added: ModelWeight | None = None
         self.kernel: list[ModelWeight] = []
         self.bias: list[ModelWeight] = []
         self.other: list[ModelWeight] = []
@@ -255,6 +257,11 @@ class Call:
         assert value.constant is not None
         origin = value.constant.origin
         return ModelWeight(origin.name, value.dims, origin.count, origin.dtype, origin.sources, value.constant)
+
+    def add(self, value: Value) -> None:
+        """A constant that the call adds to its first input: a bias of the layer before, or else a parameter (see `biases`)."""
+        if value.constant is not None and value.constant.origin.kept and value.shape is not None:
+            self.added = self.weight(value)
 
     def add_other(self, value: Value | None) -> None:
         """Count a constant input as a parameter outside the connections, if it is stored."""

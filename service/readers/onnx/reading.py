@@ -8,6 +8,7 @@ from onnx import ModelProto, ValueInfoProto, defs
 
 from service.faults import Refused
 from service.graph import Graph, Shape, Tensor
+from service.readers.onnx.biases import with_biases
 from service.readers.onnx.builder import Builder
 from service.readers.onnx.functions import domain_of, local_functions
 from service.readers.onnx.inputs import read_inputs
@@ -67,7 +68,7 @@ class Reading:
             name=graph.name,
             inputs=tuple(Tensor(v.name, v.shape, v.dtype) for v in inputs.values),
             outputs=tuple(value.name for value in outputs),
-            layers=tuple(builder.layers),
+            layers=with_biases(builder.layers, builder.added, builder.tensors, (value.name for value in outputs)),
             tensors=builder.tensors,
             stored=self._inventory.stored,
             symbolic=frozenset(inputs.symbolic),

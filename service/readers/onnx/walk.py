@@ -283,7 +283,7 @@ class Walk:
         )
         made = {value.name for value in call.values.values()}
         outputs = tuple(dict.fromkeys(v.name for v in flattened(results) if v.name in made))
-        self.builder.append(call.layer(rule.kind, nodes, outputs))
+        self.builder.append(call.layer(rule.kind, nodes, outputs), call.added)
 
     def _bind(self, scope: Scope, output: str, value: Value) -> None:
         """Give a value its name in a scope. A constant that a rule made has no name of its own yet."""

@@ -28,8 +28,9 @@ def predicate(call: Call) -> Sequence[Value]:
     return [call.emit(core.Elementwise(call.op.lower()), call.input(0), dtype="bool")]
 
 
-def joint(dtype: str | None = None) -> Lower:
-    """A function of the units at the same place of all inputs. Stored constants of more than one entry are parameters."""
+def joint(dtype: str | None = None, constants: Callable[[Call, Sequence[Value]], None] | None = None) -> Lower:
+    """A function of the units at the same place of all inputs. Stored constants are parameters, as `constants` (or `keep`) counts them."""
+    count = constants or keep
 
     def lower(call: Call) -> Sequence[Value]:
         """One core node over all inputs, the second placed as its opset says."""
@@ -40,12 +41,26 @@ def joint(dtype: str | None = None) -> Lower:
             operands[1] = _legacy(call, operands[0], operands[1])
         elif len(operands) == 2:
             operands[1] = _per_channel(call, operands[0], operands[1])
-        for value in operands:
-            if value.constant is not None and value.constant.origin.count > 1:
-                call.add_other(value)
+        count(call, operands)
         return [call.elementwise(call.op.lower(), *operands, dtype=dtype)]
 
     return lower
+
+
+def keep(call: Call, operands: Sequence[Value]) -> None:
+    """Stored constants of more than one entry are parameters."""
+    for value in operands:
+        if value.constant is not None and value.constant.origin.count > 1:
+            call.add_other(value)
+
+
+def add(call: Call, operands: Sequence[Value]) -> None:
+    """A constant that is added to data, or subtracted from it, may be the bias of the layer before."""
+    constants = [value for value in operands if value.constant is not None]
+    if len(operands) == 2 and len(constants) == 1 and (call.op == "Add" or operands[1] is constants[0]):
+        call.add(constants[0])
+    else:
+        keep(call, operands)
 
 
 def _per_channel(call: Call, left: Value, right: Value) -> Value:
@@ -130,6 +145,11 @@ def _unit(function: Callable[[Array], Array], kind: Kind = "other", keeps: Keeps
     return Rule(unary, kind, fold=folding.unary(function), keeps=keeps)
 
 
+def _sum(fold: Fold) -> Rule:
+    """A sum or a difference, and how it is computed."""
+    return Rule(joint(constants=add), fold=fold, keeps="scaled")
+
+
 def _pair(fold: Fold, dtype: str | None = None) -> Rule:
     """A function of the units at the same place, and how it is computed."""
     return Rule(joint(dtype), fold=fold, keeps="scaled")
@@ -165,8 +185,8 @@ RULES = {
     "Not": Rule(predicate, fold=folding.unary(np.logical_not)),
     "IsInf": Rule(predicate, fold=lambda operation, x: np.isinf(x)),
     "IsNaN": Rule(predicate, fold=lambda operation, x: np.isnan(x)),
-    "Add": _pair(folding.binary(np.add)),
-    "Sub": _pair(folding.binary(np.subtract)),
+    "Add": _sum(folding.binary(np.add)),
+    "Sub": _sum(folding.binary(np.subtract)),
     "Mul": _pair(folding.binary(np.multiply)),
     "Div": _pair(folding.binary(folding.divide)),
     "Pow": _pair(folding.binary(folding.power)),

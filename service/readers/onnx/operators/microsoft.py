@@ -87,10 +87,12 @@ def pick(*positions: int) -> Lower:
 
 
 def with_bias(call: Call) -> Sequence[Value]:
-    """An activation of the sum of its inputs, of which the constant ones are biases."""
+    """An activation of the sum of its inputs, of which the constant ones are biases (as a rule of the layer before)."""
     operands = [v for v in call.inputs if v is not None]
     for value in operands:
-        if value.constant is not None:
+        if value.constant is not None and call.added is None:
+            call.add(value)
+        else:
             call.add_other(value)
     return [call.elementwise(call.op.lower(), *operands)]
 
