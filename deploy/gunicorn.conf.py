@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from service.jobs.local import sandbox
+
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 
 # Threads, because a sync worker that receives a slow upload answers nobody else, not even the health check.
@@ -34,6 +36,11 @@ limit_request_line = 8190
 
 # The application logs each request itself, as one structured line; gunicorn's own messages go to standard error.
 accesslog = None
+
+
+def on_starting(_: Any) -> None:
+    """Keeps jobs, which run as the same user, out of the memory and the environment of this process and of the workers it forks."""
+    sandbox.seal()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -8,14 +8,18 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import structlog
 from flask import current_app
 
+from service.jobs.local import sandbox
 from service.jobs.local.drawer import Drawer, KeptProcess
 from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
 from service.jobs.runner import Runner
 from service.settings import Settings
 from service.store import Store
+
+log = structlog.get_logger(__name__)
 
 EXTENSION = "receptive"
 
@@ -98,8 +102,15 @@ class Service:
                 pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
                 runner = Runner(self.store, pool, self.tasks.analysis, settings.job_keep_seconds)
                 drawing = replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS))
+                _tell(sandbox.offered())
                 self._running = Engines(os.getpid(), runner, KeptProcess(drawing, self.tasks.warm_up))
             return self._running
+
+
+def _tell(offer: sandbox.Offer) -> None:
+    """Writes one line of what holds jobs to their work here, and what does not."""
+    write = log.warning if offer.missing else log.info
+    write("sandbox", landlock=offer.landlock, seccomp=offer.seccomp, missing=offer.missing)
 
 
 def current() -> Service:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -49,8 +49,9 @@ class Engine:
         if self._pool is not None:
             self._pool.close()
 
-    def run(self, task: str, name: str, file: Path | None, *arguments: Any) -> Any:
-        """What the function that `task` names (package.module:function) gives; `name` is the stage that a terminal shows.
+    def run(self, task: str, name: str, file: Path | None, *arguments: Any, reads: Collection[str] = ()) -> Any:
+        """What the function that `task` names (package.module:function) gives, which can read the files `reads`; `name` is the stage that
+        a terminal shows.
 
         Failure where the input is at fault, in `file`, or our own code is.
         """
@@ -58,7 +59,7 @@ class Engine:
             settings = self.settings
             limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
             self._pool = ProcessPool(1, 1, limits)
-        ticket = self._pool.submit(task, *arguments)
+        ticket = self._pool.submit(task, *arguments, reads=reads)
         try:
             with stage(name) as tick:
                 while True:
@@ -86,7 +87,7 @@ class Engine:
         author may not be the owner of the folder.
         """
         files = {file.name: file for file in given}
-        for name in self.run("service.readers.externals:named_externals", f"Opening {path.name}", path, str(path)):
+        for name in self.run("service.readers.externals:named_externals", f"Opening {path.name}", path, str(path), reads=[str(path)]):
             beside = path.parent / name
             usable = name == beside.name and not name.startswith(".") and os.path.isfile(beside) and not beside.is_symlink()
             if name not in files and usable:
@@ -120,7 +121,9 @@ class LocalModel:
 
     def _run(self, task: str, verb: str, *arguments: Any) -> Any:
         name = f"{verb} {self._path.name}"
-        return self._engine.run(task, name, self._path, str(self._path.resolve()), self._options, self._externals, *arguments)
+        path = str(self._path.resolve())
+        reads = (path, *self._externals.values())
+        return self._engine.run(task, name, self._path, path, self._options, self._externals, *arguments, reads=reads)
 
 
 def stored_report(path: Path) -> Report | None:

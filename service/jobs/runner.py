@@ -114,14 +114,15 @@ class Runner:
         """
         externals = {name: str(self._store.blobs.path(digest)) for name, digest in report.blobs.items() if name}
         model = str(self._store.blobs.path(report.blobs[""]))
-        return self.call(task, seconds, model, read_options(report.options), externals, *arguments)
+        reads = (model, *externals.values())
+        return self.call(task, seconds, model, read_options(report.options), externals, *arguments, reads=reads)
 
-    def call(self, task: str, seconds: float, *arguments: Any) -> Any:
-        """What the function that `task` names gives in a job's process.
+    def call(self, task: str, seconds: float, *arguments: Any, reads: Collection[str] = ()) -> Any:
+        """What the function that `task` names gives in a job's process, which can read the files `reads`.
 
         Raises what the pool does, and TimeoutError after so many seconds.
         """
-        ticket = self._pool.submit(task, *arguments)
+        ticket = self._pool.submit(task, *arguments, reads=reads)
         try:
             return self._pool.wait(ticket, seconds)
         finally:
@@ -144,7 +145,8 @@ class Runner:
         place = self._store.uploads.place(job.request["upload"])
         externals = {name: str(place / part["file"]) for name, part in job.request["externals"].items()}
         model = str(place / job.request["model"]["file"])
-        ticket = self._pool.submit(REPORT, self._analysis, model, _question(job), externals)
+        reads = (model, *externals.values())
+        ticket = self._pool.submit(REPORT, self._analysis, model, _question(job), externals, reads=reads, loads=[self._analysis])
         self._tickets[job.id] = ticket
         ticket.future.add_done_callback(lambda future: self._complete(job, future))
 

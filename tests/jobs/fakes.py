@@ -86,16 +86,34 @@ def ready() -> None:
     """What a drawer's process does to get ready: nothing."""
 
 
-def drawing(marker: str, misfortune: str, times: int) -> str:
-    """A drawing that ends the process so many times, which it counts by empty files, and then says in which process it is made."""
-    for number in range(times):
-        place = Path(f"{marker}.{number}")
-        if not place.exists():
-            place.touch()
-            {"die": lambda: os.kill(os.getpid(), signal.SIGSEGV), "hang": lambda: time.sleep(600)}[misfortune]()
+def drawing(omens: str, misfortune: str) -> str:
+    """A drawing that ends the process once for each byte in the pipe `omens`, and then says in which process it is made."""
+    if omen(omens):
+        {"die": lambda: os.kill(os.getpid(), signal.SIGSEGV), "hang": lambda: time.sleep(600)}[misfortune]()
     return str(os.getpid())
+
+
+def omen(omens: str) -> bytes:
+    """Takes one byte from a named pipe; none where it is empty or not there."""
+    try:
+        pipe = os.open(omens, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.read(pipe, 1)
+    except BlockingIOError:
+        return b""
+    finally:
+        os.close(pipe)
 
 
 def fill(size: int) -> int:
     """Takes so many bytes."""
     return len(bytearray(b"x") * size)
+
+
+def fill_up() -> None:
+    """Takes memory in small pieces, until there is none left for a single one."""
+    pieces = []
+    while True:
+        pieces.append(bytearray(4096))

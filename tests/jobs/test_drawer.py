@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import termios
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,20 +28,47 @@ DOCUMENT = json.dumps(report_of(spec_of([1, 8, 8], conv("c", 1, 3)))).encode()
 DRAWING = "tests.jobs.fakes:drawing"
 
 Make = Callable[..., KeptProcess]
+Omens = Callable[[int], Path]
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Drawers of nothing but fakes, closed in the end."""
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Drawers of nothing but fakes, which can read what lies in `tmp_path`; closed in the end."""
     made: list[KeptProcess] = []
 
     def kept(limits: Limits = LIMITS, **more: Any) -> KeptProcess:
-        made.append(KeptProcess(limits, "tests.jobs.fakes:ready", **more))
+        made.append(KeptProcess(limits, "tests.jobs.fakes:ready", reads=(str(tmp_path),), **more))
         return made[-1]
 
     yield kept
     for drawer in made:
         drawer.close()
+
+
+@pytest.fixture
+def omens(tmp_path: Path) -> Iterator[Omens]:
+    """A named pipe of so many bytes, each of which ends the drawing that reads it: the process itself can write nothing down."""
+    pipes: list[int] = []
+
+    def pipe(count: int) -> Path:
+        path = tmp_path / f"omens-{count}"
+        os.mkfifo(path)
+        pipes.append(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        os.write(pipes[-1], b"x" * count)
+        return path
+
+    yield pipe
+    for each in pipes:
+        os.close(each)
+
+
+def wait_until_read(pipe: Path, count: int) -> None:
+    """Returns when fewer bytes than `count` are left in a pipe."""
+    left = array("i", [count])
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as end:
+        while left[0] >= count:
+            time.sleep(0.01)
+            fcntl.ioctl(end, termios.FIONREAD, left)
 
 
 @pytest.fixture(scope="module")
@@ -75,20 +105,22 @@ def test_chart_is_not_lost_when_its_process_dies(engine: KeptProcess) -> None:
 
 
 @pytest.mark.parametrize("misfortune", ["die", "hang"])
-def test_drawing_is_made_again_by_another_process(make: Make, tmp_path: Path, misfortune: str) -> None:
+def test_drawing_is_made_again_by_another_process(make: Make, omens: Omens, tmp_path: Path, misfortune: str) -> None:
     drawer = make(Limits(LIMITS.memory_bytes, 60, 1.0))
-    first = drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
-    second = drawer.draw(DRAWING, 30.0, str(tmp_path / "one"), misfortune, 1)
-    assert first != second == drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
+    first = drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune)
+    second = drawer.draw(DRAWING, 30.0, str(omens(1)), misfortune)
+    assert first != second == drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune)
 
 
 @pytest.mark.parametrize(("misfortune", "code"), [("die", "worker-died"), ("hang", "limit-time")])
-def test_drawing_that_ends_every_process_is_refused_and_the_next_is_made(make: Make, tmp_path: Path, misfortune: str, code: str) -> None:
+def test_drawing_that_ends_every_process_is_refused_and_the_next_is_made(
+    make: Make, omens: Omens, tmp_path: Path, misfortune: str, code: str
+) -> None:
     drawer = make(Limits(LIMITS.memory_bytes, 60, 0.5))
     with pytest.raises(Refused) as caught:
-        drawer.draw(DRAWING, 30.0, str(tmp_path / "all"), misfortune, 9)
+        drawer.draw(DRAWING, 30.0, str(omens(9)), misfortune)
     assert (caught.value.fault, caught.value.code) == ("limit", code)
-    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune, 0)
+    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune)
 
 
 def test_fault_of_our_own_leaves_the_process_alive(make: Make) -> None:
@@ -121,44 +153,44 @@ def test_engine_that_needs_more_memory_than_the_limit_is_ended() -> None:
 
 def test_process_is_replaced_when_it_has_made_its_drawings(make: Make, tmp_path: Path) -> None:
     drawer = make(most_drawings=2)
-    makers = [drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "die", 0) for _ in range(4)]
+    makers = [drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "die") for _ in range(4)]
     assert makers[0] == makers[1] != makers[2] == makers[3]
 
 
-def test_whoever_comes_later_waits_and_not_for_ever(make: Make, tmp_path: Path) -> None:
+def test_whoever_comes_later_waits_and_not_for_ever(make: Make, omens: Omens, tmp_path: Path) -> None:
     drawer = make()
-    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
-    busy = threading.Thread(target=pytest.raises, args=(TimeoutError, drawer.draw, DRAWING, 2.0, str(tmp_path / "all"), "hang", 9))
+    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
+    pipe = omens(9)
+    busy = threading.Thread(target=pytest.raises, args=(TimeoutError, drawer.draw, DRAWING, 2.0, str(pipe), "hang"))
     busy.start()
-    while not (tmp_path / "all.0").exists():
-        time.sleep(0.01)
+    wait_until_read(pipe, 9)
     with pytest.raises(TimeoutError):
-        drawer.draw(DRAWING, 0.1, str(tmp_path / "no"), "hang", 0)
-    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
+        drawer.draw(DRAWING, 0.1, str(tmp_path / "no"), "hang")
+    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
     busy.join()
 
 
-def test_closing_ends_the_drawing_under_way_and_leaves_no_process(make: Make, tmp_path: Path) -> None:
+def test_closing_ends_the_drawing_under_way_and_leaves_no_process(make: Make, omens: Omens, tmp_path: Path) -> None:
     drawer = make()
-    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
+    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
     process = drawer.process
     assert process is not None and process.pid is not None
     told: list[BaseException] = []
+    pipe = omens(9)
 
     def ask() -> None:
         try:
-            drawer.draw(DRAWING, 30.0, str(tmp_path / "all"), "hang", 9)
+            drawer.draw(DRAWING, 30.0, str(pipe), "hang")
         except PoolClosedError as error:
             told.append(error)
 
     asking = threading.Thread(target=ask)
     asking.start()
-    while not (tmp_path / "all.0").exists():
-        time.sleep(0.01)
+    wait_until_read(pipe, 9)
     drawer.close()
     asking.join(10)
     assert len(told) == 1
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
     with pytest.raises(PoolClosedError):
-        drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang", 0)
+        drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")

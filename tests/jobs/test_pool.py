@@ -28,7 +28,7 @@ def pool() -> Iterator[ProcessPool]:
 def submit(pool: ProcessPool, directory: Path, content: str) -> Ticket:
     path = directory / f"{content.replace(' ', '-')}.model"
     path.write_text(content)
-    return pool.submit("tests.jobs.fakes:analyze", str(path), Options(), {})
+    return pool.submit("tests.jobs.fakes:analyze", str(path), Options(), {}, reads=[str(path)])
 
 
 def outcome(pool: ProcessPool, ticket: Ticket) -> Any:
@@ -64,7 +64,7 @@ def test_read_error_crosses_whole(pool: ProcessPool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("misfortune", "reason"), [("broken", "ZeroDivisionError"), ("write", "File too large"), ("exit", "SystemExit: 4")]
+    ("misfortune", "reason"), [("broken", "ZeroDivisionError"), ("write", "Operation not permitted"), ("exit", "SystemExit: 4")]
 )
 def test_fault_of_our_own_brings_its_traceback(pool: ProcessPool, tmp_path: Path, misfortune: str, reason: str) -> None:
     with pytest.raises(BrokenAnalysisError, match=reason):

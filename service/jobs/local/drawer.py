@@ -4,7 +4,7 @@ A model is read in a process that dies with its job (see pool). A stored report 
 engine, takes a second to start: so that process is kept for the next report.
 
 1. It makes one drawing at a time; who comes later waits.
-2. It is held to limits of memory and of wall time for each drawing, and may write no file.
+2. It is held to limits of memory and of wall time for each drawing, and to the sandbox: it can read code and fonts and nothing else.
 3. When it dies or takes too long, another takes its place and makes the drawing again; a drawing that has ended two is refused.
 4. After so many drawings it is replaced, whatever it has leaked.
 """
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -21,14 +23,19 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+import service
 from service.faults import Refused
-from service.jobs.local.limits import Limits, attempt, cancel_alarm, confine, count_written_memory, set_alarm
+from service.jobs.local import sandbox
+from service.jobs.local.limits import Limits, attempt, cancel_alarm, hold, resolve, set_alarm
 from service.jobs.local.process import CONTEXT, PoolClosedError, Result, death, end, load_fork_server, outcome_of, start
 
 MOST_DRAWINGS = 1000
 """Drawings after which the process is replaced."""
 
 ATTEMPTS = 2
+
+FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/etc/fonts")
+"""Where Linux keeps the fonts of charts."""
 
 
 class Drawer(Protocol):
@@ -48,12 +55,12 @@ class KeptProcess:
     """A drawer on this machine, whose process first calls the function that `warm` names.
 
     `limits` bound its memory, and its wall time while it gets ready and for each drawing. Its processor time adds up over drawings and is
-    not bounded.
+    not bounded. It can read `reads`, files or whole directories.
     """
 
-    def __init__(self, limits: Limits, warm: str, most_drawings: int = MOST_DRAWINGS) -> None:
+    def __init__(self, limits: Limits, warm: str, most_drawings: int = MOST_DRAWINGS, reads: tuple[str, ...] = FONTS) -> None:
         self.process: BaseProcess | None = None
-        self._limits, self._warm, self._most = limits, warm, most_drawings
+        self._limits, self._warm, self._most, self._reads = limits, warm, most_drawings, reads
         self._line: Connection | None = None
         self._drawings = 0
         self._turn = threading.Lock()
@@ -119,7 +126,7 @@ class KeptProcess:
         load_fork_server()
         self._line, theirs = CONTEXT.Pipe()
         with theirs:
-            self.process = start(_serve, theirs, self._warm, self._limits)
+            self.process = start(_serve, theirs, self._warm, self._limits, self._reads)
         if self._closed.is_set():
             self._kill()
         with self._clock(self._limits.wall_seconds):
@@ -186,15 +193,23 @@ def _too_long(limits: Limits) -> Refused:
     return Refused("limit", "limit-time", f"Drawing the report took more than {limits.wall_seconds:g} seconds.")
 
 
-def _serve(line: Connection, warm: str, limits: Limits) -> None:
+def _serve(line: Connection, warm: str, limits: Limits, reads: tuple[str, ...]) -> None:
     """What the process does: gets ready and says so, then answers one question after the other until the server hangs up."""
-    confine(limits.memory_bytes)
-    count_written_memory()
+    resolve(warm)
+    # The memory that it may write to, in place of its address space, most of which the JavaScript engine only reserves.
+    hold(RLIMIT_DATA=limits.memory_bytes)
+    sandbox.enter((*code_places(), *reads), [line.fileno()], threads=True)
     line.send(outcome_of(partial(_timed, warm, (), limits)))
     with contextlib.suppress(EOFError):
         while True:
             task, arguments = line.recv()
             line.send(outcome_of(partial(_timed, task, arguments, limits)))
+
+
+def code_places() -> tuple[str, ...]:
+    """The directories of Python and of this package, from which the process may import what it has not loaded yet."""
+    paths = sysconfig.get_paths()
+    return (*(paths[name] for name in ("stdlib", "platlib", "purelib")), os.path.dirname(service.__file__))
 
 
 def _timed(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:

@@ -3,7 +3,7 @@
 1. A job's process is forked from a fork server that has loaded the readers and the analysis already (about 20 ms).
 2. It shares no pipe and no lock with another job. (The workers of a long-lived pool share a channel; one that is killed while it holds the
    channel's lock takes the others with it.)
-3. It is held to limits of memory, processor time and wall time, and may write no file.
+3. It is held to limits of memory, processor time and wall time, and to the sandbox: it can read its input and nothing else.
 4. However it ends, the pool answers: with the result, with Refused (a limit, a dead process), or with CancelledJobError.
 """
 
@@ -13,6 +13,7 @@ import atexit
 import queue
 import signal
 import threading
+from collections.abc import Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol
 
 from service.faults import Refused
-from service.jobs.local.limits import Limits, run_limited
+from service.jobs.local.limits import Limits, Room, run_limited
 from service.jobs.local.process import CONTEXT, PoolClosedError, Result, death, end, load_fork_server, outcome_of, start
 
 CLOSE_SECONDS = 5.0
@@ -43,6 +44,8 @@ class Ticket:
 
     task: str
     arguments: tuple[Any, ...]
+    reads: Collection[str] = ()
+    loads: Collection[str] = ()
     future: Future[Any] = field(default_factory=Future)
     process: BaseProcess | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -51,8 +54,9 @@ class Ticket:
 class Pool(Protocol):
     """Runs functions on untrusted input, somewhere else. They go by name (package.module:function): the server never imports them."""
 
-    def submit(self, task: str, *arguments: Any) -> Ticket:
-        """Queues a call of the function that `task` names. Raises PoolFullError, PoolClosedError."""
+    def submit(self, task: str, *arguments: Any, reads: Collection[str] = (), loads: Collection[str] = ()) -> Ticket:
+        """Queues a call of the function that `task` names, which can read the files `reads` alone, and call what `loads` names besides what
+        the fork server has loaded. Raises PoolFullError, PoolClosedError."""
 
     def wait(self, ticket: Ticket, seconds: float | None = None) -> Any:
         """The job's result; TimeoutError after `seconds`. Raises Refused, BrokenAnalysisError, CancelledJobError and PoolClosedError."""
@@ -84,13 +88,13 @@ class ProcessPool:
         # Runs before multiprocessing ends its children (last in, first out), so that their deaths are known to be our doing.
         atexit.register(self.close)
 
-    def submit(self, task: str, *arguments: Any) -> Ticket:
+    def submit(self, task: str, *arguments: Any, reads: Collection[str] = (), loads: Collection[str] = ()) -> Ticket:
         """Queues a call of the function that `task` names. Raises PoolFullError where too many wait, PoolClosedError after `close`."""
         if self._closed.is_set():
             raise PoolClosedError
         if self._waiting.qsize() >= self._queue_size:
             raise PoolFullError
-        ticket = Ticket(task, arguments)
+        ticket = Ticket(task, arguments, reads, loads)
         self._waiting.put(ticket)
         return ticket
 
@@ -145,7 +149,7 @@ class ProcessPool:
         answer, their_end = CONTEXT.Pipe(duplex=False)
         with answer:
             with their_end:
-                process = ticket.process = start(_answer, their_end, ticket.task, ticket.arguments, self.limits)
+                process = ticket.process = start(_answer, their_end, ticket.task, ticket.arguments, self.limits, ticket.reads, ticket.loads)
             if ticket.cancelled.is_set() or self._closed.is_set():
                 process.kill()
             try:
@@ -176,6 +180,8 @@ class ProcessPool:
         return death(code, "analysed the model")
 
 
-def _answer(answer: Connection, task: str, arguments: tuple[Any, ...], limits: Limits) -> None:
+def _answer(
+    answer: Connection, task: str, arguments: tuple[Any, ...], limits: Limits, reads: Collection[str], loads: Collection[str]
+) -> None:
     """What a job's process does: sends the result, or the exception that there is none."""
-    answer.send(outcome_of(partial(run_limited, task, arguments, limits)))
+    answer.send(outcome_of(partial(run_limited, task, arguments, limits, Room(reads, loads, answer.fileno()))))

@@ -12,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from service.faults import Refused
+from service.jobs.local import sandbox
 from service.jobs.local.limits import BrokenAnalysisError
 
 PRELOAD = ["service.jobs.local.fork_server"]
@@ -37,7 +38,11 @@ Outcome = Result | Refused | BrokenAnalysisError
 
 
 def load_fork_server() -> None:
-    """Starts the fork server, unless it runs. Loading takes it a second or two: better before the first job than in it."""
+    """Starts the fork server, unless it runs. Loading takes it a second or two: better before the first job than in it.
+
+    From then on, no other process of the same user looks into this one's memory.
+    """
+    sandbox.seal()
     CONTEXT.set_forkserver_preload(PRELOAD)
     forkserver.ensure_running()
 

@@ -41,6 +41,9 @@ FILE_ACCESSES = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 NET_VERSION, NET_ACCESSES = 4, 0b11
 SCOPE_VERSION, SCOPES = 6, 0b11
 
+MAX_DESCRIPTOR = 1 << 20
+"""More than a process has in practice; the kernel closes a range in one step."""
+
 CAPABILITY_VERSION = 0x20080522
 CAP_DAC_READ_SEARCH = 1 << 2
 
@@ -125,7 +128,7 @@ def _hold_only(keep: Collection[int]) -> None:
     for descriptor in sorted(each for each in keep if each > 2):
         os.closerange(begin, descriptor)
         begin = descriptor + 1
-    os.closerange(begin, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(begin, MAX_DESCRIPTOR)
 
 
 def _offer_to_the_killer() -> None:
