@@ -145,7 +145,8 @@ class Graph:
     """A network in topological order.
 
     `symbolic` names the input axes (tensor, axis) whose length is a stand-in; `stored` is every stored tensor, used or not;
-    `notes` are (code, layer, message) that the reader wants in the report.
+    `notes` are (code, layer, message) that the reader wants in the report; `batched` says that the leading axis of every input is its
+    batch, as a layer spec has it: nothing is to be found out then.
     """
 
     name: str
@@ -157,3 +158,4 @@ class Graph:
     symbolic: frozenset[tuple[str, int]] = frozenset()
     notes: tuple[tuple[str, str | None, str], ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
+    batched: bool = False

@@ -135,11 +135,12 @@ def test_keys_and_values_may_differ_and_be_shared_by_heads() -> None:
 
 
 def test_attention_along_some_axes() -> None:
-    """Over the width of a map alone: each row is attended to by itself, so the field is global along the width and 1 high."""
+    """Over the width of a map alone: each row is attended to by itself, and its positions are those of the width."""
     layers = report({"x": [8, 6, 10]}, {"name": "a", "type": "attention", "heads": 2, "axes": [2]})
     assert layers["a"]["output_shape"][-2:] == [6, 10] or layers["a/output"]["output_shape"] == [1, 8, 6, 10]
     field = layers["a/output"]["receptive_field"]
-    assert field["axes"] == ["height", "width"] and field["status"] == "global" and field["size"][0] == 1
+    assert (field["axes"], field["status"]) == (["position"], "global")
+    assert layers["a/query"]["connections"]["exact"] == 6 * 10 * 8 * 8
 
 
 def test_attention_without_projections() -> None:

@@ -55,7 +55,8 @@ Layouts = Mapping[int, Layout]
 def layouts(graph: Graph) -> Layouts:
     """What the axes of every input of known shape are."""
     follower = _Follower(graph)
-    return {index: follower.layout(t.name, t.shape) for index, t in enumerate(graph.inputs) if t.shape is not None}
+    found = {index: follower.layout(t.name, t.shape) for index, t in enumerate(graph.inputs) if t.shape is not None}
+    return {index: Layout(layout.spatial, 0) for index, layout in found.items()} if graph.batched else found
 
 
 def spatial_axes(graph: Graph) -> SpatialAxes:

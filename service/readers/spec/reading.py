@@ -256,4 +256,5 @@ def _graph(
         stored=tuple(stored.values()),
         symbolic=symbolic,
         notes=tuple(reading.notes),
+        batched=True,
     )
