@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from service.analysis.connections.connectivity import weight_node
+from service.analysis.connections.copies import Copies
 from service.analysis.evidence import Examined
 from service.analysis.field.axes import Layouts, axis_names
 from service.analysis.field.published import placement
@@ -23,12 +24,12 @@ def _times(sizes: Sequence[int]) -> str:
     return "×".join(f"{size:,}" for size in sizes)
 
 
-def findings_of(graph: Graph, known: Layouts, examined: Sequence[Examined], ties: Sequence[Tie]) -> list[Finding]:
+def findings_of(graph: Graph, known: Layouts, examined: Sequence[Examined], ties: Sequence[Tie], copies: Sequence[Copies]) -> list[Finding]:
     """All findings, in the order of the layers, those about the model first."""
     found = [Finding(code, "warning", layer, message, {}) for code, layer, message in graph.notes]
     found += batch_kept(graph, known)
     found += tied_weights(ties)
-    found += duplicate_weights(examined)
+    found += duplicate_weights(copies)
     for one in examined:
         for check in LAYER_CHECKS:
             found += check(one)
@@ -57,17 +58,12 @@ def tied_weights(ties: Sequence[Tie]) -> Iterator[Finding]:
         yield Finding("tied-weights", "info", tie.layers[0], message, {"tensor": tie.tensor, "layers": list(tie.layers)})
 
 
-def duplicate_weights(examined: Sequence[Examined]) -> Iterator[Finding]:
-    """Kernels of different stored tensors with equal values (found by hash), which could be stored once."""
-    twins: dict[str, dict[str, str]] = {}
-    for one in examined:
-        if one.statistics is not None and one.statistics.nonzero:
-            twins.setdefault(one.statistics.digest, {}).setdefault(one.layer.kernel[0].stored, one.layer.name)
-    for names in twins.values():
-        if len(names) > 1:
-            layers = list(names.values())
-            message = f"the kernels of {len(layers)} layers have equal values but are stored apart"
-            yield Finding("duplicate-weights", "info", layers[0], message, {"tensors": list(names), "layers": layers})
+def duplicate_weights(copies: Sequence[Copies]) -> Iterator[Finding]:
+    """Kernels of different stored tensors with equal values, transposed or not, which could be stored once."""
+    for each in copies:
+        message = f"the kernels of {len(each.layers)} layers have equal values but are stored apart"
+        data = {"tensors": list(each.tensors), "layers": list(each.layers)}
+        yield Finding("duplicate-weights", "info", each.layers[0], message, data)
 
 
 def misaligned_join(one: Examined, axes: Sequence[str]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from service.analysis.agreement import agreed
 from service.analysis.connections.connectivity import connectivity, weight_node
+from service.analysis.connections.copies import equal_kernels
 from service.analysis.connections.kernels import KernelStatistics, chosen, kernel_statistics
 from service.analysis.evidence import Examined, needed_input
 from service.analysis.field.axes import SpatialAxes, axis_names, layouts, spatial_of
@@ -99,7 +100,7 @@ class _GraphReport:
         statistics = self._statistics()
         tap_weights = {name: taps for name, known in statistics.items() if (taps := known.tap_weights()) is not None}
         examined = [self._examined(seen, statistics) for seen in walk(self.graph, self.axes, tap_weights)]
-        findings = findings_of(self.graph, self.layouts, examined, self.ties)
+        findings = findings_of(self.graph, self.layouts, examined, self.ties, equal_kernels(self.graph.layers, statistics, self.weights))
         codes: dict[str, list[str]] = {}
         for finding in findings:
             if finding.layer is not None and finding.code not in codes.setdefault(finding.layer, []):

@@ -108,7 +108,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = kernel_statistics(graph.layers[0], reader, 0.0)
     assert whole is not None and parts is not None
     assert parts.duplicate_filters == whole.duplicate_filters == ((0, 1),)
-    assert (parts.pattern, parts.digest) == (whole.pattern, whole.digest)
+    assert (parts.pattern, parts.sum_of_bits) == (whole.pattern, whole.sum_of_bits)
     assert whole.pattern == "2:4"
 
 

@@ -5,7 +5,6 @@ Blocks of a few MiB along the first axis are read and forgotten, so memory does 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ class KernelStatistics:
     `rows` is the number of filters, or of entries of the first axis where a layer has none (an embedding). `nonzero_per_tap` and
     `absolute_per_tap` sum over filters and channels and keep the kernel's trailing axes; `nonfinite` counts NaN and infinities, which are
     not zero; `duplicate_filters` are pairs (earlier, later) with equal weights on the same channels; `pattern` is the sparsest N:M pattern
-    that all rows along the input channels keep to.
+    that all rows along the input channels keep to; `sum_of_bits` is that of equal values in any order.
     """
 
     nonzero: int
@@ -45,7 +44,7 @@ class KernelStatistics:
     dead_filters: tuple[int, ...]
     duplicate_filters: tuple[tuple[int, int], ...]
     pattern: str | None
-    digest: str
+    sum_of_bits: int
 
     def tap_weights(self) -> TapWeights | None:
         """How the absolute weight spreads over the taps of each kernel axis; None where all weights are zero."""
@@ -136,14 +135,12 @@ class _Pass:
         self._alive = np.zeros(filters, dtype=bool)
         self._prints = np.zeros(filters, dtype=np.uint64)
         self._patterns = dict.fromkeys(_PATTERNS, filters > 0)
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._sum_of_bits = 0
 
     def take(self, shape: Shape, blocks: Iterable[NDArray[np.generic]]) -> None:
         """Adds the blocks of one weight of that shape."""
-        self._digest.update(repr(shape).encode())
         row = 0
         for block in blocks:
-            self._digest.update(np.ascontiguousarray(block).data)
             for part in self._parts(block, row, shape[0] // self._groups if shape else 1):
                 self._add(part)
             row += len(block)
@@ -167,13 +164,15 @@ class _Pass:
         kept = (np.abs(values) > self._tolerance) | ~finite
         self._nonzero += int(kept.sum())
         self._nonfinite += int((~finite).sum())
+        bits = value_bits(values)
+        self._sum_of_bits += int(bits.sum(dtype=np.uint64))
         lead = tuple(range(values.ndim - len(self._trailing)))
         self._nonzero_per_tap += kept.sum(axis=lead)
         self._absolute_per_tap += _absolute(values, self._trailing)
         if len(self._alive):
             filters = slice(part.first_filter, part.first_filter + len(values))
             self._alive[filters] |= kept.reshape(len(values), -1).any(axis=1)
-            self._prints[filters] += _fingerprints(values, part.first_channel)
+            self._prints[filters] += _fingerprints(bits, part.first_channel * math.prod(values.shape[2:]))
             self._look_for_patterns(kept)
 
     def _look_for_patterns(self, kept: NDArray[np.bool_]) -> None:
@@ -194,7 +193,7 @@ class _Pass:
             dead_filters=tuple(int(i) for i in np.flatnonzero(~self._alive)),
             duplicate_filters=tuple(self._twins()),
             pattern=next((f"{n}:{m}" for (n, m), held in self._patterns.items() if held and self._nonzero), None),
-            digest=self._digest.hexdigest(),
+            sum_of_bits=self._sum_of_bits & 0xFFFFFFFFFFFFFFFF,
         )
 
     def _twins(self) -> Iterator[tuple[int, int]]:
@@ -207,20 +206,25 @@ class _Pass:
                 yield earlier, int(index)
 
 
-def _fingerprints(values: NDArray[np.generic], first_channel: int) -> NDArray[np.uint64]:
-    """For each filter of (filters, channels, *kernel), a number that equal weights share: Σ of a weight's bits times a factor of its place.
+def value_bits(values: NDArray[np.generic]) -> NDArray[np.uint64]:
+    """A number for each value, the same for equal values of any floating type; of (filters, channels, *kernel), one row for each filter."""
+    # Adding zero makes −0 the same as 0. The low bits of a float64 that was a float32 are zeros, so the high ones are folded onto them.
+    bits = (values.reshape(len(values), -1).astype(np.float64) + 0.0).view(np.uint64)
+    bits ^= bits >> np.uint64(32)
+    return bits
+
+
+def _fingerprints(bits: NDArray[np.uint64], first_place: int) -> NDArray[np.uint64]:
+    """For each filter, a number that equal weights share: Σ of a weight's bits times a factor of its place.
 
     Sums over parts of a filter are the fingerprint of the whole, whatever the parts; different filters agree by chance about once in 2^34
     pairs at the worst.
     """
-    # Adding zero makes −0 the same as 0. The low bits of a float64 that was a float32 are zeros, so the high ones are folded onto them.
-    bits = (values.reshape(len(values), -1).astype(np.float64) + 0.0).view(np.uint64)
-    bits ^= bits >> np.uint64(32)
-    places = np.arange(bits.shape[1], dtype=np.uint64) + np.uint64(first_channel * math.prod(values.shape[2:]))
-    return bits @ _factors(places)
+    places = np.arange(bits.shape[1], dtype=np.uint64) + np.uint64(first_place)
+    return bits @ factors(places)
 
 
-def _factors(places: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def factors(places: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A random odd factor for each place, the same in every run: SplitMix64 (Steele, Lea and Flood 2014)."""
     state = (places + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
