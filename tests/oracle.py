@@ -358,8 +358,8 @@ def _number(unit: Unit, shape: Shape) -> int:
 class Wired:
     """A tensor of a network: how many paths lead from each unit of the input to each of its units.
 
-    `local[axis]` leaves out the paths that a step ended which sees the whole of that input axis; `ended` are the axes on which any was,
-    `doubtful` those on which the matrix cannot tell.
+    `local[axis]` leaves out the paths that a step ended which takes in a whole map along that input axis; `ended` are the axes on which any
+    was, `doubtful` those on which that is left open; `places[axis]` is where on their own map the units lie, with all alternatives.
     `single` are the matrices of the paths that take one operand wherever paths meet.
     """
 
@@ -370,6 +370,7 @@ class Wired:
     ended: frozenset[int] = frozenset()
     doubtful: frozenset[int] = frozenset()
     single: tuple[Matrix, ...] = ()
+    places: dict[int, list[NDArray[np.object_]]] = field(default_factory=dict)
 
 
 MOST_SINGLE = 12
@@ -382,6 +383,7 @@ def wire(graph: Graph, source: int = 0, axes: tuple[int, ...] = ()) -> dict[str,
     shape = start.shape or ()
     own = np.eye(math.prod(shape))
     wired = {start.name: Wired(shape, own, np.zeros(len(own), dtype=bool), dict.fromkeys(axes, own), single=(own,))}
+    wired[start.name].places |= {axis: [numbered(shape, axis)] for axis in axes}
     for layer in graph.layers:
         for node in layer.nodes:
             if any(name in wired for name in node.inputs):
@@ -402,69 +404,177 @@ def _meet(operator: Operator, step: Connected, operands: list[Wired | None], res
     ended = frozenset().union(*(operand.ended for _, operand in present))
     doubtful = frozenset().union(*(operand.doubtful for _, operand in present))
     local: dict[int, Matrix] = {}
+    places = _place(operator, step, operands, result)
     for axis in present[0][1].local:
         parts = []
         for matrix, operand in present:
             moved = matrix @ operand.local[axis]
-            whole = sees_all(operator, matrix, operand.local[axis], operand.cut, source, axis)
+            whole = takes_in_all(operator, matrix, operand, axis)
             if whole is None:
                 doubtful |= {axis}
             elif whole:
                 ended |= {axis}
-                moved = np.zeros_like(moved)
+                moved = operand.local[axis] if isinstance(operator, core.Mixing) else np.zeros_like(moved)
             parts.append(moved)
         local[axis] = np.sum(parts, axis=0)
+        if places[axis] is None:
+            doubtful |= {axis}
     single = [matrix @ one for matrix, operand in present for one in operand.single]
     full = all(operand.single for _, operand in present) and len(single) <= MOST_SINGLE
-    return Wired(result, np.asarray(total), cut, local, ended, doubtful, tuple(single) if full else ())
+    known = {axis: alternatives or [] for axis, alternatives in places.items()}
+    return Wired(result, np.asarray(total), cut, local, ended, doubtful, tuple(single) if full else (), known)
 
+
+# -- where units lie on their own map, and what is global ---------------------------------------------------------------
+
+Lying = NDArray[np.object_]
+"""For every unit of a tensor, the set of places where it lies."""
 
 MIXTURES = core.Mixing | core.Reduction | core.Dense | core.Contraction | core.Cumulation
 CHANNEL_MIXTURES = core.Convolution | core.LocallyConnected | core.TransposedConvolution
+CUTTINGS = core.Slicing | core.Taking | core.Padding | core.Tiling
+WINDOWS = core.Window | core.Neighbourhood | core.Resampling | CUTTINGS
 
 
-def sees_all(operator: Operator, step: Matrix, before: Matrix, cut: NDArray[np.bool_], source: Shape, axis: int) -> bool | None:
-    """Whether a step that mixes makes every unit see an input axis from end to end, because it mixes units from all over it.
-
-    Strided layers may leave out a few positions at either end: fewer than lie between the ends of neighbouring units. From the box that
-    ends first to the one that starts last must be an eighth of the axis, else they are channels that see it all at one place. A
-    cumulation over different parts of the axis always ends its local paths. None: the matrix cannot tell, because a border cuts what the
-    units see; or a window sees it all, together with the channels that it mixes.
-    """
-    if not isinstance(operator, MIXTURES | CHANNEL_MIXTURES):
-        return False
-    if not before.any():
-        return None if cut.any() else False
-    if isinstance(operator, core.Cumulation) and not operator.exclusive and (step.sum(axis=1) < 2).all():
-        return False  # an axis of one unit
-    boxes = [box(row, source, axis) for row in before]
-    verdicts = {_sees_all(operator, np.flatnonzero(row), boxes, cut, source[axis] - 1) for row in step if row.any()}
-    if verdicts == {True} or (isinstance(operator, core.Cumulation) and True in verdicts):
-        return None if isinstance(operator, CHANNEL_MIXTURES) else True
-    return False if False in verdicts else None
+def lies_along(lying: Lying, shape: Shape) -> set[int]:
+    """The tensor axes along which neighbours lie at different places."""
+    grid = lying.reshape(shape)
+    return {a for a in range(len(shape)) if (np.take(grid, range(1, shape[a]), a) != np.take(grid, range(shape[a] - 1), a)).any()}
 
 
-def _sees_all(
-    operator: Operator, units: NDArray[np.int64], boxes: list[tuple[int, int] | None], cut: NDArray[np.bool_], last: int
-) -> bool | None:
-    """The same of one output unit, which mixes these units."""
-    seen = sorted({box for unit in units if (box := boxes[unit]) is not None})
-    unsure = None if cut[units].any() else False
-    if len(units) < 2 or (isinstance(operator, core.Cumulation) and any(boxes[unit] is None for unit in units)):
-        # Nothing is mixed (the first unit of a cumulation, an axis of one unit), or not of all units anything is known.
+def numbered(shape: Shape, axis: int) -> Lying:
+    """Every unit at the place of its number along one axis."""
+    lying = np.empty(math.prod(shape), dtype=object)
+    lying[:] = [frozenset({unit[axis]}) for unit in places(shape)]
+    return lying
+
+
+def gathered(matrix: Matrix, lying: Lying) -> Lying:
+    """Every output unit at all places of the units that it reads."""
+    result = np.empty(len(matrix), dtype=object)
+    result[:] = [frozenset().union(*lying[np.flatnonzero(row)]) for row in matrix]
+    return result
+
+
+def touched(operator: Operator, shape: Shape, result: Shape) -> set[int]:
+    """The tensor axes along which an operator slides or mixes."""
+    match operator:
+        case core.TransposedConvolution():
+            return set(range(2, len(shape)))
+        case core.Window():
+            geometry = zip(operator.kernel, operator.strides, operator.pads, strict=True)
+            return {axis for axis, (k, s, (before, _)) in enumerate(geometry, start=2) if k > 1 or s != 1 or before}
+        case core.Padding():
+            return {axis for axis, pads in enumerate(operator.pads) if any(pads)}
+        case core.Tiling():
+            return {axis for axis, n in enumerate(operator.repeats) if n != 1}
+        case core.Reduction() | core.Mixing():
+            return set(operator.axes)
+        case core.Dense():
+            return {len(shape) - 1}
+        case core.Neighbourhood() | core.Resampling() | core.Slicing() | core.Taking() | core.Concatenation() | core.Cumulation():
+            return {operator.axis}
+    return set()
+
+
+def summed(operator: Operator, operand: int, shape: Shape, result: Shape) -> set[int]:
+    """The axes of an operand over which an operator that mixes takes all units."""
+    if isinstance(operator, core.Contraction):
+        return {axis for axis, label in enumerate(operator.operands[operand]) if label not in operator.output}
+    if isinstance(operator, CHANNEL_MIXTURES):
+        return {1}
+    return touched(operator, shape, result)
+
+
+def takes_in_all(operator: Operator, matrix: Matrix, operand: Wired, axis: int) -> bool | None:
+    """Whether an output unit of an operator that mixes takes in every place of the map that it reads. None: thin axes leave it open."""
+    table = isinstance(operator, core.Convolution) and operator.table is not None
+    whole_channels = isinstance(operator, CHANNEL_MIXTURES) and operator.groups == 1 and not table
+    if not (isinstance(operator, MIXTURES) or whole_channels) or not operand.local[axis].any():
+        return None if operand.cut.any() and isinstance(operator, MIXTURES) else False
+    index = next((i for i, labels in enumerate(getattr(operator, "operands", ())) if len(labels) == len(operand.shape)), 0)
+    mixed = summed(operator, index, operand.shape, ())
+    if any(operand.shape[a] == 1 for a in mixed - {0, 1}):
         return None
-    if len(seen) < 2:
-        return unsure
-    if isinstance(operator, core.Cumulation):
-        return None if cut[units].any() else True
-    starts, ends = (sorted({bounds[end] for bounds in seen}) for end in (0, 1))
-    gap = max([1, *(b - a for places in (starts, ends) for a, b in itertools.pairwise(places))])
-    low, high = starts[0], ends[-1]
-    if low >= gap or high <= last - gap:
-        return unsure
-    first, final = min(seen, key=lambda box: (box[1], box[0])), max(seen)
-    swept = 8 * max(final[0] - first[0], final[1] - first[1]) >= last + 1
-    return swept if not cut[units].any() else None
+    verdict: bool | None = False
+    for lying in operand.places[axis]:
+        if not mixed & lies_along(lying, operand.shape):
+            continue
+        every = frozenset().union(*lying)
+        if any(read == every for read in gathered(matrix, lying)):
+            verdict = None if 1 in operand.shape[2:] else True
+    return verdict
+
+
+def _place(operator: Operator, step: Connected, operands: list[Wired | None], result: Shape) -> dict[int, list[Lying] | None]:
+    """Where the units of a result lie along every input axis: one or several possibilities, None where that is left open."""
+    after: dict[int, list[Lying] | None] = {}
+    renew: set[int] = set()
+    axes = next(operand for operand in operands if operand is not None).local
+    for axis in axes:
+        found: list[list[Lying] | None] = []
+        seeing = [o is not None and bool(o.local[axis].any()) for o in operands]
+        for number, (matrix, operand) in enumerate(zip(step.matrices, operands, strict=True)):
+            if operand is not None and (seeing[number] or not any(seeing)):
+                moved = [_moved(operator, number, matrix, operand, lying, axis, result) for lying in operand.places[axis]]
+                thin = any(new for _, new in moved) and 1 in operand.shape[2:]
+                open_ = not moved or thin or any(lying is None for lying, _ in moved)
+                found.append(None if open_ else [lying for lying, _ in moved if lying is not None])
+                renew |= {axis} if any(new for _, new in moved) else set()
+            elif isinstance(operator, core.Concatenation):
+                found.append([gathered(matrix, np.full(matrix.shape[1], frozenset(), dtype=object))])
+        after[axis] = None if None in found else _together(operator, [f for f in found if f is not None])
+    for axis in renew:
+        others = {a for other in after if other != axis for lying in after[other] or () for a in lies_along(lying, result)}
+        after[axis] = _renumbered(after[axis], others, result)
+    return after
+
+
+def _renumbered(alternatives: list[Lying] | None, others: set[int], shape: Shape) -> list[Lying] | None:
+    """Units numbered along the one axis along which they lie, where no other axis of the input lies along it."""
+    if alternatives is None:
+        return None
+    found = []
+    for lying in alternatives:
+        along = lies_along(lying, shape)
+        found.append(numbered(shape, min(along)) if len(along) == 1 and not along & others else lying)
+    return found
+
+
+def _moved(
+    operator: Operator, number: int, matrix: Matrix, operand: Wired, lying: Lying, axis: int, result: Shape
+) -> tuple[Lying | None, bool]:
+    """Where an operand's units lie in the result, and whether that begins a map anew."""
+    if isinstance(operator, core.Mixing | core.Cumulation):
+        return lying, False
+    along, over = lies_along(lying, operand.shape), touched(operator, operand.shape, result)
+    if isinstance(operator, WINDOWS) and along & over and not isinstance(operator, CUTTINGS):
+        others = {a for other in operand.places if other != axis for one in operand.places[other] for a in lies_along(one, operand.shape)}
+        if len(along) == 1 and not along & others:
+            return numbered(result, min(along)), False
+        return None, False  # which of its taps gives a window its place is not told here
+    anew = isinstance(operator, CUTTINGS | core.Concatenation) and bool(along & over)
+    mixes = isinstance(operator, MIXTURES | CHANNEL_MIXTURES) and bool(along & summed(operator, number, operand.shape, result))
+    return gathered(matrix, lying), anew or mixes
+
+
+def _together(operator: Operator, found: list[list[Lying]]) -> list[Lying]:
+    """The possibilities of all operands: joined unit by unit in a concatenation, else the different ones among the most definite."""
+    if isinstance(operator, core.Concatenation):
+        rows = [[one[min(turn, len(one) - 1)] for one in found] for turn in range(max(map(len, found)))]
+        every = []
+        for row in rows:
+            lying = np.empty(len(row[0]), dtype=object)
+            lying[:] = [frozenset().union(*sets) for sets in zip(*row, strict=True)]
+            every.append(lying)
+    else:
+        every = [lying for one in found for lying in one]
+    kept: list[Lying] = []
+    for lying in every:
+        if not any((lying == other).all() for other in kept):
+            kept.append(lying)
+    widths = [max((max(at) - min(at) + 1 for at in lying if at), default=1 << 60) for lying in kept]
+    return [lying for lying, width in zip(kept, widths, strict=True) if width == min(widths)][:3]
 
 
 # -- what is counted in a matrix ---------------------------------------------------------------------------------------

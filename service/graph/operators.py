@@ -232,12 +232,21 @@ class BatchNormalization(Operator):
         return (inputs[0],)
 
 
+_DISPLACING = frozenset({"sort", "inverse", "matmul", "experts"})
+"""Functions of a Mixing of which no unit is one of the input's at the same place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mixing(Operator):
-    """Every unit depends on all units along `axes`; the shape stays. Softmax, the normalisations, a Fourier transform."""
+    """Every unit depends on all units along `axes`; the shape stays. Softmax, the normalisations, sorting, a matrix inverse."""
 
     axes: tuple[int, ...]
     function: str
+
+    @property
+    def keeps_places(self) -> bool:
+        """Whether each unit of the result is one of the input, changed by statistics of the others: not so after sorting."""
+        return self.function not in _DISPLACING
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         return (inputs[0],)

@@ -230,14 +230,17 @@ def test_attention_in_windows_stays_local(length: int) -> None:
 
 
 def test_attention_over_tokens_with_a_stride_is_global() -> None:
-    """Non-local block (Wang et al. 2018) on a 3×3 stem of stride 4: every score holds its own query's place, and the softmax sees all keys,
-    so that no local path is left in it; the last row of pixels is read by no token.
+    """Non-local block (Wang et al. 2018) on a 3×3 stem of stride 4: the softmax over all keys is global, and leaves each score itself as a
+    local path; values summed over all keys leave none. The last row of pixels is read by no token.
     """
     builder = chain(64, conv(4, 3, 4, pad=1))
     tokens = builder.add(core.Reshaping((1, 4, 256)))
     scores = builder.add(core.Contraction((("b", "c", "i"), ("b", "c", "j")), ("b", "i", "j")), tokens, tokens)
-    builder.add(core.Mixing((2,), "Softmax"), scores)
-    assert status(builder) == [("global", builder.last)] * 2
+    shares = builder.add(core.Mixing((2,), "Softmax"), scores)
+    assert status(builder) == [("global", shares)] * 2
+    assert [m.size for m in last(builder)] == [63, 63]
+    builder.add(core.Contraction((("b", "i", "j"), ("b", "c", "j")), ("b", "c", "i")), shares, tokens)
+    assert status(builder) == [("global", shares)] * 2
     assert [m.size for m in last(builder)] == [None, None]
 
 

@@ -28,6 +28,10 @@ class Slide:
     length: int
     kernel: int | None = None
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return replaced(shape, self.axis, self.length)
+
 
 @dataclass(frozen=True, slots=True)
 class Mix:
@@ -37,13 +41,37 @@ class Mix:
     length: int
     groups: int = 1
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return replaced(shape, self.axis, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Every unit reads itself and beside itself statistics of all units along `axes`: a normalisation, a softmax."""
+
+    axes: tuple[int, ...]
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return shape
+
+    def mixtures(self, shape: Shape) -> tuple[Mix, ...]:
+        """The same as mixtures, one axis after the other."""
+        return tuple(Mix(axis, shape[axis]) for axis in self.axes)
+
 
 @dataclass(frozen=True, slots=True)
 class Accumulate:
-    """Along `axis`, an output unit reads every input unit before it, or after it."""
+    """Along `axis`, an output unit reads every input unit before it, or after it, and itself unless `exclusive`."""
 
     axis: int
     reverse: bool
+    exclusive: bool = False
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,10 @@ class Reshape:
 
     shape: Shape
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return self.shape
+
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
@@ -59,12 +91,20 @@ class Transpose:
 
     order: tuple[int, ...]
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return tuple(shape[axis] for axis in self.order)
+
 
 @dataclass(frozen=True, slots=True)
 class Expand:
     """Broadcast to a shape."""
 
     shape: Shape
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return self.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +114,10 @@ class Place:
     axis: int
     start: int
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the part: that of the whole result is known only where all parts meet."""
+        return shape
+
 
 @dataclass(frozen=True, slots=True)
 class Widen:
@@ -82,8 +126,17 @@ class Widen:
     shape: Shape
     known: bool
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return self.shape
 
-Step = Slide | Mix | Accumulate | Reshape | Transpose | Expand | Place | Widen
+
+def replaced(shape: Shape, axis: int, length: int) -> Shape:
+    """The shape with another length along one axis."""
+    return (*shape[:axis], length, *shape[axis + 1 :])
+
+
+Step = Slide | Mix | Statistics | Accumulate | Reshape | Transpose | Expand | Place | Widen
 Path = tuple[Step, ...]
 Rule = Callable[..., list[list[Path]]]
 
@@ -171,7 +224,9 @@ def elementwise(
 
 
 def mixing(operator: core.Mixing, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
-    """All units along the axes."""
+    """The unit itself and all units along the axes; only these, where the result keeps no unit at its place."""
+    if operator.keeps_places:
+        return _single([Statistics(operator.axes)])
     return _single([Mix(axis, inputs[0][axis]) for axis in operator.axes])
 
 
@@ -183,7 +238,7 @@ def neighbourhood(operator: core.Neighbourhood, inputs: Sequence[Shape], outputs
 
 def cumulation(operator: core.Cumulation, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
     """All units up to this one."""
-    return _single([Accumulate(operator.axis, operator.reverse)])
+    return _single([Accumulate(operator.axis, operator.reverse, operator.exclusive)])
 
 
 def reduction(operator: core.Reduction, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:

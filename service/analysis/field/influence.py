@@ -15,7 +15,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.field.dependence import Accumulate, Expand, Mix, Path, Place, Reshape, Slide, Step, Transpose, Widen, paths
+from service.analysis.field.dependence import (
+    Accumulate,
+    Expand,
+    Mix,
+    Path,
+    Place,
+    Reshape,
+    Slide,
+    Statistics,
+    Step,
+    Transpose,
+    Widen,
+    paths,
+)
 from service.analysis.field.effective import TapWeights
 from service.analysis.field.intervals import TooLarge
 from service.analysis.field.reshaping import segments
@@ -28,7 +41,9 @@ MOST_UNITS = 1 << 22
 """Units of one tensor that are followed at the most."""
 
 Ended = set[tuple[str, int, int]]
-"""The mixtures that see a whole axis and so end local paths: (first output of the node, operand, step)."""
+"""The steps that take in a whole map and so end local paths: (first output of the node, operand, step). Of statistics, which a unit reads
+beside itself, the unit's own path goes on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +134,9 @@ def _through(
     for index, target in targets:
         for operand, (name, shape, path) in enumerate(zip(node.inputs, inputs, routes[index], strict=True)):
             assert shape is not None
-            if not any((node.outputs[0], operand, step) in ended for step in range(len(path))):
-                part = back_along(target, path, shape, weights)
+            stopped = {step for step in range(len(path)) if (node.outputs[0], operand, step) in ended}
+            if all(isinstance(path[step], Statistics) for step in stopped):
+                part = back_along(target, tuple(s for i, s in enumerate(path) if i not in stopped), shape, weights)
                 if part is not None:
                     yield name, part
 
@@ -129,23 +145,11 @@ def back_along(target: Reached, path: Path, shape: Shape, weights: TapWeights | 
     """What is reached of an input of `shape` when `target` is reached of the tensor that a path leads to."""
     shapes = [shape]
     for step in path:
-        shapes.append(_shape_after(step, shapes[-1]))
+        shapes.append(step.shape_after(shapes[-1]))
     part: Reached | None = target
     for step, before in zip(reversed(path), reversed(shapes[:-1]), strict=True):
         part = _back(part, step, before, weights) if part is not None else None
     return part
-
-
-def _shape_after(step: Step, shape: Shape) -> Shape:
-    match step:
-        case Slide(axis, _, length, _) | Mix(axis, length, _):
-            return (*shape[:axis], length, *shape[axis + 1 :])
-        case Reshape(result) | Expand(result):
-            return result
-        case Transpose(order):
-            return tuple(shape[axis] for axis in order)
-        case _:
-            return shape
 
 
 def _back(part: Reached, step: Step, shape: Shape, weights: TapWeights | None) -> Reached | None:
@@ -155,6 +159,10 @@ def _back(part: Reached, step: Step, shape: Shape, weights: TapWeights | None) -
             return _slide_back(part, step, shape, weights)
         case Mix(axis, length, groups):
             return _mix_back(part, axis, shape[axis], length, groups)
+        case Statistics():
+            for each in step.mixtures(shape):
+                part = _mix_back(part, each.axis, shape[each.axis], each.length, 1)
+            return part
         case Reshape(result):
             return _reshape_back(part, shape, result)
         case Transpose(order):
@@ -164,8 +172,8 @@ def _back(part: Reached, step: Step, shape: Shape, weights: TapWeights | None) -
             return _expand_back(part, shape, result)
         case Place(axis, start):
             return _place_back(part, axis, start, shape[axis])
-        case Accumulate(axis, _):
-            return part if shape[axis] == 1 else None
+        case Accumulate(axis, reverse, exclusive):
+            return _accumulate_back(part, axis, shape[axis], reverse, exclusive)
         case Widen():
             return None
 
@@ -214,6 +222,14 @@ def _mix_back(part: Reached, axis: int, units: int, length: int, groups: int) ->
     counts = np.add.reduceat(part.counts, [max(group * width - start, 0) for group in range(first, last + 1)], axis)
     _check((counts.size, units // groups))
     return part.replaced(axis, np.repeat(counts, units // groups, axis), first * (units // groups))
+
+
+def _accumulate_back(part: Reached, axis: int, length: int, reverse: bool, exclusive: bool) -> Reached:
+    part = whole(part, axis, length)
+    counts = part.counts if reverse else np.flip(part.counts, axis)
+    counts = np.cumsum(counts, axis)
+    counts = counts if reverse else np.flip(counts, axis)
+    return part.replaced(axis, counts - part.counts if exclusive else counts, 0)
 
 
 def _reshape_back(part: Reached, shape: Shape, result: Shape) -> Reached:

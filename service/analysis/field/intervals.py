@@ -92,14 +92,21 @@ class Field:
         return replace(self, reach=reach, because=because)
 
 
+@cache
 def identity(rank: int, axis: int) -> Field:
     """The field of an input tensor on its own axis: unit i sees position i."""
     return Field(np.zeros((4,) + (1,) * rank, np.int64), tuple(int(a == axis) for a in range(rank)))
 
 
+@cache
 def nothing(rank: int) -> Field:
     """The field of a tensor that does not depend on the input axis by any local path."""
     return Field(np.full((4,) + (1,) * rank, FAR, np.int64), (0,) * rank)
+
+
+def same(one: Field, two: Field) -> bool:
+    """Whether two fields are described alike: the same intervals over the same periods."""
+    return one is two or (one.steps == two.steps and one.extents == two.extents and bool((one.bounds == two.bounds).all()))
 
 
 def _along(values: NDArray[np.int64], rank: int, axis: int) -> Integers:
@@ -246,6 +253,22 @@ def mix(field: Field, axis: int, length: int, result: int, groups: int = 1) -> F
     return _relisted(field, axis, bounds)
 
 
+def accumulate(field: Field, axis: int, length: int, reverse: bool, exclusive: bool) -> Field:
+    """The field after every unit has come to see all units before it along an axis (after it, if `reverse`), and itself unless `exclusive`.
+
+    The narrowest path is that of the unit itself, or of its neighbour.
+    """
+    if not field.varies(axis) and not exclusive:
+        return field
+    bounds = _listed(field, axis, length)
+    bounds = np.flip(bounds, axis + 1) if reverse else bounds
+    bounds = np.concatenate([np.minimum.accumulate(bounds[:2], axis + 1), bounds[2:]])
+    if exclusive:
+        blank = np.full_like(bounds.take([0], axis + 1), FAR)
+        bounds = np.concatenate([blank, bounds.take(np.arange(length - 1), axis + 1)], axis + 1)
+    return _relisted(field, axis, np.flip(bounds, axis + 1) if reverse else bounds)
+
+
 def _relisted(field: Field, axis: int, bounds: Integers) -> Field:
     settled, steps = settle(bounds, (*field.steps[:axis], None, *field.steps[axis + 1 :]), axis)
     return replace(field, bounds=settled, steps=steps)
@@ -290,6 +313,7 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
         return one.worse(worst.reach, worst.because)
     if one.empty:
         return two.worse(worst.reach, worst.because)
+    one, two = _apart(one, two, shape)
     left, right, steps = unified(one, two, shape)
     if steps == one.steps and left.shape == right.shape and (left == right).all():
         return replace(one, reach=worst.reach, because=worst.because)
@@ -301,6 +325,25 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
     for axis in range(len(shape)):
         bounds, steps = settle(bounds, steps, axis)
     return Field(bounds, steps, worst.reach, worst.because)
+
+
+def _apart(one: Field, two: Field, shape: Shape) -> tuple[Field, Field]:
+    """Both fields, described more coarsely where their common table would be too large because they vary along different axes.
+
+    Score (i, j) of attention sees what i sees and what j sees. In a table that is too large every j is taken to see what any of them does:
+    the largest field stays what it is.
+    """
+    lone = [axis for axis in range(len(shape)) if one.varies(axis) != two.varies(axis)]
+    entries = 1
+    for axis, length in enumerate(shape):
+        alike = one.extents[axis] == two.extents[axis] and one.steps[axis] == two.steps[axis]
+        entries *= one.extents[axis] if alike else length
+    for axis in sorted(lone, key=lambda a: shape[a])[::-1]:
+        if entries <= MOST_ENTRIES // 4:
+            break
+        one, two = (mix(field, axis, shape[axis], shape[axis]) for field in (one, two))
+        entries //= shape[axis]
+    return one, two
 
 
 def unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, tuple[int | None, ...]]:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from service.analysis.field.dependence import Expand, Mix, Reshape, Slide, Step, Transpose
-from service.analysis.field.intervals import Field, expand, mix, slide, transpose
+from service.analysis.field.dependence import Accumulate, Expand, Mix, Reshape, Slide, Statistics, Step, Transpose
+from service.analysis.field.intervals import Field, accumulate, expand, mix, slide, transpose
 from service.analysis.field.reshaping import reshape
 from service.graph import Shape
 
 
 def advance(fields: tuple[Field, ...], shape: Shape, step: Step) -> tuple[tuple[Field, ...], Shape]:
-    """The fields of a tensor of `shape`, and its shape, after a step. Steps that are not a movement of units leave both as they are."""
+    """The fields of a tensor of `shape`, and its shape, after a step."""
+    return tuple(moved(field, shape, step) for field in fields), step.shape_after(shape)
+
+
+def moved(field: Field, shape: Shape, step: Step) -> Field:
+    """One field of a tensor of `shape` after a step. A step that is no movement of units leaves it as it is."""
     match step:
         case Slide(axis, taps, length, _):
-            return tuple(slide(f, axis, taps, length) for f in fields), (*shape[:axis], length, *shape[axis + 1 :])
+            return slide(field, axis, taps, length)
         case Mix(axis, length, groups):
-            moved = tuple(mix(f, axis, shape[axis], length, groups) for f in fields)
-            return moved, (*shape[:axis], length, *shape[axis + 1 :])
+            return mix(field, axis, shape[axis], length, groups)
+        case Accumulate(axis, reverse, exclusive):
+            return accumulate(field, axis, shape[axis], reverse, exclusive)
+        case Statistics():
+            for each in step.mixtures(shape):
+                field = mix(field, each.axis, shape[each.axis], each.length)
+            return field
         case Reshape(target):
-            return tuple(reshape(f, shape, target) for f in fields), target
+            return reshape(field, shape, target)
         case Transpose(order):
-            return tuple(transpose(f, order) for f in fields), tuple(shape[axis] for axis in order)
+            return transpose(field, order)
         case Expand(target):
-            return tuple(expand(f, shape, target) for f in fields), target
+            return expand(field, shape, target)
         case _:
-            return fields, shape
+            return field
