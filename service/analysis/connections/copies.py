@@ -66,7 +66,7 @@ def _fingerprints(kernel: Sequence[Weight], weights: WeightReader) -> set[int]:
         for block in weights.blocks(weight):
             bits = value_bits(block).reshape(len(block), -1)
             for order, places in enumerate(_places(weight.shape, start, len(block))):
-                totals[order] += (bits * factors(places + np.uint64(number << 56))).sum(dtype=np.uint64)
+                totals[order] += int((bits * factors(places + np.uint64(number << 56))).sum(dtype=np.uint64))
             start += len(block)
     return {total & 0xFFFFFFFFFFFFFFFF for total in (totals if len(kernel) == 1 else totals[:1])}
 
