@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 from service.options import Options
 from service.readers.model import read_model
+from service.report.identity import options_document
 from service.work.analysis import analyze_file
 from service.work.pictures import filters_png
 
@@ -77,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unread = Options(read_weights="none")
-        costs = {n: best(partial(analyze_file, str(chain(folder, n)), unread, {})) / n for n in (2_000, 20_000)}
+        costs = {n: best(partial(analyze_file, {"": str(chain(folder, n))}, unread)) / n for n in (2_000, 20_000)}
         detail = f"{1e6 * costs[20_000]:.0f} µs and {1e6 * costs[2_000]:.0f} µs"
         show("cost per node of a chain of 20,000 nodes / of 2,000 nodes", costs[20_000] / costs[2_000], detail)
 
@@ -88,8 +89,8 @@ def main() -> None:
         show("parsing and shape inference by onnx of 256 MiB / read_model of the same file", loaded / opened, detail)
 
         example = str(Path(__file__).resolve().parents[1] / "examples" / "photographs.onnx")
-        whole = best(lambda: analyze_file(example, Options(), {}))
-        grid = best(lambda: filters_png(example, Options(), {}, {}))
+        whole = best(lambda: analyze_file({"": example}, Options()))
+        grid = best(lambda: filters_png({"": example}, options_document(Options()), {}))
         show("weight grid of the example / its whole analysis", grid / whole, f"{1e3 * grid:.0f} ms and {1e3 * whole:.0f} ms")
 
 

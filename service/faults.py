@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Fault = Literal["malformed", "unsupported", "invalid", "limit", "unavailable"]
 
@@ -30,17 +30,18 @@ class Refused(ValueError):
         super().__init__(detail)
         self.fault, self.code, self.detail, self.errors = fault, code, detail, tuple(errors)
 
-    def __reduce__(self) -> tuple[type[Refused], tuple[Fault, str, str, tuple[Detail, ...]]]:
-        return Refused, (self.fault, self.code, self.detail, self.errors)
-
     def record(self) -> dict[str, Any]:
         """The error as JSON data, to be kept with a job or sent by a job's process."""
         return {"fault": self.fault, "code": self.code, "detail": self.detail, "errors": [asdict(each) for each in self.errors]}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Refused:
-        """The error that `record` made."""
-        return cls(record["fault"], record["code"], record["detail"], [Detail(**each) for each in record["errors"]])
+        """The error that `record` made. ValueError or LookupError where it made none: the record may come from a hostile process."""
+        errors = [Detail(each["pointer"], each["detail"], each["code"]) for each in record["errors"]]
+        texts = (record["code"], record["detail"], *(text for each in errors for text in (each.pointer, each.detail, each.code)))
+        if record["fault"] not in get_args(Fault) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("not the record of an error")
+        return cls(record["fault"], record["code"], record["detail"], errors)
 
 
 def pointer_to(*keys: str | int) -> str:

@@ -25,8 +25,9 @@ SOURCES = sorted((REPOSITORY / "service").rglob("*.py"))
 LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
-# bytes → readers → graph → analysis → report → render → bytes. `work` puts the flow together; `jobs` says when and where; `store` keeps
-# bytes and knows nothing of models. The names of faults (faults) travel from every room to the HTTP boundary.
+# bytes → readers → graph → analysis → report → render → bytes. `work` puts the flow together, and whoever wants a piece of it done names a
+# task of its table and gets what was made: those two leaf modules are all that `jobs`, `api` and `cli` see. `jobs` says when and where;
+# `store` keeps bytes and knows nothing of models. The names of faults (faults) travel from every room to the HTTP boundary.
 MAY_IMPORT = {
     "graph": set(),
     "options": set(),
@@ -39,10 +40,10 @@ MAY_IMPORT = {
     "analysis": {"faults", "graph", "report"},
     "render": {"analysis", "faults", "graph", "report"},
     "store": {"clock", "report.identity", "settings"},
-    "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report", "store"},
-    "jobs": {"clock", "report", "work", "store", "options", "faults"},
-    "api": {"jobs", "work", "render", "store", "options", "settings", "report", "faults"},
-    "cli": {"jobs", "work", "render", "options", "settings", "report", "faults"},
+    "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report"},
+    "jobs": {"clock", "faults", "options", "report", "store", "work.made", "work.tasks"},
+    "api": {"jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
+    "cli": {"clock", "jobs", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
 }
 # Packages that only the named rooms may import.
 CONFINED = {"onnx": {"readers"}, "google": {"readers"}, "flask": {"api"}, "flask_smorest": {"api"}}
@@ -89,6 +90,19 @@ def test_rooms_import_along_the_arrows() -> None:
             if not is_within(inside, MAY_IMPORT[here]):
                 wrong.append(f"{path.relative_to(REPOSITORY)}:{line} imports {name}")
     assert wrong == []
+
+
+def test_whoever_starts_a_process_knows_nothing_of_the_store() -> None:
+    local = [path for path in SOURCES if path.is_relative_to(REPOSITORY / "service" / "jobs" / "local")]
+    assert local
+    assert [name for path in local for _, name in imports(path) if is_within(name, {"service.store", "sqlalchemy", "alembic"})] == []
+
+
+def test_server_that_names_tasks_loads_nothing_that_reads_a_model() -> None:
+    code = "import sys, service.api; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
+    assert "service.api" in loaded
+    assert [name for name in loaded if is_within(name, {"onnx", "google.protobuf", "service.readers"})] == []
 
 
 def module_of(path: Path) -> str:

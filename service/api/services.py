@@ -18,6 +18,8 @@ from service.jobs.local.pool import ProcessPool
 from service.jobs.runner import Runner
 from service.settings import Settings
 from service.store import Store
+from service.work import tasks
+from service.work.tasks import Task
 
 log = structlog.get_logger(__name__)
 
@@ -46,11 +48,11 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The functions that run in a job's process, by name: the server itself never imports what parses a model."""
+    """The tasks that a test may put others in the place of."""
 
-    analysis: str = "service.work.analysis:analyze_file"
-    filters: str = "service.work.pictures:filters_png"
-    warm_up: str = "service.work.report_pictures:warm_up"
+    report: Task = tasks.REPORT
+    filters: Task = tasks.FILTERS_PNG
+    warm_up: Task = tasks.WARM_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class Engines:
 class Service:
     """The service behind one application. Its engines start in the process that first needs them, because threads do not survive a fork."""
 
-    def __init__(self, settings: Settings, store: Store, tasks: Work) -> None:
-        self.settings, self.store, self.tasks = settings, store, tasks
+    def __init__(self, settings: Settings, store: Store, work: Work) -> None:
+        self.settings, self.store, self.tasks = settings, store, work
         self.uploads, self.waits = Gate(settings.max_uploads), Gate(settings.max_waits)
         self._lock = threading.Lock()
         self._running: Engines | None = None
@@ -100,7 +102,7 @@ class Service:
                 settings = self.settings
                 limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
                 pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
-                runner = Runner(self.store, pool, self.tasks.analysis, settings.job_keep_seconds)
+                runner = Runner(self.store, pool, self.tasks.report, settings.job_keep_seconds)
                 drawing = replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS))
                 _tell(sandbox.offered())
                 self._running = Engines(os.getpid(), runner, KeptProcess(drawing, self.tasks.warm_up))

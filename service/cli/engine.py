@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from service.cli.failures import Failure, failure_of
 from service.cli.progress import TURN_SECONDS, stage
+from service.clock import now
 from service.faults import Refused
-from service.jobs.local.limits import BrokenAnalysisError, Limits
+from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
+from service.jobs.message import BrokenAnalysisError, Call
 from service.options import Options, settled
+from service.report.identity import options_document
 from service.settings import Settings
+from service.work import tasks
+from service.work.tasks import Task
 
 Report = dict[str, Any]
 Chosen = Mapping[str, Any]
@@ -49,9 +54,8 @@ class Engine:
         if self._pool is not None:
             self._pool.close()
 
-    def run(self, task: str, name: str, file: Path | None, *arguments: Any, reads: Collection[str] = ()) -> Any:
-        """What the function that `task` names (package.module:function) gives, which can read the files `reads`; `name` is the stage that
-        a terminal shows.
+    def run(self, call: Call, name: str, file: Path | None) -> bytes:
+        """What a call makes; `name` is the stage that a terminal shows.
 
         Failure where the input is at fault, in `file`, or our own code is.
         """
@@ -59,12 +63,12 @@ class Engine:
             settings = self.settings
             limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
             self._pool = ProcessPool(1, 1, limits)
-        ticket = self._pool.submit(task, *arguments, reads=reads)
+        ticket = self._pool.submit(call)
         try:
             with stage(name) as tick:
                 while True:
                     try:
-                        return self._pool.wait(ticket, TURN_SECONDS)
+                        return self._pool.wait(ticket, TURN_SECONDS).content
                     except TimeoutError:
                         tick()
         except Refused as error:
@@ -75,9 +79,8 @@ class Engine:
 
     def compare(self, base: Report, head: Report, budgets: Mapping[str, Any]) -> Report:
         """The comparison of two reports (service.report.comparison.compare)."""
-        documents = (json.dumps(report).encode() for report in (base, head))
-        task = "service.work.comparing:compare_documents"
-        comparison: Report = self.run(task, "Comparing", None, *documents, dict(budgets))
+        documents = {side: json.dumps(report).encode() for side, report in (("base", base), ("head", head))}
+        comparison: Report = json.loads(self.run(Call(tasks.COMPARISON, {"budgets": dict(budgets)}, documents), "Comparing", None))
         return comparison
 
     def companions(self, path: Path, given: Sequence[Path]) -> dict[str, Path]:
@@ -87,7 +90,8 @@ class Engine:
         author may not be the owner of the folder.
         """
         files = {file.name: file for file in given}
-        for name in self.run("service.readers.externals:named_externals", f"Opening {path.name}", path, str(path), reads=[str(path)]):
+        named: list[str] = json.loads(self.run(Call(tasks.EXTERNALS, files={"": str(path)}), f"Opening {path.name}", path))
+        for name in named:
             beside = path.parent / name
             usable = name == beside.name and not name.startswith(".") and os.path.isfile(beside) and not beside.is_symlink()
             if name not in files and usable:
@@ -100,30 +104,26 @@ class LocalModel:
 
     def __init__(self, engine: Engine, path: Path, options: Options, externals: Mapping[str, Path]) -> None:
         self._engine, self._path = engine, path
-        self._externals = {name: str(file.resolve()) for name, file in externals.items()}
+        self._files = {"": str(path.resolve()), **{name: str(file.resolve()) for name, file in externals.items()}}
         size = sum(file.stat().st_size for file in (path, *externals.values()))
         self._options = settled(options, size, engine.settings.auto_read_bytes)
 
     def report(self) -> Report:
         """The report, with the address that the service would give it."""
-        report: Report = json.loads(self._run("service.work.local:report_document", "Analysing"))
+        report: Report = json.loads(self._run(tasks.LOCAL_REPORT, "Analysing", created_at=now()))
         return report
 
     def filters(self, chosen: Chosen) -> bytes:
         """The weight grid of a convolution as a PNG."""
-        picture, _ = self._run("service.work.pictures:filters_png", "Drawing filters of", dict(chosen))
-        return bytes(picture)
+        return self._run(tasks.FILTERS_PNG, "Drawing filters of", chosen=dict(chosen))
 
     def hierarchy(self, depth: int, strongest: int, chosen: Chosen) -> bytes:
         """The filters of the depth-th convolution in pixels as a PNG."""
-        picture, _ = self._run("service.work.pictures:hierarchy_png", "Drawing deeper filters of", depth, strongest, dict(chosen))
-        return bytes(picture)
+        return self._run(tasks.HIERARCHY_PNG, "Drawing deeper filters of", depth=depth, strongest=strongest, chosen=dict(chosen))
 
-    def _run(self, task: str, verb: str, *arguments: Any) -> Any:
-        name = f"{verb} {self._path.name}"
-        path = str(self._path.resolve())
-        reads = (path, *self._externals.values())
-        return self._engine.run(task, name, self._path, path, self._options, self._externals, *arguments, reads=reads)
+    def _run(self, task: Task, verb: str, **arguments: Any) -> bytes:
+        call = Call(task, {"options": options_document(self._options), **arguments}, files=self._files)
+        return self._engine.run(call, f"{verb} {self._path.name}", self._path)
 
 
 def stored_report(path: Path) -> Report | None:

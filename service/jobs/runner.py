@@ -15,17 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.clock import now
 from service.faults import Refused
-from service.jobs.local.limits import BrokenAnalysisError
-from service.jobs.local.pool import CancelledJobError, Pool, PoolFullError, Ticket
-from service.jobs.local.process import PoolClosedError
-from service.report.identity import Digest, Question, options_document, read_options
+from service.jobs.local.pool import Pool, Ticket
+from service.jobs.message import BrokenAnalysisError, Call, Stopped
+from service.jobs.stored import stored_report
+from service.report.identity import Digest, Question, options_document, question_document, read_options
 from service.store import Store
 from service.store.disk.blobs import Part, Upload, sync
 from service.store.interfaces import Job, State, StoredReport
+from service.work.made import Made
+from service.work.tasks import Task
 
 log = structlog.get_logger(__name__)
 
-REPORT = "service.work.document:make_report"
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 20.0
 SWEEP_SECONDS = 600.0
@@ -43,10 +44,10 @@ class Accepted:
 
 
 class Runner:
-    """Analyses on a store by a pool; `analysis` names the function that makes a report (service.work.analysis:analyze_file)."""
+    """Analyses on a store by a pool; `task` makes a report."""
 
-    def __init__(self, store: Store, pool: Pool, analysis: str, keep_seconds: float) -> None:
-        self._store, self._pool, self._analysis, self._keep_seconds = store, pool, analysis, keep_seconds
+    def __init__(self, store: Store, pool: Pool, task: Task, keep_seconds: float) -> None:
+        self._store, self._pool, self._task, self._keep_seconds = store, pool, task, keep_seconds
         self._owner = uuid.uuid4().hex
         self._tickets: dict[str, Ticket] = {}
         self._finished: dict[str, threading.Event] = {}
@@ -56,7 +57,7 @@ class Runner:
         self._watcher.start()
 
     def submit(self, upload: Upload, model: Part, externals: Mapping[str, Part], question: Question) -> Accepted:
-        """Takes over an upload and has it analysed, unless that is done or under way already. Raises PoolFullError."""
+        """Takes over an upload and has it analysed, unless that is done or under way already. Refused `too-busy` where too many wait."""
         upload.close()
         if self._store.reports.has(question.id):
             upload.discard()
@@ -79,7 +80,7 @@ class Runner:
             return Accepted(question.id, job)
         try:
             self._launch(job)
-        except (PoolFullError, PoolClosedError):
+        except Refused:
             self._end(job, "cancelled", None)
             raise
         return Accepted(question.id, job)
@@ -107,22 +108,20 @@ class Runner:
         if ticket is not None:
             self._pool.cancel(ticket)
 
-    def draw(self, task: str, report: StoredReport, seconds: float, *arguments: Any) -> Any:
-        """What the function that `task` names gives for (path, options, externals, *arguments), with the files and options of a report.
+    def draw(self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes], arguments: Mapping[str, Any]) -> Made:
+        """What a task makes of the files and options of a report.
 
         Raises what the pool does, and TimeoutError after so many seconds.
         """
-        externals = {name: str(self._store.blobs.path(digest)) for name, digest in report.blobs.items() if name}
-        model = str(self._store.blobs.path(report.blobs[""]))
-        reads = (model, *externals.values())
-        return self.call(task, seconds, model, read_options(report.options), externals, *arguments, reads=reads)
+        files = {name: str(self._store.blobs.path(digest)) for name, digest in report.blobs.items()}
+        return self.call(Call(task, {"options": report.options, **arguments}, documents, files), seconds)
 
-    def call(self, task: str, seconds: float, *arguments: Any, reads: Collection[str] = ()) -> Any:
-        """What the function that `task` names gives in a job's process, which can read the files `reads`.
+    def call(self, call: Call, seconds: float) -> Made:
+        """What a call makes in a job's process.
 
         Raises what the pool does, and TimeoutError after so many seconds.
         """
-        ticket = self._pool.submit(task, *arguments, reads=reads)
+        ticket = self._pool.submit(call)
         try:
             return self._pool.wait(ticket, seconds)
         finally:
@@ -143,24 +142,24 @@ class Runner:
 
     def _launch(self, job: Job) -> None:
         place = self._store.uploads.place(job.request["upload"])
-        externals = {name: str(place / part["file"]) for name, part in job.request["externals"].items()}
-        model = str(place / job.request["model"]["file"])
-        reads = (model, *externals.values())
-        ticket = self._pool.submit(REPORT, self._analysis, model, _question(job), externals, reads=reads, loads=[self._analysis])
+        parts = {"": job.request["model"], **job.request["externals"]}
+        files = {name: str(place / part["file"]) for name, part in parts.items()}
+        arguments = {"question": question_document(_question(job)), "created_at": job.created_at}
+        ticket = self._pool.submit(Call(self._task, arguments, files=files))
         self._tickets[job.id] = ticket
         ticket.future.add_done_callback(lambda future: self._complete(job, future))
 
-    def _complete(self, job: Job, future: Future[StoredReport]) -> None:
+    def _complete(self, job: Job, future: Future[Made]) -> None:
         """Keeps what came of a job. Runs in the pool's thread, where nobody would see an error: every one becomes the job's problem."""
         state: State = "failed"
         problem: dict[str, Any] | None = None
         try:
-            self._keep(job, future.result())
+            self._keep(job, stored_report(future.result(), _question(job), job.created_at))
             state = "done"
-        except PoolClosedError:
-            self._release(job)
-            return
-        except CancelledJobError:
+        except Stopped as stop:
+            if stop.reason == "closed":
+                self._release(job)
+                return
             state = "cancelled"
         except Refused as error:
             problem = error.record()
@@ -249,7 +248,7 @@ class Runner:
         else:
             try:
                 self._launch(job)
-            except PoolFullError:
+            except Refused:
                 self._store.jobs.release(job.id)
 
     def _sweep(self) -> None:

@@ -48,3 +48,30 @@ def options_document(options: Options) -> dict[str, Any]:
 def read_options(document: Mapping[str, Any]) -> Options:
     """The options that `options_document` wrote."""
     return Options(**{**document, "input_shapes": {name: tuple(shape) for name, shape in document["input_shapes"].items()}})
+
+
+def question_document(question: Question) -> dict[str, Any]:
+    """The question as JSON data: all that a job needs to be told."""
+    return {"model": question.model, "externals": dict(question.externals), "options": options_document(question.options)}
+
+
+def read_question(document: Mapping[str, Any]) -> Question:
+    """The question that `question_document` wrote."""
+    externals = {name: Digest(digest) for name, digest in document["externals"].items()}
+    return Question(Digest(document["model"]), externals, read_options(document["options"]))
+
+
+def links(report_id: str) -> dict[str, str]:
+    """Where to go from a report, as paths below the service's root."""
+    base = f"/v1/analyses/{report_id}"
+    return {
+        "self": base,
+        "json": f"{base}.json",
+        "html": f"{base}.html",
+        "markdown": f"{base}.md",
+        "csv": f"{base}.csv",
+        "layers": f"{base}/layers",
+        "filters": f"{base}/filters.png",
+        "receptive_field": f"{base}/receptive-field.svg",
+        "badge": f"{base}/badge.svg",
+    }

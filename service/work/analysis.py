@@ -12,17 +12,20 @@ from service.options import Options
 from service.readers.model import read_model
 from service.report.document import Report
 
-
-def read_file(path: str, options: Options, externals: Mapping[str, str]) -> Model:
-    """The model at `path`, with files of external data by their bare name in `externals`. Refused where it is none."""
-    return read_model(Path(path), options, {name: Path(place) for name, place in externals.items()})
+Files = Mapping[str, str]
+"""The places of a model's files: "" for the model itself, else the bare name of a file of external data."""
 
 
-def analyze_file(path: str, options: Options, externals: Mapping[str, str]) -> Report:
-    """The report of the model at `path` (external data files by their bare name in `externals`) without its address and dates."""
+def read_file(files: Files, options: Options) -> Model:
+    """Read the model in `files`. Refused where it is not one."""
+    return read_model(Path(files[""]), options, {name: Path(place) for name, place in files.items() if name})
+
+
+def analyze_file(files: Files, options: Options) -> Report:
+    """Analyse the model in `files`: the report without its address and dates."""
     # A report of many layers is many small objects without cycles: looking for cycles again and again would make the cost per layer grow.
     gc.disable()
     try:
-        return analyze(read_file(path, options, externals), Reading(options.read_weights, zero_tolerance=options.zero_tolerance))
+        return analyze(read_file(files, options), Reading(options.read_weights, zero_tolerance=options.zero_tolerance))
     finally:
         gc.enable()

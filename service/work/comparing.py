@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.report.comparison import compare
+from service.work.made import Made, made_json
 
 
-def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparison of two reports, given as JSON text. Refused where a budget makes no sense."""
-    return compare(json.loads(base), json.loads(head), budgets)
+def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, Any]) -> Made:
+    """Compare two reports, given as JSON text: a JSON document. Refused `invalid-budget` where a budget makes no sense."""
+    return made_json(compare(json.loads(base), json.loads(head), budgets))

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.clock import now
 from service.report.document import Analyzer, Layer, Report, ReportOptions
-from service.report.identity import ANALYZER, Question, options_document
+from service.report.identity import ANALYZER, Question, links, options_document, read_question
 from service.report.plain import of_plain, write_report
-from service.store.interfaces import StoredReport
+from service.work.analysis import Files, analyze_file
+from service.work.made import JSON, Made
+
+ENTRY = "Receptive-Entry"
+"""The header with what a list shows of a report: whoever keeps it reads this and not the report (jobs.stored)."""
 
 
-def make_report(analysis: str, path: str, question: Question, externals: Mapping[str, str]) -> StoredReport:
-    """The report that the function named `analysis` makes of the model at `path`. It is written as JSON here, in the job's process, because
-    a large one would keep the server's other threads waiting."""
-    return complete(pkgutil.resolve_name(analysis)(path, question.options, externals), question)
+def make_report(files: Files, question: Mapping[str, Any], created_at: str) -> Made:
+    """Analyse a model: the report as JSON. It is written here, in the job's process, because a large one would keep the server's threads
+    waiting."""
+    asked = read_question(question)
+    return complete(analyze_file(files, asked.options), asked, created_at)
 
 
-def complete(found: Report, question: Question) -> StoredReport:
+def complete(found: Report, question: Question, created_at: str) -> Made:
     """The report to keep. Raises ValueError where the analysis gave something that JSON cannot say."""
     model = replace(
         found.model,
@@ -33,24 +36,13 @@ def complete(found: Report, question: Question) -> StoredReport:
     report = replace(
         found,
         id=question.id,
-        created_at=now(),
+        created_at=created_at,
         analyzer=of_plain(Analyzer, ANALYZER),
         model=model,
         options=of_plain(ReportOptions, options_document(question.options)),
         links=links(question.id),
     )
-    text = write_report(report)
-    return StoredReport(
-        id=report.id,
-        created_at=report.created_at,
-        name=model.name,
-        digest=model.digest,
-        entry=_entry(report),
-        document=text,
-        etag=hashlib.sha256(text).hexdigest(),
-        options=options_document(question.options),
-        blobs={"": question.model, **question.externals},
-    )
+    return Made(write_report(report), JSON, {ENTRY: json.dumps(_entry(report))})
 
 
 def structure_digest(layers: Sequence[Layer]) -> str:
@@ -65,32 +57,12 @@ def structure_digest(layers: Sequence[Layer]) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()
 
 
-def links(report_id: str) -> dict[str, str]:
-    """Where to go from a report, as paths below the service's root."""
-    base = f"/v1/analyses/{report_id}"
-    return {
-        "self": base,
-        "json": f"{base}.json",
-        "html": f"{base}.html",
-        "markdown": f"{base}.md",
-        "csv": f"{base}.csv",
-        "layers": f"{base}/layers",
-        "filters": f"{base}/filters.png",
-        "receptive_field": f"{base}/receptive-field.svg",
-        "badge": f"{base}/badge.svg",
-    }
-
-
 def _entry(report: Report) -> dict[str, Any]:
-    """What a list of reports shows of one."""
+    """What a list of reports shows of one, besides its address and its date."""
     return {
-        "id": report.id,
-        "created_at": report.created_at,
         "name": report.model.name,
         "format": report.model.format,
-        "digest": report.model.digest,
         "size_bytes": report.model.size_bytes,
         "layers": report.summary.layers,
         "parameters": report.summary.parameters.stored,
-        "links": report.links,
     }

@@ -12,11 +12,17 @@ from service.graph.model import Model, ModelFacts
 from service.options import Options
 from service.readers.spec.entry import read_spec
 from service.report.plain import plain_object
+from service.work.made import Made, made_json
 
 Record = dict[str, Any]
 
 
-def lesson(chosen: Mapping[str, int]) -> Record:
+def lesson(chosen: Mapping[str, int]) -> Made:
+    """Analyse the network of a lesson: the JSON document of `lesson_record`."""
+    return made_json(lesson_record(chosen))
+
+
+def lesson_record(chosen: Mapping[str, int]) -> Record:
     """The report of `depth` equal convolutions, and the first of them beside a locally connected and a dense layer of the same units.
 
     `chosen` holds size, channels, filters, kernel, stride, padding, dilation, groups and depth. Refused where the network cannot be.

@@ -1,20 +1,29 @@
-"""What a job's process does for the command line: the stored report of a model that lies in a folder of the user's."""
+"""What a job's process does for the command line: models that lie in a folder of the user's."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from service.options import Options
-from service.report.identity import Digest, Question
+from service.readers.externals import named_externals
+from service.report.identity import Digest, Question, question_document, read_options
+from service.work.analysis import Files
 from service.work.document import make_report
+from service.work.made import Made, made_json
 
 
-def report_document(path: str, options: Options, externals: Mapping[str, str]) -> bytes:
-    """The report as JSON text, with the address that the service gives to the same question."""
-    question = Question(_digest(path), {name: _digest(place) for name, place in externals.items()}, options)
-    return make_report("service.work.analysis:analyze_file", path, question, externals).document
+def report_document(files: Files, options: Mapping[str, Any], created_at: str) -> Made:
+    """Analyse a model: the report as JSON, with the address that the service gives to the same question."""
+    externals = {name: _digest(place) for name, place in files.items() if name}
+    question = Question(_digest(files[""]), externals, read_options(options))
+    return make_report(files, question_document(question), created_at)
+
+
+def named_files(files: Files) -> Made:
+    """List the files of external data that a model names: a JSON list."""
+    return made_json(named_externals(files[""]))
 
 
 def _digest(path: str) -> Digest:

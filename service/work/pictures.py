@@ -1,13 +1,14 @@
 """What a job's process draws from a model's weights: the filter grid, deeper filters in pixels, and the field of one unit.
 
-Every function takes the files and options of an analysis and what the client chose, and gives bytes or plain data.
+Every task takes the files and options of an analysis (as JSON data) and what the client chose.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,10 @@ from service.graph.model import Model
 from service.options import Options
 from service.render.figures.overlay import draw_overlay
 from service.render.grid.grid import Grid, GridOptions, draw_grid
-from service.work.analysis import read_file
+from service.render.tables import write_csv
+from service.report.identity import read_options
+from service.work.analysis import Files, read_file
+from service.work.made import CSV, PNG, Made, made_json
 
 MOST_FILTERS = 256
 """Filters of one layer that are projected at the most; of a wider layer, those of the largest norm."""
@@ -33,71 +37,66 @@ PAGE_FILTERS, PAGE_STRONGEST, PAGE_DEPTH = 64, 8, 3
 """What the picture of the hierarchy in a document shows: so many filters, channels followed back, and the depth at the most."""
 
 Chosen = Mapping[str, Any]
+JsonOptions = Mapping[str, Any]
+Form = Literal["json", "csv"]
 
 
-def filters_png(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> tuple[bytes, dict[str, str]]:
+def filters_png(files: Files, options: JsonOptions, chosen: Chosen) -> Made:
     """The weight grid of a convolution as a PNG, and the response headers that say its rows, columns and tile size."""
-    grid = _grid(path, options, externals, chosen)
-    return grid.png, _headers(grid)
+    return _made(_grid(files, options, chosen))
 
 
-def filters_map(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> dict[str, Any]:
+def filters_map(files: Files, options: JsonOptions, chosen: Chosen) -> Made:
     """The JSON twin of `filters_png`: which filter is at which pixel."""
-    return _grid(path, options, externals, chosen).describe()
+    return made_json(_grid(files, options, chosen).describe())
 
 
-def filter_measurements(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> dict[str, Any]:
-    """The measurements of every filter of a convolution, and what they add up to."""
-    kernel = _kernel(path, options, externals, layer)
-    return describe_filters(_measured(kernel, options), kernel.layer)
+def filter_measurements(files: Files, options: JsonOptions, layer: str | None, form: Form) -> Made:
+    """The measurements of every filter of a convolution, with what they add up to (JSON) or as a table (CSV)."""
+    read = read_options(options)
+    kernel = _kernel(files, read, layer)
+    described = describe_filters(_measured(kernel, read), kernel.layer)
+    return Made(write_csv(described["filters"]), CSV) if form == "csv" else made_json(described)
 
 
-def hierarchy_png(
-    path: str,
-    options: Options,
-    externals: Mapping[str, str],
-    depth: int,
-    strongest: int,
-    chosen: Chosen,
-    most_filters: int = MOST_FILTERS,
-) -> tuple[bytes, dict[str, str]]:
+def hierarchy_png(files: Files, options: JsonOptions, depth: int, strongest: int, chosen: Chosen, most_filters: int = MOST_FILTERS) -> Made:
     """The filters of the depth-th convolution (from 1) in pixels, as weighted sums of those below it."""
-    picked = _picked(options, chosen)
-    projection = projected(read_file(path, options, externals), depth, strongest, most_filters)
+    read = read_options(options)
+    picked = _picked(read, chosen)
+    projection = projected(read_file(files, read), depth, strongest, most_filters)
     grid = _drawn(projection.pixels, picked, 1, projection.layer)
     filters = ",".join(map(str, projection.filters))
-    return grid.png, {**_headers(grid), "Receptive-Filters": filters if len(filters) < 2000 else f"{len(projection.filters)} filters"}
+    return _made(grid, {"Receptive-Filters": filters if len(filters) < 2000 else f"{len(projection.filters)} filters"})
 
 
-def overlay_png(
-    path: str, options: Options, externals: Mapping[str, str], layer: str, unit: Sequence[int] | None, image: bytes | None
-) -> tuple[bytes, dict[str, str]]:
+def overlay_png(files: Files, options: JsonOptions, layer: str, unit: Sequence[int] | None, image: bytes | None = None) -> Made:
     """A unit's field drawn on an image (or on a neutral ground), weighed by |w| where all weights can be read."""
-    model = read_file(path, options, externals)
+    read = read_options(options)
+    model = read_file(files, read)
     graph = model.graphs[0]
-    taps = _tap_weights(model, layer) if options.read_weights != "none" else {}
+    taps = _tap_weights(model, layer) if read.read_weights != "none" else {}
     field = unit_field(graph, layer, unit, taps or None)
     headers = {"Receptive-Unit": ",".join(map(str, field.unit)), "Receptive-Origin": ",".join(map(str, field.origin))}
-    return draw_overlay(field, image), headers
+    return Made(draw_overlay(field, image), PNG, headers)
 
 
-def page_pictures(path: str, options: Options, externals: Mapping[str, str], document: bytes) -> dict[str, bytes]:
-    """The pictures for the HTML document of a report, given as JSON text, by name: the filter grid, and the hierarchy at the depth of the
-    report's curve that is still small. One that cannot be drawn is left out."""
-    report = json.loads(document)
-    depths = [row["depth"] for row in report["hierarchy"]][:PAGE_DEPTH]
-    wanted: dict[str, Callable[[], tuple[bytes, Any]]] = {}
-    if report["first_layers"]:
-        wanted["filters"] = lambda: filters_png(path, options, externals, {})
+def page_pictures(files: Files, options: JsonOptions, report: bytes) -> Made:
+    """The pictures for the HTML document of a report, given as JSON text: PNGs in base64 by name, the filter grid and the hierarchy at the
+    depth of the report's curve that is still small. One that cannot be drawn is left out."""
+    document = json.loads(report)
+    depths = [row["depth"] for row in document["hierarchy"]][:PAGE_DEPTH]
+    wanted: dict[str, Callable[[], Made]] = {}
+    if document["first_layers"]:
+        wanted["filters"] = lambda: filters_png(files, options, {})
     if len(depths) > 1:
-        wanted["hierarchy"] = lambda: hierarchy_png(path, options, externals, depths[-1], PAGE_STRONGEST, {}, PAGE_FILTERS)
+        wanted["hierarchy"] = lambda: hierarchy_png(files, options, depths[-1], PAGE_STRONGEST, {}, PAGE_FILTERS)
     pictures = {}
     for name, draw in wanted.items():
         try:
-            pictures[name] = draw()[0]
+            pictures[name] = base64.b64encode(draw().content).decode()
         except Refused:
             continue
-    return pictures
+    return made_json(pictures)
 
 
 def _tap_weights(model: Model, last: str) -> dict[str, TapWeights]:
@@ -125,17 +124,18 @@ def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST
     return projection
 
 
-def _kernel(path: str, options: Options, externals: Mapping[str, str], layer: str | None) -> LayerKernel:
-    model = read_file(path, options, externals)
+def _kernel(files: Files, options: Options, layer: str | None) -> LayerKernel:
+    model = read_file(files, options)
     return find_filters(model.graphs[0], model.weights, layer)
 
 
-def _grid(path: str, options: Options, externals: Mapping[str, str], chosen: Chosen) -> Grid:
+def _grid(files: Files, options: JsonOptions, chosen: Chosen) -> Grid:
+    read = read_options(options)
     chosen = dict(chosen)
     layer = chosen.pop("layer", None)
-    picked = _picked(options, chosen)
-    kernel = _kernel(path, options, externals, layer)
-    return _drawn(kernel.values, picked, kernel.groups, kernel.layer, _measured(kernel, options))
+    picked = _picked(read, chosen)
+    kernel = _kernel(files, read, layer)
+    return _drawn(kernel.values, picked, kernel.groups, kernel.layer, _measured(kernel, read))
 
 
 def _picked(options: Options, chosen: Chosen) -> GridOptions:
@@ -146,13 +146,15 @@ def _drawn(values: NDArray[np.floating], options: GridOptions, groups: int, laye
     return draw_grid(values, options, groups=groups, layer=layer, measured=measured)
 
 
-def _headers(grid: Grid) -> dict[str, str]:
-    return {
+def _made(grid: Grid, more: Mapping[str, str] | None = None) -> Made:
+    """A grid as a PNG, with headers that say where each tile is."""
+    headers = {
         "Receptive-Rows": str(grid.rows),
         "Receptive-Columns": str(grid.columns),
         "Receptive-Tile": f"{grid.tile[0]}x{grid.tile[1]}",
         "Receptive-Gap": str(grid.gap),
     }
+    return Made(grid.png, PNG, {**headers, **(more or {})})
 
 
 def _measured(kernel: LayerKernel, options: Options) -> LayerFilters:

@@ -6,39 +6,39 @@ it holds Python's lock while it draws. None of that belongs in the server's proc
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Literal
 
+from service.faults import Refused
 from service.render.figures import charts
 from service.render.html import report_html
-from service.work.lesson import lesson
+from service.work.lesson import lesson_record
+from service.work.made import HTML, PNG, SVG, Made, made_json
 
 Form = Literal["svg", "png", "vl.json"]
 
 
-def chart_picture(document: bytes, name: str, form: Form) -> bytes | None:
-    """One of `charts.CHARTS` of a report, given as JSON text, as a picture or as its specification; None where it would show nothing."""
+def chart_picture(report: bytes, name: str, form: Form) -> Made:
+    """Draw one of `charts.CHARTS` of a report, given as JSON text. Refused `no-chart` where it would show nothing."""
     chart, has_data = charts.CHARTS[name]
-    report = json.loads(document)
-    if not has_data(report):
-        return None
-    specification = chart(report)
-    return (
-        json.dumps(specification, separators=(",", ":"), allow_nan=False).encode()
-        if form == "vl.json"
-        else charts.picture(specification, form)
-    )
+    document = json.loads(report)
+    if not has_data(document):
+        raise Refused("invalid", "no-chart", f"The report has nothing to show in the chart {name}.")
+    specification = chart(document)
+    return made_json(specification) if form == "vl.json" else Made(charts.picture(specification, form), SVG if form == "svg" else PNG)
 
 
-def report_page(document: bytes, pictures: Mapping[str, bytes]) -> bytes:
-    """A report, given as JSON text, as one HTML file with these pictures of the model's filters."""
-    return report_html(json.loads(document), pictures)
+def report_page(report: bytes, pictures: Mapping[str, str]) -> Made:
+    """Write a report, given as JSON text, as one HTML file with these pictures of the model's filters: PNGs in base64 by name."""
+    drawn = {name: base64.b64decode(picture) for name, picture in pictures.items()}
+    return Made(report_html(json.loads(report), drawn), HTML)
 
 
-def warm_up() -> None:
+def warm_up() -> Made:
     """Draws charts that nobody asked for: the JavaScript engine starts with the first one and is fast from the second on."""
     chosen = {"size": 8, "channels": 1, "filters": 1, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1, "depth": 2}
-    report = lesson(chosen)["report"]
-    for chart in (charts.growth, charts.sharing):
-        charts.picture(chart(report), "png")
+    report = lesson_record(chosen)["report"]
+    pictures = [charts.picture(chart(report), "png") for chart in (charts.growth, charts.sharing)]
+    return Made(pictures[-1], PNG)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from service.report.sweep import sweep
+from service.work.made import Made, made_json
 
 
-def sweep_document(document: bytes, sizes: Sequence[int]) -> dict[str, Any]:
-    """The verdicts on a report, given as JSON text, at those sizes. Refused where the model reads no image."""
-    return sweep(json.loads(document), sizes)
+def sweep_document(report: bytes, sizes: Sequence[int]) -> Made:
+    """Judge a report, given as JSON text, at those sizes: a JSON document. Refused `no-field` where the model reads no image."""
+    return made_json(sweep(json.loads(report), sizes))

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from service.api import create_app
 from service.api.services import EXTENSION, Work
 from service.settings import Settings
+from tests.jobs import fakes
 
-FAKE = Work("tests.jobs.fakes:analyze", "tests.jobs.fakes:picture")
+FAKE = Work(fakes.REPORT, fakes.PICTURE)
 SMALL = Settings(max_upload_bytes=4096, max_upload_parts=10, job_memory_bytes=1 << 30, job_cpu_seconds=10, job_wall_seconds=5.0)
 
 

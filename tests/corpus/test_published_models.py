@@ -25,7 +25,7 @@ Report = dict[str, Any]
 def report(folder: Path, name: str) -> Report:
     places = (folder / "exported" / f"{name}.onnx", folder / "exported" / "graphonly" / f"{name}.onnx")
     path = next(place for place in places if place.exists())
-    return plain_object(analyze_file(str(path), Options(external_missing="ignore", read_weights="none"), {}))
+    return plain_object(analyze_file({"": str(path)}, Options(external_missing="ignore", read_weights="none")))
 
 
 # torchvision at 224×224, kernel weights only: weights, padded (the published GMACs to all digits), exact, dense, sparsity in %, sharing.
@@ -134,7 +134,7 @@ def test_receptive_fields(corpus: Path, name: str) -> None:
 def test_the_pruned_squeezenet(corpus: Path) -> None:
     """Han et al. 2016, Deep Compression: 415,921 of its 1,244,448 weights are not zero; every layer keeps its own share."""
     path = corpus / "models" / "squeezenet1_0_deepcompressed_pruned.onnx"
-    found = plain_object(analyze_file(str(path), Options(read_weights="all", channel_order="bgr"), {}))
+    found = plain_object(analyze_file({"": str(path)}, Options(read_weights="all", channel_order="bgr")))
     kept = {layer["name"]: layer["values"]["nonzero"] for layer in found["layers"] if layer["parameters"]["weights"]}
     assert len(kept) == 26
     assert sum(kept.values()) == 415_921

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
 import signal
+import struct
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from service.faults import Detail, Refused
-from service.options import Options
 from service.report.document import SCHEMA, Analyzer, Model, Report, ReportOptions, Summary, TotalParameters, TotalSharing
+from service.report.identity import read_question
+from service.work.document import complete
+from service.work.made import PNG, Made, made_json
+from service.work.tasks import Task
+
+REPORT = Task("fake-report", "tests.jobs.fakes:make_report", files=True)
+PICTURE = Task("fake-picture", "tests.jobs.fakes:picture", files=True)
+READY = Task("fake-ready", "tests.jobs.fakes:ready", place="kept")
+DRAWING = Task("fake-drawing", "tests.jobs.fakes:drawing", place="kept")
+SPIN = Task("fake-spin", "tests.jobs.fakes:spin")
+FILL_UP = Task("fake-fill-up", "tests.jobs.fakes:fill_up")
+FILL = Task("fake-fill", "tests.jobs.fakes:fill", place="kept")
+MODULES = Task("fake-modules", "tests.jobs.fakes:modules", files=True)
 
 
-def analyze(path: str, options: Options, externals: Mapping[str, str]) -> Report:
+def make_report(files: Mapping[str, str], question: Mapping[str, Any], created_at: str) -> Made:
     """A small report, or the misfortune that the first word of the model names."""
+    return complete(analyze(files), read_question(question), created_at)
+
+
+def analyze(files: Mapping[str, str]) -> Report:
+    """A small report, or the misfortune that the first word of the model names."""
+    path = files[""]
     content = Path(path).read_bytes()
     misfortunes = {
         b"crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
@@ -25,6 +47,8 @@ def analyze(path: str, options: Options, externals: Mapping[str, str]) -> Report
         b"bomb": lambda: bytearray(1 << 40),
         b"sleep": lambda: time.sleep(600),
         b"burn": burn,
+        b"signal": lambda: os.kill(os.getpid(), 40),
+        b"lie": lie,
         b"write": lambda: Path(path + ".written").write_text("x"),
         b"recurse": recurse,
         b"broken": lambda: 1 // 0,
@@ -38,7 +62,7 @@ def analyze(path: str, options: Options, externals: Mapping[str, str]) -> Report
         misfortunes[word]()
     if word == b"slow":
         time.sleep(float(content.split()[1]))
-    return small_report(len(content), len(externals), float("nan") if word == b"nan" else 1.0)
+    return small_report(len(content), len(files) - 1, float("nan") if word == b"nan" else 1.0)
 
 
 def small_report(size_bytes: int, parameters: int, factor: float) -> Report:
@@ -76,21 +100,43 @@ def recurse() -> None:
     recurse()
 
 
-def picture(path: str, options: Options, externals: Mapping[str, str], grid: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
+def lie() -> None:
+    """Answers on the line to the server with what would run code there if it were unpickled, and ends."""
+    answer = pickle.dumps(Exploit())
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, struct.pack("!i", len(answer)) + answer)
+    os._exit(0)
+
+
+class Exploit:
+    """An object that leaves the marker in the environment of whoever unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return exec, ("import os; os.environ['RECEPTIVE_UNPICKLED'] = 'yes'",)
+
+
+def picture(files: Mapping[str, str], options: Mapping[str, Any], chosen: Mapping[str, Any]) -> Made:
     """The question as a picture."""
-    text = f"{Path(path).read_text()} {sorted(grid.items())} {sorted(externals)}"
-    return text.encode(), {"Receptive-Rows": "1"}
+    text = f"{Path(files['']).read_text()} {sorted(chosen.items())} {sorted(name for name in files if name)}"
+    return Made(text.encode(), PNG, {"Receptive-Rows": "1"})
 
 
-def ready() -> None:
+def modules(files: Mapping[str, str]) -> Made:
+    """The modules that this process has loaded."""
+    return made_json(sorted(sys.modules))
+
+
+def ready() -> Made:
     """What a drawer's process does to get ready: nothing."""
+    return made_json(None)
 
 
-def drawing(omens: str, misfortune: str) -> str:
+def drawing(omens: str, misfortune: str) -> Made:
     """A drawing that ends the process once for each byte in the pipe `omens`, and then says in which process it is made."""
     if omen(omens):
         {"die": lambda: os.kill(os.getpid(), signal.SIGSEGV), "hang": lambda: time.sleep(600)}[misfortune]()
-    return str(os.getpid())
+    return made_json(os.getpid())
 
 
 def omen(omens: str) -> bytes:
@@ -107,13 +153,19 @@ def omen(omens: str) -> bytes:
         os.close(pipe)
 
 
-def fill(size: int) -> int:
-    """Takes so many bytes."""
-    return len(bytearray(b"x") * size)
+def spin() -> Made:
+    """Uses up processor time."""
+    burn()
+    return made_json(None)
 
 
-def fill_up() -> None:
-    """Takes memory in small pieces, until there is none left for a single one."""
-    pieces = []
+def fill_up() -> Made:
+    """Takes memory in small pieces until there is none left."""
+    pieces: list[bytearray] = []
     while True:
-        pieces.append(bytearray(4096))
+        pieces.append(bytearray(1 << 12))
+
+
+def fill(size: int) -> Made:
+    """Takes so many bytes."""
+    return made_json(len(bytearray(b"x") * size))

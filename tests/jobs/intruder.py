@@ -10,13 +10,25 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import shared_memory
 from pathlib import Path
 
 from service.jobs.local import sandbox
+from service.work.made import Made, made_json
+from service.work.tasks import Task
 
 LIBRARY = ctypes.CDLL(None, use_errno=True)
+
+
+ATTEMPT = Task("intruder-attempt", "tests.jobs.intruder:one_attempted", files=True)
+EVERY_ATTEMPT = Task("intruder-attempts", "tests.jobs.intruder:all_attempted")
+HELD = Task("intruder-held", "tests.jobs.intruder:held")
+
+
+def one_attempted(files: Mapping[str, str], name: str, server: int) -> Made:
+    """What became of one attempt on a file that the job was given."""
+    return made_json(attempted(name, server, files[""]))
 
 
 def attempted(name: str, server: int, secret: str) -> str:
@@ -27,15 +39,15 @@ def attempted(name: str, server: int, secret: str) -> str:
         return f"refused {type(error).__name__}"
 
 
-def all_attempted(server: int, secret: str) -> dict[str, str]:
+def all_attempted(server: int, secret: str) -> Made:
     """What became of every attempt."""
-    return {name: attempted(name, server, secret) for name in ATTEMPTS}
+    return made_json({name: attempted(name, server, secret) for name in ATTEMPTS})
 
 
-def held() -> dict[str, list[int]]:
+def held() -> Made:
     """The limits of this process."""
     names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_NPROC")
-    return {name: list(resource.getrlimit(getattr(resource, name))) for name in names}
+    return made_json({name: list(resource.getrlimit(getattr(resource, name))) for name in names})
 
 
 def asked(function: str, *arguments: int | bytes) -> int:

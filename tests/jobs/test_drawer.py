@@ -17,15 +17,17 @@ import pytest
 
 from service.faults import Refused
 from service.jobs.local.drawer import KeptProcess
-from service.jobs.local.limits import BrokenAnalysisError, Limits
-from service.jobs.local.process import PoolClosedError
+from service.jobs.local.limits import Limits
+from service.jobs.message import BrokenAnalysisError, Call, Stopped
+from service.work import tasks
+from service.work.tasks import Task
+from tests.jobs import fakes
 from tests.networks import conv, spec_of
 from tests.reports import report_of
 
 MEBIBYTE = 1 << 20
 LIMITS = Limits(1024 * MEBIBYTE, 60, 60.0)
 DOCUMENT = json.dumps(report_of(spec_of([1, 8, 8], conv("c", 1, 3)))).encode()
-DRAWING = "tests.jobs.fakes:drawing"
 
 Make = Callable[..., KeptProcess]
 Omens = Callable[[int], Path]
@@ -37,7 +39,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     made: list[KeptProcess] = []
 
     def kept(limits: Limits = LIMITS, **more: Any) -> KeptProcess:
-        made.append(KeptProcess(limits, "tests.jobs.fakes:ready", reads=(str(tmp_path),), **more))
+        made.append(KeptProcess(limits, fakes.READY, reads=(str(tmp_path),), **more))
         return made[-1]
 
     yield kept
@@ -74,42 +76,49 @@ def wait_until_read(pipe: Path, count: int) -> None:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[KeptProcess]:
     """The drawer as it is served."""
-    drawer = KeptProcess(LIMITS, "service.work.report_pictures:warm_up")
+    drawer = KeptProcess(LIMITS, tasks.WARM_UP)
     drawer.start()
     yield drawer
     drawer.close()
 
 
 def growth(drawer: KeptProcess) -> bytes:
-    picture: bytes = drawer.draw("service.work.report_pictures:chart_picture", 60.0, DOCUMENT, "growth", "svg")
-    return picture
+    return drawer.draw(Call(tasks.CHART, {"name": "growth", "form": "svg"}, {"report": DOCUMENT}), 60.0).content
+
+
+def drawing(drawer: KeptProcess, omens: Path, misfortune: str, seconds: float = 30.0) -> bytes:
+    return drawer.draw(Call(fakes.DRAWING, {"omens": str(omens), "misfortune": misfortune}), seconds).content
+
+
+def fill(drawer: KeptProcess, size: int) -> bytes:
+    return drawer.draw(Call(fakes.FILL, {"size": size}), 30.0).content
 
 
 def test_the_same_process_draws_again(engine: KeptProcess) -> None:
     first = growth(engine)
-    process = engine.process
+    process = engine.worker
     assert first.startswith(b"<svg") and growth(engine) == first
-    assert process is not None and engine.process is process
+    assert process is not None and engine.worker is process
 
 
 def test_chart_is_not_lost_when_its_process_dies(engine: KeptProcess) -> None:
     whole = growth(engine)
     for milliseconds in (0, 5, 15):
-        before = engine.process
+        before = engine.worker
         assert before is not None
         threading.Timer(milliseconds / 1000, before.kill).start()
         assert growth(engine) == whole
-        before.join(10)
+        before.process.join(10)
         assert growth(engine) == whole
-        assert engine.process is not before
+        assert engine.worker is not before
 
 
 @pytest.mark.parametrize("misfortune", ["die", "hang"])
 def test_drawing_is_made_again_by_another_process(make: Make, omens: Omens, tmp_path: Path, misfortune: str) -> None:
     drawer = make(Limits(LIMITS.memory_bytes, 60, 1.0))
-    first = drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune)
-    second = drawer.draw(DRAWING, 30.0, str(omens(1)), misfortune)
-    assert first != second == drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune)
+    first = drawing(drawer, tmp_path / "no", misfortune)
+    second = drawing(drawer, omens(1), misfortune)
+    assert first != second == drawing(drawer, tmp_path / "no", misfortune)
 
 
 @pytest.mark.parametrize(("misfortune", "code"), [("die", "worker-died"), ("hang", "limit-time")])
@@ -118,31 +127,31 @@ def test_drawing_that_ends_every_process_is_refused_and_the_next_is_made(
 ) -> None:
     drawer = make(Limits(LIMITS.memory_bytes, 60, 0.5))
     with pytest.raises(Refused) as caught:
-        drawer.draw(DRAWING, 30.0, str(omens(9)), misfortune)
+        drawing(drawer, omens(9), misfortune)
     assert (caught.value.fault, caught.value.code) == ("limit", code)
-    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), misfortune)
+    assert drawing(drawer, tmp_path / "no", misfortune)
 
 
 def test_fault_of_our_own_leaves_the_process_alive(make: Make) -> None:
     drawer = make()
     with pytest.raises(BrokenAnalysisError, match="'missing'"):
-        drawer.draw("tests.jobs.fakes:missing", 30.0)
-    assert drawer.process is not None and drawer.process.is_alive()
+        drawer.draw(Call(Task("missing", "tests.jobs.fakes:missing")), 30.0)
+    assert drawer.worker is not None and drawer.worker.alive
 
 
 def test_memory_of_a_drawing_is_bounded(make: Make) -> None:
     drawer = make(Limits(256 * MEBIBYTE, 60, 60.0))
     with pytest.raises(Refused) as caught:
-        drawer.draw("tests.jobs.fakes:fill", 30.0, 512 * MEBIBYTE)
+        fill(drawer, 512 * MEBIBYTE)
     assert caught.value.code == "limit-memory"
     with pytest.raises(Refused) as caught:
-        drawer.draw("tests.jobs.fakes:fill", 30.0, 512 * MEBIBYTE)
+        fill(drawer, 512 * MEBIBYTE)
     assert caught.value.code == "limit-memory"
-    assert drawer.draw("tests.jobs.fakes:fill", 30.0, MEBIBYTE) == MEBIBYTE
+    assert fill(drawer, MEBIBYTE) == str(MEBIBYTE).encode()
 
 
 def test_engine_that_needs_more_memory_than_the_limit_is_ended() -> None:
-    drawer = KeptProcess(Limits(128 * MEBIBYTE, 60, 60.0), "service.work.report_pictures:warm_up")
+    drawer = KeptProcess(Limits(128 * MEBIBYTE, 60, 60.0), tasks.WARM_UP)
     try:
         with pytest.raises(Refused) as caught:
             growth(drawer)
@@ -152,36 +161,36 @@ def test_engine_that_needs_more_memory_than_the_limit_is_ended() -> None:
 
 
 def test_process_is_replaced_when_it_has_made_its_drawings(make: Make, tmp_path: Path) -> None:
-    drawer = make(most_drawings=2)
-    makers = [drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "die") for _ in range(4)]
+    drawer = make(max_drawings=2)
+    makers = [drawing(drawer, tmp_path / "no", "die") for _ in range(4)]
     assert makers[0] == makers[1] != makers[2] == makers[3]
 
 
 def test_whoever_comes_later_waits_and_not_for_ever(make: Make, omens: Omens, tmp_path: Path) -> None:
     drawer = make()
-    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
+    drawing(drawer, tmp_path / "no", "hang")
     pipe = omens(9)
-    busy = threading.Thread(target=pytest.raises, args=(TimeoutError, drawer.draw, DRAWING, 2.0, str(pipe), "hang"))
+    busy = threading.Thread(target=pytest.raises, args=(TimeoutError, drawing, drawer, pipe, "hang", 2.0))
     busy.start()
     wait_until_read(pipe, 9)
     with pytest.raises(TimeoutError):
-        drawer.draw(DRAWING, 0.1, str(tmp_path / "no"), "hang")
-    assert drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
+        drawing(drawer, tmp_path / "no", "hang", 0.1)
+    assert drawing(drawer, tmp_path / "no", "hang")
     busy.join()
 
 
 def test_closing_ends_the_drawing_under_way_and_leaves_no_process(make: Make, omens: Omens, tmp_path: Path) -> None:
     drawer = make()
-    drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
-    process = drawer.process
-    assert process is not None and process.pid is not None
+    drawing(drawer, tmp_path / "no", "hang")
+    worker = drawer.worker
+    assert worker is not None and worker.process.pid is not None
     told: list[BaseException] = []
     pipe = omens(9)
 
     def ask() -> None:
         try:
-            drawer.draw(DRAWING, 30.0, str(pipe), "hang")
-        except PoolClosedError as error:
+            drawing(drawer, pipe, "hang")
+        except Stopped as error:
             told.append(error)
 
     asking = threading.Thread(target=ask)
@@ -191,6 +200,6 @@ def test_closing_ends_the_drawing_under_way_and_leaves_no_process(make: Make, om
     asking.join(10)
     assert len(told) == 1
     with pytest.raises(ProcessLookupError):
-        os.kill(process.pid, 0)
-    with pytest.raises(PoolClosedError):
-        drawer.draw(DRAWING, 30.0, str(tmp_path / "no"), "hang")
+        os.kill(worker.process.pid, 0)
+    with pytest.raises(Stopped):
+        drawing(drawer, tmp_path / "no", "hang")

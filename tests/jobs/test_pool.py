@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import Any
 import pytest
 
 from service.faults import Detail, Refused
-from service.jobs.local.limits import BrokenAnalysisError, Limits
-from service.jobs.local.pool import CancelledJobError, PoolFullError, ProcessPool, Ticket
-from service.jobs.local.process import PoolClosedError
+from service.jobs.local.limits import Limits
+from service.jobs.local.pool import ProcessPool, Ticket
+from service.jobs.message import BrokenAnalysisError, Call, Stopped
 from service.options import Options
+from service.report.identity import Digest, Question, question_document
+from tests.jobs import fakes
 
 GIBIBYTE = 1 << 30
 
@@ -28,11 +32,12 @@ def pool() -> Iterator[ProcessPool]:
 def submit(pool: ProcessPool, directory: Path, content: str) -> Ticket:
     path = directory / f"{content.replace(' ', '-')}.model"
     path.write_text(content)
-    return pool.submit("tests.jobs.fakes:analyze", str(path), Options(), {}, reads=[str(path)])
+    question = question_document(Question(Digest("0" * 64), {}, Options()))
+    return pool.submit(Call(fakes.REPORT, {"question": question, "created_at": "2026-11-30T00:00:00Z"}, files={"": str(path)}))
 
 
 def outcome(pool: ProcessPool, ticket: Ticket) -> Any:
-    return pool.wait(ticket, 60)
+    return json.loads(pool.wait(ticket, 60).content)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +46,8 @@ def outcome(pool: ProcessPool, ticket: Ticket) -> Any:
         ("crash", "worker-died"),
         ("kill", "worker-died"),
         ("leave", "worker-died"),
+        ("signal", "worker-died"),
+        ("lie", "worker-died"),
         ("bomb", "limit-memory"),
         ("sleep", "limit-time"),
         ("burn", "limit-time"),
@@ -52,7 +59,8 @@ def test_misfortune_is_the_models_and_nobody_elses(pool: ProcessPool, tmp_path: 
     with pytest.raises(Refused) as caught:
         outcome(pool, submit(pool, tmp_path, misfortune))
     assert (caught.value.fault, caught.value.code) == ("limit", code)
-    assert outcome(pool, companion).model.size_bytes == len("slow 0.2")
+    assert outcome(pool, companion)["model"]["size_bytes"] == len("slow 0.2")
+    assert "RECEPTIVE_UNPICKLED" not in os.environ
 
 
 def test_read_error_crosses_whole(pool: ProcessPool, tmp_path: Path) -> None:
@@ -75,14 +83,14 @@ def test_fault_of_our_own_brings_its_traceback(pool: ProcessPool, tmp_path: Path
 def test_running_job_is_cancelled(tmp_path: Path) -> None:
     pool = ProcessPool(1, 8, Limits(GIBIBYTE, 10, 60.0))
     ticket = submit(pool, tmp_path, "sleep")
-    while pool.status(ticket) != "running" or ticket.process is None:
+    while pool.status(ticket) != "running" or ticket.worker is None:
         time.sleep(0.01)
     waiting = submit(pool, tmp_path, "slow 0")
     assert pool.status(waiting) == "queued"
     pool.cancel(waiting)
     pool.cancel(ticket)
     for cancelled in (ticket, waiting):
-        with pytest.raises(CancelledJobError):
+        with pytest.raises(Stopped, match="cancelled"):
             outcome(pool, cancelled)
         assert pool.status(cancelled) == "cancelled"
     done = submit(pool, tmp_path, "slow 0.0")
@@ -96,12 +104,20 @@ def test_queue_has_an_end(tmp_path: Path) -> None:
     while pool.status(running) != "running":
         time.sleep(0.01)
     submit(pool, tmp_path, "slow 0")
-    with pytest.raises(PoolFullError):
+    with pytest.raises(Refused, match="Too many"):
         submit(pool, tmp_path, "slow 0")
     with pytest.raises(TimeoutError):
         pool.wait(running, 0.01)
     pool.close()
-    with pytest.raises(PoolClosedError):
+    with pytest.raises(Stopped, match="closed"):
         outcome(pool, running)
-    with pytest.raises(PoolClosedError):
+    with pytest.raises(Refused, match="stopping"):
         submit(pool, tmp_path, "slow 0")
+
+
+def test_process_that_reads_a_model_has_no_database_and_no_server_loaded(pool: ProcessPool, tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("model")
+    loaded = outcome(pool, pool.submit(Call(fakes.MODULES, files={"": str(tmp_path / "model")})))
+    assert {"service.readers.model", "service.analysis", "onnx"} <= set(loaded)
+    kept_out = ("sqlalchemy", "alembic", "flask", "werkzeug", "gunicorn", "service.store", "service.api", "service.settings")
+    assert [name for name in loaded if f"{name}.".startswith(tuple(f"{each}." for each in kept_out))] == []

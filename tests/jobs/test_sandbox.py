@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,9 +18,10 @@ from service.jobs.local import sandbox, seccomp
 from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
 from service.jobs.local.system_calls import GUARDED, MACHINES, MEMORY, READING, SIGNALS, TELLING, THREADS, WAITING
-from tests.jobs.intruder import ATTEMPTS
+from service.jobs.message import Call
+from tests.jobs import fakes
+from tests.jobs.intruder import ATTEMPT, ATTEMPTS, EVERY_ATTEMPT, HELD
 
-INTRUDER = "tests.jobs.intruder"
 LIMITS = Limits(1 << 30, 10, 20.0)
 
 
@@ -57,7 +59,8 @@ def answers(pool: ProcessPool, tmp_path_factory: pytest.TempPathFactory) -> dict
     path = tmp_path_factory.mktemp("others") / "secret"
     path.write_text("of another client")
     before = path.stat()
-    answers: dict[str, str] = pool.wait(pool.submit(f"{INTRUDER}:all_attempted", os.getpid(), str(path)), 30)
+    call = Call(EVERY_ATTEMPT, {"server": os.getpid(), "secret": str(path)})
+    answers: dict[str, str] = json.loads(pool.wait(pool.submit(call), 30).content)
     after = path.stat()
     assert os.listdir(path.parent) == ["secret"]
     assert (after.st_mode, after.st_uid, after.st_mtime, after.st_size) == (before.st_mode, before.st_uid, before.st_mtime, before.st_size)
@@ -71,7 +74,8 @@ def test_job_is_refused(answers: dict[str, str], name: str) -> None:
 
 def test_job_reads_its_own_input_and_does_not_write_it(pool: ProcessPool, secret: Path) -> None:
     def attempt(name: str) -> str:
-        answer: str = pool.wait(pool.submit(f"{INTRUDER}:attempted", name, os.getpid(), str(secret), reads=[str(secret)]), 30)
+        call = Call(ATTEMPT, {"name": name, "server": os.getpid()}, files={"": str(secret)})
+        answer: str = json.loads(pool.wait(pool.submit(call), 30).content)
         return answer
 
     assert attempt("read a file") == "done: b'of another client'"
@@ -83,17 +87,17 @@ def test_job_reads_its_own_input_and_does_not_write_it(pool: ProcessPool, secret
 @pytest.mark.skipif(os.getuid() != 0, reason="only root sees into a sealed process")
 def test_process_of_a_job_has_no_privilege_and_no_descriptor_but_its_line(pool: ProcessPool, tmp_path: Path) -> None:
     """Seen from outside, by root."""
-    ticket = pool.submit("tests.jobs.fakes:burn")
-    while ticket.process is None or "Seccomp:\t2" not in status_of(ticket.process.pid):
+    ticket = pool.submit(Call(fakes.SPIN))
+    while ticket.worker is None or "Seccomp:\t2" not in status_of(ticket.worker.process.pid):
         time.sleep(0.01)
-    pid = ticket.process.pid
+    pid = ticket.worker.process.pid
     status = status_of(pid)
     assert "NoNewPrivs:\t1" in status
     capabilities = {int(value, 16) & ~sandbox.CAP_DAC_READ_SEARCH for value in re.findall(r"Cap(?:Eff|Prm|Inh|Amb):\s+(\w+)", status)}
     assert capabilities == {0}
     descriptors = {int(number): os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
     assert [descriptors.pop(standard) for standard in (0, 1, 2)] == [os.devnull] * 3
-    assert [place.split(":")[0] for place in descriptors.values()] == ["pipe"]
+    assert [place.split(":")[0] for place in descriptors.values()] == ["socket"]
     assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
     pool.cancel(ticket)
 
@@ -106,7 +110,7 @@ def status_of(pid: int | None) -> str:
 
 
 def test_limits_of_a_job_are_hard(pool: ProcessPool) -> None:
-    limits = pool.wait(pool.submit(f"{INTRUDER}:held"), 30)
+    limits = json.loads(pool.wait(pool.submit(Call(HELD)), 30).content)
     assert limits == {
         "RLIMIT_AS": [LIMITS.memory_bytes] * 2,
         "RLIMIT_CPU": [LIMITS.cpu_seconds, LIMITS.cpu_seconds + 1],
@@ -119,7 +123,7 @@ def test_limits_of_a_job_are_hard(pool: ProcessPool) -> None:
 def test_job_that_runs_out_of_memory_can_say_so(pool: ProcessPool) -> None:
     """The limit cannot be raised to make room for the answer, so some memory is kept back for it."""
     with pytest.raises(Refused) as caught:
-        pool.wait(pool.submit("tests.jobs.fakes:fill_up"), 30)
+        pool.wait(pool.submit(Call(fakes.FILL_UP)), 30)
     assert caught.value.code == "limit-memory"
 
 
@@ -127,11 +131,13 @@ SERVER = """
 import time
 from service.jobs.local.pool import ProcessPool
 from service.jobs.local.limits import Limits
+from service.jobs.message import Call
+from tests.jobs import fakes
 pool = ProcessPool(1, 1, Limits(1 << 30, 50, 50.0))
-ticket = pool.submit("tests.jobs.fakes:burn")
-while ticket.process is None:
+ticket = pool.submit(Call(fakes.SPIN))
+while ticket.worker is None:
     time.sleep(0.01)
-print(ticket.process.pid, flush=True)
+print(ticket.worker.process.pid, flush=True)
 time.sleep(50)
 """
 

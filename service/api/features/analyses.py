@@ -15,7 +15,7 @@ from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema,
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
-from service.api.http.responses import CSV, answer, drawn, rendered, tag
+from service.api.http.responses import answer, drawn, rendered, tag
 from service.api.http.specification import Feature
 from service.api.services import current
 from service.jobs.runner import Accepted
@@ -23,13 +23,13 @@ from service.render.tables import layers_csv
 from service.render.words.markdown import report_markdown
 from service.report.identity import Question
 from service.store.interfaces import CursorError, StoredReport
+from service.work import tasks
+from service.work.made import CSV, Made
 
 blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
 
 # Representations of a report by the suffix of its address.
 REPRESENTATIONS = {"json": "application/json", "html": "text/html", "md": "text/markdown", "csv": "text/csv"}
-PICTURES = "service.work.pictures:page_pictures"
-PAGE = "service.work.report_pictures:report_page"
 
 _FORM = {
     "type": "object",
@@ -175,11 +175,11 @@ def _represented(report_id: str, form: str) -> Response:
     if form == "json":
         return unchanged(report.etag, REVALIDATE) or _report_response(report)
 
-    def make() -> bytes:
+    def make() -> bytes | Made:
         """The content where the client does not have it yet."""
         if form == "html":
-            page: bytes = rendered(PAGE, report.document, drawn(PICTURES, report, report.document))
-            return page
+            pictures = drawn(tasks.PAGE_PICTURES, report, {"report": report.document})
+            return rendered(tasks.PAGE, report, pictures=json.loads(pictures.content))
         document = json.loads(report.document)
         return report_markdown(document) if form == "md" else layers_csv(document)
 

@@ -8,11 +8,12 @@ from typing import Any
 from flask import Response
 
 from service.api.features.analyses import find_report
-from service.api.features.comparisons import COMPARE
+from service.api.features.comparisons import compared
 from service.api.features.schemas import BadgeQuerySchema
-from service.api.http.responses import JSON, SVG, answer, tag, worked_out
+from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
 from service.render.figures.badge import VERDICT, badge_svg, endpoint, verdict
+from service.work.made import JSON, SVG
 
 blueprint = Feature("badge", __name__, url_prefix="/v1/analyses", description="Badges.")
 
@@ -44,7 +45,7 @@ def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
     def make() -> bytes:
         """The badge in the form asked for."""
         if chosen["metric"] == VERDICT:
-            badge = verdict(worked_out(COMPARE, base.document, report.document, chosen["budgets"]))
+            badge = verdict(compared(base, report, chosen["budgets"]))
         else:
             badge = endpoint(json.loads(report.document), chosen["metric"])
         return badge_svg(badge) if form == "svg" else json.dumps(badge).encode()

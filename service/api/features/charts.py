@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
 
 from service.api.features.analyses import find_report
-from service.api.http.problems import Problem
-from service.api.http.responses import JSON, PNG, SVG, answer, rendered, tag
+from service.api.http.responses import answer, rendered, tag
 from service.api.http.specification import Feature
+from service.work import tasks
+from service.work.made import JSON, PNG, SVG
 
-PICTURE = "service.work.report_pictures:chart_picture"
 FORMS = {"svg": SVG, "png": PNG, "vl.json": JSON}
 
 blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="Charts of a report.")
@@ -32,14 +33,7 @@ def _add_route(address: str, form: str) -> None:
 
     def get_chart(report_id: str) -> Response:
         report = find_report(report_id)
-
-        def make() -> bytes:
-            picture: bytes | None = rendered(PICTURE, report.document, chart, form)
-            if picture is None:
-                raise Problem("no-chart", f"The report has nothing to show in the chart {address}.")
-            return picture
-
-        return answer(tag(report_id, address, form), make, content_type)
+        return answer(tag(report_id, address, form), partial(rendered, tasks.CHART, report, name=chart, form=form), content_type)
 
     get_chart.__name__ = f"get_{address}_{form}".replace("-", "_").replace(".", "_")
     get_chart.__doc__ = f"{summary}, as {'a Vega-Lite specification' if form == 'vl.json' else form.upper()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,20 +14,22 @@ from service.api.features.schemas import ComparisonRequestSchema, ComparisonSche
 from service.api.http.bodies import json_body
 from service.api.http.negotiation import choose
 from service.api.http.problems import Problem, argument_errors
-from service.api.http.responses import JSON, json_text, sent, worked_out
+from service.api.http.responses import sent, worked_out
 from service.api.http.specification import Feature
 from service.render.html import comparison_html
 from service.render.junit import comparison_junit
 from service.render.words.markdown import comparison_markdown
+from service.store.interfaces import StoredReport
+from service.work import tasks
+from service.work.made import JSON, made_json
 
-COMPARE = "service.work.comparing:compare_documents"
 MOST_BYTES = 1024 * 1024
 
 REPRESENTATIONS = {"json": JSON, "html": "text/html", "md": "text/markdown", "junit": "application/xml"}
 
 
 _RENDER: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
-    "json": json_text,
+    "json": lambda comparison: made_json(comparison).content,
     "html": comparison_html,
     "md": comparison_markdown,
     "junit": comparison_junit,
@@ -54,7 +57,13 @@ def create_comparison() -> Response:
         asked = ComparisonRequestSchema().load(json_body(MOST_BYTES))
     except ValidationError as error:
         raise Problem("invalid-arguments", "The comparison is not valid.", argument_errors(error.messages)) from None
-    documents = [find_report(asked[side]).document for side in ("base", "head")]
-    comparison = worked_out(COMPARE, *documents, asked["budgets"])
+    comparison = compared(find_report(asked["base"]), find_report(asked["head"]), asked["budgets"])
     content_type = REPRESENTATIONS[form] + ("; charset=utf-8" if form != "json" else "")
     return sent(_RENDER[form](comparison), content_type, {"Cache-Control": "no-store", "Vary": "Accept"})
+
+
+def compared(base: StoredReport, head: StoredReport, budgets: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparison of two reports. Refused `invalid-budget` where a budget makes no sense."""
+    documents = {"base": base.document, "head": head.document}
+    comparison: dict[str, Any] = json.loads(worked_out(tasks.COMPARISON, documents, budgets=budgets).content)
+    return comparison

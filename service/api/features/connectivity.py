@@ -10,9 +10,10 @@ from flask import Response
 from service.api.features.analyses import find_report
 from service.api.features.layers import find_layer
 from service.api.features.schemas import ConnectivityQuerySchema
-from service.api.http.responses import SVG, answer, tag
+from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
 from service.render.figures.connectivity_svg import connectivity_svg
+from service.work.made import SVG
 
 blueprint = Feature("connectivity", __name__, url_prefix="/v1/analyses", description="The connections of a layer.")
 

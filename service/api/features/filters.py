@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -9,13 +10,11 @@ from flask import Response
 from service.api.features.analyses import find_report
 from service.api.features.schemas import FilterLayerQuerySchema, GridQuerySchema
 from service.api.http.negotiation import choose
-from service.api.http.responses import CSV, JSON, PNG, answer, drawn, json_text, tag
+from service.api.http.responses import answer, drawn, tag
 from service.api.http.specification import Feature
 from service.api.services import current
-from service.render.tables import write_csv
-
-MAP = "service.work.pictures:filters_map"
-MEASUREMENTS = "service.work.pictures:filter_measurements"
+from service.work import tasks
+from service.work.made import CSV, JSON, PNG
 
 blueprint = Feature("filters", __name__, url_prefix="/v1/analyses", description="The learned filters of a model.")
 
@@ -32,7 +31,7 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
     filters.map.json, with the same arguments, says it in full.
     """
     report = find_report(report_id)
-    return answer(tag(report_id, "grid", chosen), lambda: drawn(current().tasks.filters, report, chosen), PNG)
+    return answer(tag(report_id, "grid", chosen), lambda: drawn(current().tasks.filters, report, chosen=chosen), PNG)
 
 
 @blueprint.route("/<report:report_id>/filters.map.json", methods=["GET"])
@@ -43,7 +42,7 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
 def get_filters_map(chosen: dict[str, Any], report_id: str) -> Response:
     """Say which filter is at which pixel of filters.png, drawn with the same arguments"""
     report = find_report(report_id)
-    return answer(tag(report_id, "grid map", chosen), lambda: json_text(drawn(MAP, report, chosen)), JSON)
+    return answer(tag(report_id, "grid map", chosen), lambda: drawn(tasks.FILTERS_MAP, report, chosen=chosen), JSON)
 
 
 @blueprint.route("/<report:report_id>/filters", methods=["GET"])
@@ -76,9 +75,6 @@ def get_measurements_csv(chosen: dict[str, Any], report_id: str) -> Response:
 
 def _measurements(report_id: str, chosen: dict[str, Any], form: str) -> Response:
     report = find_report(report_id)
-
-    def make() -> bytes:
-        measured = drawn(MEASUREMENTS, report, chosen.get("layer"))
-        return write_csv(measured["filters"]) if form == "csv" else json_text(measured)
-
-    return answer(tag(report_id, "measurements", form, chosen), make, CSV if form == "csv" else JSON)
+    content_type = CSV if form == "csv" else JSON
+    make = partial(drawn, tasks.FILTER_MEASUREMENTS, report, layer=chosen.get("layer"), form=form)
+    return answer(tag(report_id, "measurements", form, chosen), make, content_type)

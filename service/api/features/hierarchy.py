@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
 
 from service.api.features.analyses import find_report
 from service.api.features.schemas import HierarchyQuerySchema
-from service.api.http.responses import PNG, answer, drawn, tag
+from service.api.http.responses import answer, drawn, tag
 from service.api.http.specification import Feature
-
-HIERARCHY = "service.work.pictures:hierarchy_png"
+from service.work import tasks
+from service.work.made import PNG
 
 blueprint = Feature("hierarchy", __name__, url_prefix="/v1/analyses", description="Deeper filters in pixels.")
 
@@ -29,4 +30,5 @@ def get_hierarchy(chosen: dict[str, Any], report_id: str, depth: int) -> Respons
     """
     report = find_report(report_id)
     grid = {key: value for key, value in chosen.items() if key != "strongest"}
-    return answer(tag(report_id, "hierarchy", depth, chosen), lambda: drawn(HIERARCHY, report, depth, chosen["strongest"], grid), PNG)
+    make = partial(drawn, tasks.HIERARCHY_PNG, report, depth=depth, strongest=chosen["strongest"], chosen=grid)
+    return answer(tag(report_id, "hierarchy", depth, chosen), make, PNG)

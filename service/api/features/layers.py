@@ -13,10 +13,11 @@ from service.api.features.report_schemas import ExplainedLayerSchema
 from service.api.features.schemas import LayersQuerySchema
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose
 from service.api.http.problems import Problem
-from service.api.http.responses import CSV, JSON, answer, json_text, tag
+from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
 from service.render.tables import COLUMNS, flat, write_csv
 from service.render.words.explain import explain
+from service.work.made import CSV, JSON, Made, made_json
 
 blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="The layers of a report.")
 
@@ -54,19 +55,20 @@ def list_layers_csv(query: dict[str, Any], report_id: str) -> Response:
 def _table(report_id: str, query: dict[str, Any], form: str, address: str) -> Response:
     """The rows that `query` asks for, and a link to those after them."""
     report = find_report(report_id)
+    content_type = CSV if form == "csv" else JSON
 
-    def make() -> tuple[bytes, dict[str, str]]:
+    def make() -> Made:
         """The rows, and the link to those after them where there are any."""
         layers = json.loads(report.document)["layers"]
         chosen = [layer for layer in layers if query.get("kind", layer["kind"]) == layer["kind"] and layer["index"] >= query["cursor"]]
         rows = [flat(layer) for layer in chosen[: query["limit"]]]
         content = write_csv(rows, list(COLUMNS)) if form == "csv" else json.dumps(rows).encode()
         if len(chosen) == len(rows):
-            return content, {}
+            return Made(content, content_type)
         rest = urlencode({**query, "cursor": chosen[len(rows)]["index"]})
-        return content, {"Link": f'</v1/analyses/{report_id}/{address}?{rest}>; rel="next"'}
+        return Made(content, content_type, {"Link": f'</v1/analyses/{report_id}/{address}?{rest}>; rel="next"'})
 
-    return answer(tag(report.etag, address, form, query), make, CSV if form == "csv" else JSON, REVALIDATE)
+    return answer(tag(report.etag, address, form, query), make, content_type, REVALIDATE)
 
 
 @blueprint.route("/<report:report_id>/layers/<layer:layer>", methods=["GET"])
@@ -77,10 +79,10 @@ def get_layer(report_id: str, layer: str) -> Response:
     """Read one layer, by its index or its percent-encoded name"""
     report = find_report(report_id)
 
-    def make() -> bytes:
+    def make() -> Made:
         document = json.loads(report.document)
         found = find_layer(document["layers"], layer)
-        return json_text({**found, "explain": explain(document, found)})
+        return made_json({**found, "explain": explain(document, found)})
 
     return answer(tag(report.etag, "layer", layer), make, JSON, REVALIDATE)
 

@@ -12,11 +12,12 @@ from service.api.features.layers import find_layer
 from service.api.features.schemas import OverlayQuerySchema
 from service.api.http.bodies import small_body
 from service.api.http.problems import Problem
-from service.api.http.responses import PNG, answer, drawn, sent, tag
+from service.api.http.responses import answer, drawn, sent, tag
 from service.api.http.specification import Feature
 from service.store.interfaces import StoredReport
+from service.work import tasks
+from service.work.made import PNG, Made
 
-OVERLAY = "service.work.pictures:overlay_png"
 MOST_IMAGE_BYTES = 16 * 1024 * 1024
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
 
@@ -51,11 +52,11 @@ def post_overlay(chosen: dict[str, Any], report_id: str) -> Response:
     The body is an image of up to 16 MiB, which is fitted to the model's input. It is not kept.
     """
     report = find_report(report_id)
-    picture, headers = _drawn(report, chosen, small_body(IMAGE_TYPES, MOST_IMAGE_BYTES))
-    return sent(picture, PNG, {**headers, "Cache-Control": "no-store"})
+    picture = _drawn(report, chosen, small_body(IMAGE_TYPES, MOST_IMAGE_BYTES))
+    return sent(picture.content, PNG, {**picture.headers, "Cache-Control": "no-store"})
 
 
-def _drawn(report: StoredReport, chosen: dict[str, Any], image: bytes | None) -> tuple[bytes, dict[str, str]]:
+def _drawn(report: StoredReport, chosen: dict[str, Any], image: bytes | None) -> Made:
     document = json.loads(report.document)
     if "layer" in chosen:
         layer = find_layer(document["layers"], chosen["layer"])["name"]
@@ -63,5 +64,5 @@ def _drawn(report: StoredReport, chosen: dict[str, Any], image: bytes | None) ->
         layer = ((document["summary"]["receptive_field"] or {}).get("largest") or {}).get("layer")
         if layer is None:
             raise Problem("no-field", "The model has no layer with a local receptive field.")
-    picture, headers = drawn(OVERLAY, report, layer, chosen.get("unit"), image)
-    return picture, headers
+    documents = {} if image is None else {"image": image}
+    return drawn(tasks.OVERLAY_PNG, report, documents, layer=layer, unit=chosen.get("unit"))

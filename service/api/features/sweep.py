@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import Any
 
 from flask import Response
 
 from service.api.features.analyses import find_report
 from service.api.features.schemas import SweepQuerySchema, SweepSchema
-from service.api.http.responses import JSON, answer, tag, worked_out
+from service.api.http.responses import answer, tag, worked_out
 from service.api.http.specification import Feature
-
-SWEEP = "service.work.sweeping:sweep_document"
+from service.work import tasks
+from service.work.made import JSON
 
 blueprint = Feature("sweep", __name__, url_prefix="/v1/analyses", description="Other sizes of the input.")
 
@@ -30,4 +30,4 @@ def get_sweep(chosen: dict[str, Any], report_id: str) -> Response:
     """
     report = find_report(report_id)
     sizes = chosen["sizes"]
-    return answer(tag(report_id, "sweep", sizes), lambda: json.dumps(worked_out(SWEEP, report.document, sizes)).encode(), JSON)
+    return answer(tag(report_id, "sweep", sizes), partial(worked_out, tasks.SWEEP, {"report": report.document}, sizes=sizes), JSON)

@@ -11,8 +11,8 @@ from flask import request
 from service.api.http.connection import mark_read
 from service.api.http.problems import Problem
 from service.api.http.receive import Body, check_encoding, upload_place
-from service.api.http.responses import JSON
 from service.api.services import current
+from service.work.made import JSON
 
 
 def small_body(kinds: Collection[str], most_bytes: int) -> bytes:

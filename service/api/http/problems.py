@@ -14,9 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.api.http.problem_types import HTTP_CODES, problem_type
 from service.faults import Refused
-from service.jobs.local.limits import BrokenAnalysisError
-from service.jobs.local.pool import PoolFullError
-from service.jobs.local.process import PoolClosedError
+from service.jobs.message import BrokenAnalysisError, Stopped
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -96,9 +94,7 @@ def argument_errors(messages: Any, pointer: str = "") -> list[dict[str, str]]:
 
 def other_problem(error: Exception) -> Problem:
     """The problem for any other exception: what the machine cannot do now, or a fault of ours, which goes to the log."""
-    if isinstance(error, PoolFullError):
-        return Problem("too-busy", "Too many jobs are waiting.")
-    if isinstance(error, PoolClosedError):
+    if isinstance(error, Stopped):
         return Problem("too-busy", "The server is stopping.")
     if isinstance(error, BrokenAnalysisError):
         log.error("analysis-failed", error=str(error))

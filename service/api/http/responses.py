@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,16 +11,14 @@ from flask import Response
 from service.api.http.negotiation import IMMUTABLE, tagged, unchanged
 from service.api.http.problems import Problem
 from service.api.services import current
+from service.jobs.message import Call
 from service.report.identity import ANALYZER, canonical
 from service.store.interfaces import StoredReport
-
-CSV = "text/csv; charset=utf-8; header=present"
-SVG = "image/svg+xml"
-PNG = "image/png"
-JSON = "application/json"
+from service.work.made import HTML, SVG, Made
+from service.work.tasks import Task
 
 # A picture or a report that a browser opens by itself runs no script but its own and loads nothing.
-_POLICIES = {SVG: "default-src 'none'; style-src 'unsafe-inline'", "text/html": "frame-ancestors 'none'"}
+_POLICIES = {SVG: "default-src 'none'; style-src 'unsafe-inline'", HTML.partition(";")[0]: "frame-ancestors 'none'"}
 
 
 def tag(source: str, *chosen: Any) -> str:
@@ -29,15 +26,13 @@ def tag(source: str, *chosen: Any) -> str:
     return hashlib.sha256(canonical({"of": source, "chosen": chosen, "analyzer": ANALYZER}).encode()).hexdigest()
 
 
-def answer(
-    etag: str, make: Callable[[], bytes | tuple[bytes, Mapping[str, str]]], content_type: str, cache_control: str = IMMUTABLE
-) -> Response:
-    """304 where the client has it, else what `make` gives: the content, or the content and more headers."""
+def answer(etag: str, make: Callable[[], bytes | Made], content_type: str, cache_control: str = IMMUTABLE) -> Response:
+    """304 where the client has it, else what `make` gives, as the type that the route says: a process that read a model is not believed."""
     known = unchanged(etag, cache_control)
     if known is not None:
         return known
     made = make()
-    content, headers = (made, {}) if isinstance(made, bytes) else made
+    content, headers = (made, {}) if isinstance(made, bytes) else (made.content, made.headers)
     return tagged(sent(content, content_type, headers), etag, cache_control)
 
 
@@ -49,27 +44,22 @@ def sent(content: bytes, content_type: str, headers: Mapping[str, str] | None = 
     return response
 
 
-def json_text(value: Any) -> bytes:
-    """JSON in as few bytes as it takes. ValueError where the value holds a number that JSON cannot say."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> Made:
+    """What a task makes of the files and options of a report, in a job's process."""
+    return _awaited(lambda seconds: current().runner.draw(task, report, seconds, documents or {}, arguments))
 
 
-def drawn(task: str, report: StoredReport, *arguments: Any) -> Any:
-    """What the function that `task` names makes of the files and options of a report, in a job's process."""
-    return _awaited(lambda seconds: current().runner.draw(task, report, seconds, *arguments))
+def worked_out(task: Task, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> Made:
+    """What a task makes of its documents and arguments, in a job's process."""
+    return _awaited(lambda seconds: current().runner.call(Call(task, arguments, documents or {}), seconds))
 
 
-def worked_out(task: str, *arguments: Any) -> Any:
-    """What the function that `task` names makes of its arguments, in a job's process."""
-    return _awaited(lambda seconds: current().runner.call(task, seconds, *arguments))
+def rendered(task: Task, report: StoredReport, **arguments: Any) -> Made:
+    """What a task makes of a stored report, in the process that is kept for drawing them."""
+    return _awaited(lambda seconds: current().drawer.draw(Call(task, arguments, {"report": report.document}), seconds))
 
 
-def rendered(task: str, *arguments: Any) -> Any:
-    """What the function that `task` names makes of stored reports, in the process that is kept for drawing them."""
-    return _awaited(lambda seconds: current().drawer.draw(task, seconds, *arguments))
-
-
-def _awaited(work: Callable[[float], Any]) -> Any:
+def _awaited(work: Callable[[float], Made]) -> Made:
     service = current()
     with service.waits.place() as free:
         if not free:

@@ -8,9 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from service.api.features.analyses import find_report
-from service.api.features.comparisons import COMPARE
+from service.api.features.comparisons import compared
 from service.api.http.problems import Problem, read_problem
-from service.api.http.responses import worked_out
 from service.api.pages.web import page
 from service.api.services import current
 from service.faults import Refused
@@ -42,12 +41,10 @@ def _compared(base: str, head: str, limits: dict[str, Any]) -> dict[str, Any]:
     """The comparison of two analyses by their ids."""
     if not _ID.fullmatch(base) or not _ID.fullmatch(head):
         raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 64 digits.")
-    documents = [find_report(each).document for each in (base, head)]
     try:
-        record: dict[str, Any] = worked_out(COMPARE, *documents, limits)
+        return compared(find_report(base), find_report(head), limits)
     except Refused as error:
         raise read_problem(error) from None
-    return record
 
 
 def _limits(budgets: dict[str, str]) -> dict[str, Any]:

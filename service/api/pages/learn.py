@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 from service.api.features.analyses import find_report
 from service.api.http.negotiation import REVALIDATE
 from service.api.http.problems import Problem, read_problem
-from service.api.http.responses import SVG, sent, worked_out
+from service.api.http.responses import sent, worked_out
 from service.api.pages.web import page
 from service.api.services import current
 from service.faults import Refused
@@ -22,8 +22,9 @@ from service.render.figures.connections import Window, window
 from service.render.figures.connectivity_svg import View, connectivity_svg
 from service.render.words import view
 from service.render.words.worksheet import worksheet
+from service.work import tasks
+from service.work.made import SVG
 
-LESSON = "service.work.lesson:lesson"
 RECENT = 20
 
 blueprint = Blueprint("learn_pages", __name__, url_prefix="/learn")
@@ -104,7 +105,7 @@ def _chosen() -> dict[str, int]:
 def _lesson(chosen: tuple[tuple[str, int], ...]) -> Mapping[str, Any]:
     """The lesson's network as the engine sees it. It depends on nothing but the choices, so it is kept."""
     try:
-        record: Mapping[str, Any] = worked_out(LESSON, dict(chosen))
+        record: Mapping[str, Any] = json.loads(worked_out(tasks.LESSON, chosen=dict(chosen)).content)
     except Refused as error:
         raise read_problem(error) from None
     return record

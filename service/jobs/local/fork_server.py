@@ -9,6 +9,7 @@ from multiprocessing import spawn
 from PIL import Image
 
 from service.jobs.local import sandbox
+from service.work.tasks import TASKS
 
 # Read when NumPy is loaded, below. The pool keeps the processors busy already; threads of one job would wait for each other in loops that
 # take five times its own processor time on a busy machine. And a job may start none.
@@ -21,7 +22,8 @@ sandbox.seal()
 # it costs up to a second for each job, because that script is not loaded here before (python/cpython#126631).
 setattr(spawn, "_fixup_main_from_path", lambda path: None)  # noqa: B010 the name is not public
 
-ROOMS = ("jobs.local.pool", "jobs.local.drawer", "work.document", "work.analysis", "work.pictures", "work.comparing", "work.sweeping")
+# Every room of work that a fresh process may be asked for; the kept process loads its engine itself.
+ROOMS = sorted({task.function.partition(":")[0] for task in TASKS.values() if task.place == "fresh"})
 # What libraries load when it is first used: in its sandbox, a job could not read it any more.
 LATER = (
     *(f"numpy.{name}" for name in ("char", "ctypeslib", "dtypes", "fft", "linalg", "ma", "polynomial", "random", "rec", "strings")),
@@ -29,6 +31,6 @@ LATER = (
     *(f"encodings.{name}" for name in ("ascii", "cp437", "cp1252", "idna", "latin_1", "unicode_escape", "utf_8_sig")),
     *(f"encodings.utf_{bits}{order}" for bits in (16, 32) for order in ("", "_be", "_le")),
 )
-for name in (*(f"service.{room}" for room in ROOMS), *LATER):
+for name in ("service.jobs.local.worker", *ROOMS, *LATER):
     importlib.import_module(name)
 Image.preinit()

@@ -13,6 +13,8 @@ from typing import Any
 
 from service.faults import Refused
 from service.jobs.local import sandbox
+from service.jobs.message import BrokenAnalysisError, Call, Outcome
+from service.work.made import Made
 
 MAX_OPEN_FILES = 32
 """Files that a job may have open besides its input."""
@@ -30,61 +32,45 @@ class Limits:
     wall_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What is left to a job in its sandbox: files to read, functions (package.module:function) to call, the descriptor it answers on."""
-
-    reads: Collection[str]
-    loads: Collection[str]
-    line: int
-
-
-class BrokenAnalysisError(RuntimeError):
-    """The service's own code failed on this input; the message is the traceback, for the log only."""
-
-
-def run_limited(task: str, arguments: tuple[Any, ...], limits: Limits, room: Room) -> Any:
-    """Runs the function that `task` names in this process, which is a job's own, under `limits` and in the sandbox. Raises what `attempt`
-    does."""
-    for name in (task, *room.loads):
-        resolve(name)  # before this process is confined: our own code, which it could not read afterwards
-    hold(RLIMIT_AS=limits.memory_bytes, RLIMIT_NOFILE=room.line + MAX_OPEN_FILES + len(room.reads), RLIMIT_NPROC=0)
+def confine_fresh(limits: Limits, reads: Collection[str], line: int) -> None:
+    """Holds this process, which is a job's own, to `limits` and to the sandbox: it reads the files `reads` and answers on `line`."""
+    hold(RLIMIT_AS=limits.memory_bytes, RLIMIT_NOFILE=line + MAX_OPEN_FILES + len(reads), RLIMIT_NPROC=0)
     # One second between the signal and the kill, in case something blocks the signal.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
-    sandbox.enter(room.reads, [room.line])
-    set_alarm(limits.wall_seconds)
-    return attempt(task, arguments, limits)
+    sandbox.enter(reads, [line])
 
 
-def resolve(task: str) -> Callable[..., Any]:
-    """The function that `task` names (package.module:function). BrokenAnalysisError where there is none."""
+def resolve(function: str) -> Callable[..., Any]:
+    """The function of that name (package.module:function). BrokenAnalysisError where there is none."""
     try:
-        function: Callable[..., Any] = pkgutil.resolve_name(task)
+        found: Callable[..., Any] = pkgutil.resolve_name(function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BrokenAnalysisError("".join(traceback.format_exception(error))[-20_000:]) from None
-    return function
+        raise _broken(error) from None
+    return found
 
 
-def attempt(task: str, arguments: tuple[Any, ...], limits: Limits) -> Any:
-    """What the function that `task` names (package.module:function) gives in this process, which is held to `limits` already.
-
-    Raises Refused where the input is at fault or too much for the limits, BrokenAnalysisError where our code is.
-    """
-    function = resolve(task)
+def attempt(call: Call, limits: Limits) -> Outcome:
+    """What a call gives in this process, which is held to `limits` already: a limit, a fault of the input, and a fault of ours included."""
+    files = {"files": call.files} if call.files else {}
     # Given up where memory runs out, so that there is some to say it with: the limit itself cannot be raised.
     reserve = mmap.mmap(-1, RESERVE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     try:
-        return function(*arguments)
-    except Refused:
-        raise
+        made = resolve(call.task.function)(**files, **call.documents, **call.arguments)
+    except (Refused, BrokenAnalysisError) as error:
+        return error
     except MemoryError:
         reserve.close()
-        raise Refused("limit", "limit-memory", f"The analysis needs more than {limits.memory_bytes} bytes of memory.") from None
+        return Refused("limit", "limit-memory", f"The analysis needs more than {limits.memory_bytes} bytes of memory.")
     except RecursionError:
-        raise Refused("limit", "limit-depth", "The model is nested too deeply.") from None
+        return Refused("limit", "limit-depth", "The model is nested too deeply.")
     except (Exception, SystemExit) as error:  # noqa: BLE001 the worker boundary: nothing ends in silence
         reserve.close()
-        raise BrokenAnalysisError("".join(traceback.format_exception(error))[-20_000:]) from None
+        return _broken(error)
+    return made if isinstance(made, Made) else BrokenAnalysisError(f"{call.task.name} gave {type(made).__name__}; expected Made")
+
+
+def _broken(error: BaseException) -> BrokenAnalysisError:
+    return BrokenAnalysisError("".join(traceback.format_exception(error))[-20_000:])
 
 
 def hold(**limits: int) -> None:

@@ -1,0 +1,44 @@
+"""What is asked of another process, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from service.faults import Refused
+from service.work.made import Made
+from service.work.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a task: arguments that are JSON, bytes by keyword, and the places of a model's files ("" for the model itself)."""
+
+    task: Task
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+class BrokenAnalysisError(RuntimeError):
+    """The service's own code failed on this input; the message is the traceback, for the log only."""
+
+
+class Stopped(RuntimeError):
+    """The work was stopped before it had a result: it was cancelled, or whoever did it closes and it may be done elsewhere."""
+
+    def __init__(self, reason: Literal["cancelled", "closed"]) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+Outcome = Made | Refused | BrokenAnalysisError
+"""What a process answers."""
+
+
+def result_of(outcome: Outcome | Stopped) -> Made:
+    """What was made; raises what was not."""
+    if isinstance(outcome, Made):
+        return outcome
+    raise outcome

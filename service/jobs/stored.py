@@ -1,0 +1,60 @@
+"""The report to keep, of what a job's process made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from service.jobs.message import BrokenAnalysisError
+from service.report.identity import Question, links, options_document
+from service.store.interfaces import StoredReport
+from service.work.made import Made
+
+ENTRY = "Receptive-Entry"
+"""The header with what a list shows of a report: this is read, and not the report itself, which may be large."""
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "name": (str, type(None)),
+    "format": (str,),
+    "size_bytes": (int,),
+    "layers": (int,),
+    "parameters": (int,),
+}
+
+
+def stored_report(made: Made, question: Question, created_at: str) -> StoredReport:
+    """The answer to a question, as it is kept. BrokenAnalysisError where its header does not say what it must."""
+    entry = _entry(made.headers.get(ENTRY, ""))
+    digest = f"sha256:{question.model}"
+    return StoredReport(
+        id=question.id,
+        created_at=created_at,
+        name=entry["name"],
+        digest=digest,
+        entry={
+            "id": question.id,
+            "created_at": created_at,
+            "name": entry["name"],
+            "format": entry["format"],
+            "digest": digest,
+            "size_bytes": entry["size_bytes"],
+            "layers": entry["layers"],
+            "parameters": entry["parameters"],
+            "links": links(question.id),
+        },
+        document=made.content,
+        etag=hashlib.sha256(made.content).hexdigest(),
+        options=options_document(question.options),
+        blobs={"": question.model, **question.externals},
+    )
+
+
+def _entry(text: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key, ...), kinds) for key, kinds in _KINDS.items()):
+        raise BrokenAnalysisError(f"expected an entry with {', '.join(_KINDS)}; got {text[:200]!r}")
+    return entry
