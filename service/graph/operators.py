@@ -167,6 +167,24 @@ class Dense(Operator):
 
 
 @dataclass(frozen=True, slots=True)
+class Experts(Operator):
+    """A mixture of experts on the last axis: every leading position goes through `chosen` of `count` networks of two layers.
+
+    The first layer of an expert has `inner` units, those of its gate included; the second reads the `middle` values that the gate leaves.
+    """
+
+    count: int
+    chosen: int
+    inner: int
+    middle: int
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        if not inputs[0]:
+            raise ShapeError("a mixture of experts needs at least one axis")
+        return (inputs[0],)
+
+
+@dataclass(frozen=True, slots=True)
 class Recurrent(Operator):
     """An RNN, LSTM or GRU over the time axis of a (time, batch, input) tensor, in ONNX's layout 0.
 

@@ -175,7 +175,11 @@ CONTRIBUTED: dict[str, tuple[onnx.ModelProto, list[tuple[int, ...]], int]] = {
     "Rfft": (contributed("Rfft", [2, 8], onesided=1, signal_ndim=1), [(2, 5, 2)], 0),
     "CDist": (contributed("CDist", [4, 3], [5, 3]), [(4, 5)], 0),
     "ExpandDims": (contributed("ExpandDims", [4, 3], np.array(-1)), [(4, 3, 1)], 0),
-    "MoE": (contributed("MoE", [2, 5, 8], [10, 3], zeros(3, 8, 4)), [(2, 5, 8)], 0),
+    "MoE": (contributed("MoE", [2, 5, 8], [10, 3], zeros(3, 4, 8), None, zeros(3, 8, 4)), [(2, 5, 8)], 192),
+    "QMoE": (
+        contributed("QMoE", [2, 5, 8], [10, 3], zeros(3, 4, 4, dtype=np.uint8), None, None, zeros(3, 8, 2, dtype=np.uint8)),
+        [(2, 5, 8)], 192,
+    ),
     "GatherBlockQuantized": (
         contributed("GatherBlockQuantized", zeros(9, 4, dtype=np.uint8), [2, 3], zeros(9, 1), bits=4),
         [(2, 3, 8)], 72,

@@ -174,6 +174,29 @@ def dense(operator: core.Dense, shape: Shape, output: Shape, weights: int) -> Co
     )
 
 
+def experts(operator: core.Experts, shape: Shape, output: Shape, weights: int) -> Connectivity:
+    """Both layers of the experts that a position goes through: of all weights, the share of the chosen ones joins units.
+
+    Which experts these are depends on the data, so how many connections are not zero is not known.
+    """
+    positions, width = math.prod(shape[:-1]), shape[-1]
+    chosen = operator.chosen
+    exact = positions * chosen * weights // operator.count
+    units_out = positions * (chosen * operator.inner + width)
+    fans = (width, chosen * operator.middle)
+    return Connectivity(
+        units_in=positions * (width + chosen * operator.middle),
+        units_out=units_out,
+        weights=weights,
+        exact=exact,
+        padded=exact,
+        positions=positions,
+        fan_in=(min(fans), exact / units_out if units_out else 0.0, max(fans)),
+        uses=(positions if chosen == operator.count else 0, exact / weights if weights else 0.0, positions),
+        tap_uses=np.zeros(operator.count, dtype=np.int64),
+    )
+
+
 def recurrent(operator: core.Recurrent, shape: Shape, output: Shape, weights: int) -> Connectivity:
     """The unrolled network: in = T·(input + hidden), out = T·gates·hidden, exact = T·weights, for each direction."""
     time, batch, features = shape
@@ -216,6 +239,7 @@ RULES: dict[type[Operator], Rule] = {
     core.LocallyConnected: locally_connected,
     core.Subsampling: subsampling,
     core.Dense: dense,
+    core.Experts: experts,
     core.Recurrent: recurrent,
     core.Embedding: embedding,
 }

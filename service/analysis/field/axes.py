@@ -151,7 +151,7 @@ class _Follower:
         seen = fields.get(node.inputs[0])
         shape = self.graph.tensors[node.inputs[0]].shape or ()
         match node.operator:
-            case core.Dense() if seen is not None:
+            case core.Dense() | core.Experts() if seen is not None:
                 places = tuple(range(1, len(shape) - 1)) or (len(shape) - 1,)
                 found.summed |= {axis for axis, field in enumerate(seen) if field.varies(len(shape) - 1)}
                 self._say(found, seen, places, len(shape) > 1)

@@ -195,6 +195,11 @@ def dense(operator: core.Dense, inputs: Sequence[Shape], outputs: Sequence[Shape
     return _single([Mix(len(inputs[0]) - 1, operator.units)])
 
 
+def experts(operator: core.Experts, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
+    """All units of the last axis, whichever experts are chosen."""
+    return _single([Mix(len(inputs[0]) - 1, outputs[0][-1])])
+
+
 def recurrent(operator: core.Recurrent, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
     """All features of the step and of all steps before it, from the end in the reverse direction; the last state: of all steps."""
     time, batch, _ = inputs[0]
@@ -332,6 +337,7 @@ RULES: dict[type[Operator], Rule] = {
     core.Pooling: window,
     core.Subsampling: window,
     core.Dense: dense,
+    core.Experts: experts,
     core.Recurrent: recurrent,
     core.Embedding: embedding,
     core.Elementwise: elementwise,

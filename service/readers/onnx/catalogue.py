@@ -43,7 +43,7 @@ _KEPT: Mapping[Keeps, str] = {
 
 _TITLES = {
     "": "ai.onnx",
-    "ai.onnx.ml": "ai.onnx.ml (reported as `other`)",
+    "ai.onnx.ml": "ai.onnx.ml (classical models on feature vectors)",
     "com.microsoft": "com.microsoft (the fused and quantised operators of ONNX Runtime)",
 }
 

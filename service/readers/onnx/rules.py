@@ -15,8 +15,6 @@ from service.readers.onnx.operators import (
     generators,
     indexing,
     machine_learning,
-    microsoft,
-    microsoft_attention,
     movement,
     normalization,
     pooling,
@@ -27,6 +25,8 @@ from service.readers.onnx.operators import (
     sequences,
     signal,
 )
+from service.readers.onnx.operators.microsoft import attention as fused_attention
+from service.readers.onnx.operators.microsoft import experts, fused
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
     "": {
@@ -48,8 +48,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         **resize.RULES,
         **sequences.RULES,
     },
-    "com.microsoft": {**microsoft.RULES, **microsoft_attention.RULES},
-    **dict.fromkeys(("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"), quantisation.FAKE),
+    "com.microsoft": {**fused.RULES, **fused_attention.RULES, **experts.RULES},
+    **{domain: {**quantisation.FAKE, **dense.FAKE} for domain in ("onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general")},
     "ai.onnx.ml": machine_learning.RULES,
     "ai.onnx.preview": {"FlexAttention": attention.RULES["Attention"]},
     "ai.onnx.preview.training": signal.TRAINING,

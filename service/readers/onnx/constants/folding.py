@@ -247,6 +247,11 @@ def fake_quantize(operation: Operation, values: Array, scale: Array, zero_point:
     return np.asarray((rounded - zero_point) * scale)
 
 
+def bipolar(operation: Operation, values: Array, scale: Array) -> Array:
+    """BipolarQuant of QONNX: the sign times the scale, zero being positive."""
+    return np.asarray(np.where(values >= 0, scale, -scale))
+
+
 def unpack_blocks(operation: Operation, packed: Array, scales: Array, zero_points: Array | None = None) -> Array:
     """The matrix (K, N) of MatMulNBits: unsigned numbers of `bits` bits, low ones first, with a scale and a zero point per block of K."""
     rows, inputs = operation.attributes.integer("N"), operation.attributes.integer("K")

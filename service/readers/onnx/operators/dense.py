@@ -161,3 +161,6 @@ RULES = {
     "QLinearMatMul": Rule(qlinear_matmul, "dense"),
     "Gemm": Rule(gemm, "dense"),
 }
+
+FAKE = {"XnorPopcountMatMul": Rule(lower_matmul, "dense")}
+"""FINN's product of matrices of one bit."""

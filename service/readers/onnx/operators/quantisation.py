@@ -70,12 +70,35 @@ def requantize(call: Call) -> Sequence[Value]:
     return [call.emit(core.Elementwise(call.op.lower()), call.input(0))]
 
 
+def thresholds(call: Call) -> Sequence[Value]:
+    """MultiThreshold of FINN: how many of its channel's thresholds a unit reaches. The thresholds are what was trained."""
+    call.add_other(call.input(1))
+    return [call.influenced(call.emit(core.Elementwise("multithreshold"), call.input(0)), call.input(1))]
+
+
+def quantised_pool(call: Call) -> Sequence[Value]:
+    """QuantAvgPool2d: the mean of windows of `kernel`, and a truncation; channels last where `data_layout` says so."""
+    kernel, stride = call.attributes.integer("kernel", 1), call.attributes.integer("stride", 1)
+    if kernel < 1 or stride < 1:
+        call.refuse("kernel-shape-range", f"kernel is {kernel} and stride {stride}; expected positive numbers")
+    data, last = call.input(0), call.attributes.text("data_layout", "NCHW") == "NHWC"
+    if data.rank != 4:
+        call.refuse("rank-mismatch", f"its input has the shape {data.dims}; expected four axes")
+    window = core.Pooling((kernel, kernel), (stride, stride), (1, 1), ((0, 0), (0, 0)), mode="average")
+    pooled = call.emit(window, call.transpose(data, (0, 3, 1, 2)) if last else data)
+    return [call.transpose(pooled, (0, 2, 3, 1)) if last else pooled]
+
+
 FAKE = {
     "Quant": Rule(requantize, fold=folding.fake_quantize, keeps="scalars"),
-    "BipolarQuant": Rule(requantize, keeps="scalars"),
+    "IntQuant": Rule(requantize, fold=folding.fake_quantize, keeps="scalars"),
+    "BipolarQuant": Rule(requantize, fold=folding.bipolar, keeps="scalars"),
+    "FloatQuant": Rule(requantize, keeps="scalars"),
     "Trunc": Rule(requantize, keeps="scalars"),
+    "MultiThreshold": Rule(thresholds, "activation"),
+    "QuantAvgPool2d": Rule(quantised_pool, "pooling"),
 }
-"""Quantised and back at once: onnx.brevitas, QONNX, FINN."""
+"""Quantised and back at once: onnx.brevitas, QONNX, FINN (https://github.com/fastmachinelearning/qonnx, docs/qonnx-custom-ops)."""
 
 RULES = {
     "QuantizeLinear": Rule(quantize, fold=folding.quantize, keeps="scalars"),

@@ -199,15 +199,6 @@ def distances(call: Call) -> Sequence[Value]:
     return [call.emit(core.Contraction((("m", "k"), ("n", "k")), ("m", "n")), call.input(0), call.input(1))]
 
 
-def experts(call: Call) -> Sequence[Value]:
-    """MoE, QMoE: each token by itself; which experts it goes through depends on the data, but any reads all of the token."""
-    data, router = call.input(0), call.input(1)
-    for value in call.inputs[2:]:
-        call.add_other(value)
-    chosen = call.reshape(call.emit(core.Reduction((router.rank - 1,)), router), (*data.dims[:-1], 1))
-    return [call.elementwise("experts", call.emit(core.Mixing((data.rank - 1,), "experts"), data), chosen)]
-
-
 def expand_dims(call: Call) -> Sequence[Value]:
     """ExpandDims: a new axis."""
     data = call.input(0)
@@ -290,8 +281,6 @@ RULES = {
     "BiasAdd": Rule(with_bias),
     "BiasSplitGelu": Rule(split_gelu, "activation"),
     "CDist": Rule(distances),
-    "MoE": Rule(experts, "dense"),
-    "QMoE": Rule(experts, "dense"),
     "ExpandDims": Rule(expand_dims, "reshape"),
     "Inverse": Rule(inverse),
     "CropAndResize": Rule(crop_and_resize, "resampling", bound="which units are read depends on the regions"),

@@ -13,7 +13,7 @@ from service.readers.onnx.call import Call, Rule
 from service.readers.onnx.operators.attention import EVERYTHING, Scope, attend, join_heads, rotate, split_heads
 from service.readers.onnx.operators.dense import apply_matrix
 from service.readers.onnx.operators.indexing import look_up
-from service.readers.onnx.operators.microsoft import channels_back, channels_last
+from service.readers.onnx.operators.microsoft.fused import channels_back, channels_last
 from service.readers.onnx.operators.quantisation import dequantised
 from service.readers.onnx.values import Value
 
