@@ -38,7 +38,8 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?[\x8a\x8c()\]}cXKIJMGN]", re.DOTALL)
 _HTML = re.compile(rb"\s*(?:<!--.{0,512}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:[\"}]|$)|\[\s*(?:[\[{\"\]0-9tfn-]|$))")
+# An object, an array, or a string that holds an object: a document that was written twice.
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:[\"}]|$)|\[\s*(?:[\[{\"\]0-9tfn-]|$)|\"\{(?:\\n|\\t| )*\\\")")
 _ONNX_TEXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ir_version\s*:|<\s*ir_version\s*:|graph\s*\{)")
 _ZIP_ENTRY = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
 # What the first message of a GraphDef, a Core ML model and a SavedModel begin with, where ONNX has its producer's name.

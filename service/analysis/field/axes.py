@@ -56,7 +56,9 @@ def layouts(graph: Graph) -> Layouts:
     """What the axes of every input of known shape are."""
     follower = _Follower(graph)
     found = {index: follower.layout(t.name, t.shape) for index, t in enumerate(graph.inputs) if t.shape is not None}
-    return {index: Layout(layout.spatial, 0) for index, layout in found.items()} if graph.batched else found
+    if not graph.batched:
+        return found
+    return {index: Layout(tuple(axis for axis in layout.spatial if axis), 0) for index, layout in found.items()}
 
 
 def spatial_axes(graph: Graph) -> SpatialAxes:

@@ -110,11 +110,15 @@ def _raw(kind: str, body: Body, upload: Upload) -> Received:
 
 
 def _check_claim(kind: str, beginning: bytes) -> None:
-    """A layer spec begins with a brace. That byte is a field of a type that protobuf gave up, so no ONNX file begins with it."""
-    is_object = beginning.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").startswith(b"{")
+    """A layer spec begins with a brace. That byte is a field of a type that protobuf gave up, so no ONNX file begins with it.
+
+    A document that was written twice is a string that begins with a brace (`json.dump(model.to_json(), file)`).
+    """
+    text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    is_object = text.startswith(b"{")
     if kind == "application/onnx" and is_object:
         raise Problem("not-onnx", "The body is a JSON object; send it as application/json.")
-    if kind == "application/json" and not is_object:
+    if kind == "application/json" and not is_object and not text.startswith(b'"{'):
         raise Problem("not-json", "The body does not begin a JSON object.")
 
 

@@ -1,5 +1,6 @@
-"""Keras's `model.to_json()` (Keras 2 and 3) to a layer spec. Keras itself is not needed."""
+"""Keras's `model.to_json()` (Keras 1 to 3) and TensorFlow.js layers-models to a layer spec. Keras itself is not needed."""
 
-from service.readers.keras.model import Converted, convert, is_keras
+from service.readers.keras.documents import keras_document, read_twice
+from service.readers.keras.model import Converted, convert
 
-__all__ = ["Converted", "convert", "is_keras"]
+__all__ = ["Converted", "convert", "keras_document", "read_twice"]

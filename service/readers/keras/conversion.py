@@ -6,12 +6,13 @@ spec either `rotated`, (dr, d1, …), or as it is. Layers ask for the layout tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.faults import Detail
+from service.readers.keras.keras1 import modern
 from service.readers.naming import Names
 from service.readers.spec.record import MAX_LAYERS
 
@@ -29,8 +30,10 @@ SHARE = frozenset(
         "rnn",
         "lstm",
         "gru",
+        "conv_lstm",
         "scale",
         "attention",
+        "attend",
     )
 )
 """The types whose layers share their weights with themselves when Keras calls a layer again."""
@@ -59,11 +62,15 @@ class TooMany(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor: its name in the spec, its rank without the batch, and whether its last axis comes first there."""
+    """A tensor: its name in the spec, its rank without the batch, and whether its last axis comes first there.
+
+    `guessed` says that it comes from a layer that cannot be read, so that its rank may be another one.
+    """
 
     name: str
     rank: int
     rotated: bool = False
+    guessed: bool = False
 
     def axis(self, keras: int, place: str = "config/axis") -> int:
         """An axis as Keras counts it (from 1, as the batch is 0, or from the end), as the spec counts it."""
@@ -79,7 +86,8 @@ class Value:
 class Call:
     """One use of a Keras layer: its JSON pointer, class, name and configuration, and the values it reads.
 
-    `again` is 0 for the first use of a shared layer, 1 for the next. `prefix` names the models around it.
+    `labels` are the names of the arguments that the values are given for, "" where it goes by their order. `again` is 0 for the first use
+    of a shared layer, 1 for the next. `prefix` names the models around it.
     """
 
     pointer: str
@@ -89,20 +97,34 @@ class Call:
     inputs: tuple[Value, ...]
     again: int = 0
     prefix: str = ""
+    labels: tuple[str, ...] = ()
 
-    def wrapped(self) -> Call:
+    def wrapped(self, key: str = "layer") -> Call:
         """The use of the layer that a wrapper has in its configuration."""
-        layer = self.config.get("layer")
+        return self.inner(f"config/{key}", self.config.get(key))
+
+    def inner(self, place: str, layer: Any) -> Call:
+        """The use of a layer that stands at a place inside this one."""
         config, kind = (layer.get("config"), layer.get("class_name")) if isinstance(layer, dict) else (None, None)
-        if not isinstance(config, dict) or not isinstance(kind, str):
-            raise Unsupported("config/layer", "must be a layer with a class_name and a config", "not-a-layer")
-        return replace(self, pointer=f"{self.pointer}/config/layer", kind=kind, config=config)
+        if not isinstance(config, dict | list) or not isinstance(kind, str):
+            raise Unsupported(place, "must be a layer with a class_name and a config", "not-a-layer")
+        if isinstance(config, list):
+            return replace(self, pointer=f"{self.pointer}/{place}", kind=kind, config={"layers": config})
+        kind, named = modern(kind, config)
+        return replace(self, pointer=f"{self.pointer}/{place}", kind=kind, config=named)
+
+    def argument(self, name: str, place: int) -> Value | None:
+        """The value of an argument, by its name or else by its place among those without one."""
+        if name in self.labels:
+            return self.inputs[self.labels.index(name)]
+        plain = [value for value, label in zip(self.inputs, self.labels, strict=True) if not label]
+        return plain[place] if place < len(plain) else None
 
     @property
     def input(self) -> Value:
         """The input of a layer with one."""
         if len(self.inputs) != 1:
-            raise Unsupported("inbound_nodes", f"{self.kind} with {len(self.inputs)} inputs is not supported")
+            raise Unsupported("inbound_nodes", f"{self.kind} with {len(self.inputs)} inputs is not supported", "unsupported-inputs")
         return self.inputs[0]
 
     def integer(self, key: str, default: int | None = None) -> int:
@@ -146,14 +168,29 @@ class Conversion:
     errors: list[Detail] = field(default_factory=list)
     names: Names = field(default_factory=Names)
     calls: int = 0
+    walk: Callable[[Call], tuple[Value, ...]] | None = None
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
     _turned: dict[tuple[str, bool], Value] = field(default_factory=dict)
+
+    def layer(self, call: Call) -> tuple[Value, ...]:
+        """Convert a layer or a model that stands inside another layer."""
+        if self.walk is None:
+            raise AssertionError("a conversion begins with a model")
+        return self.walk(call)
 
     def count(self) -> None:
         """One more use of a layer; a small document of nested models must not make a large spec."""
         self.calls += 1
         if self.calls > 2 * MAX_LAYERS or len(self.layers) > MAX_LAYERS:
             raise TooMany
+
+    def forget(self, kept: int) -> None:
+        """Take back the layers after the first `kept`: the layer that they were made for cannot be read after all."""
+        gone = {layer["name"] for layer in self.layers[kept:]}
+        if gone:
+            del self.layers[kept:], self.origins[kept:]
+            self._turned = {key: value for key, value in self._turned.items() if value.name not in gone}
+            self._first = {key: name for key, name in self._first.items() if name not in gone}
 
     def emit(self, call: Call, kind: str, *inputs: Value, part: Any = "", **fields: Any) -> str:
         """A spec layer; its name. Fields that are None are left out. `part` tells it from other layers of the same Keras layer."""
@@ -178,5 +215,5 @@ class Conversion:
         if key not in self._turned:
             order = [value.rank - 1, *range(value.rank - 1)] if rotated else [*range(1, value.rank), 0]
             name = self.emit(call, "permute", value, part="channels_first" if rotated else "channels_last", order=order)
-            self._turned[key] = Value(name, value.rank, rotated)
+            self._turned[key] = replace(value, name=name, rotated=rotated)
         return self._turned[key]

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from service.readers.keras import sequences, units, windows
-from service.readers.keras.conversion import Call, Conversion, Unsupported, Value, inside
+from service.readers.keras import attention, sequences, units, windows
 from service.readers.keras.units import Converter
 
-
-def time_distributed(c: Conversion, call: Call) -> Value:
-    """TimeDistributed around a layer that acts on the last axis or on each unit anyway."""
-    inner = call.wrapped()
-    if inner.kind not in POSITIONWISE:
-        raise Unsupported("config/layer/class_name", f"TimeDistributed of {inner.kind[:100]!r} is not supported")
-    with inside("config/layer"):
-        return CONVERTERS[inner.kind](c, inner)
-
-
-POSITIONWISE = {"Dense", "Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "BatchNormalization", "LayerNormalization"}
 _DIMENSIONS = ("1D", "2D", "3D")
 
 
@@ -49,7 +37,6 @@ CONVERTERS: dict[str, Converter] = {
     **_by_dimension("UpSampling?", windows.upsampling),
     **dict.fromkeys(_DROPOUTS, units.same("dropout")),
     **dict.fromkeys(_IDENTITIES, units.same("activation", function="linear")),
-    **dict.fromkeys(sequences.RECURRENT, sequences.recurrent_layer),
     "Dense": units.dense,
     "Flatten": units.flatten,
     "Reshape": units.reshape,
@@ -77,9 +64,7 @@ CONVERTERS: dict[str, Converter] = {
     "Maximum": units.join("maximum"),
     "Minimum": units.join("minimum"),
     "Concatenate": units.concatenate,
-    "Embedding": sequences.embedding,
-    "RNN": sequences.recurrent_cell,
-    "MultiHeadAttention": sequences.attention,
-    "Bidirectional": sequences.bidirectional,
-    "TimeDistributed": time_distributed,
+    "Embedding": units.embedding,
+    **sequences.CONVERTERS,
+    **attention.CONVERTERS,
 }

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from service.faults import Detail, Refused
 from service.readers.keras.conversion import Call, Conversion, TooMany, Unsupported, Value
+from service.readers.keras.documents import MODELS, Document, is_model
+from service.readers.keras.keras1 import modern, says_channels_first
 from service.readers.keras.layers import CONVERTERS
+from service.readers.keras.unknown import unknown_layer
 from service.readers.spec.schema import invalid_spec
 
-MODELS = ("Sequential", "Functional", "Model")
-Reference = tuple[str, int, int]
 Key = tuple[int, int]
+
+
+class Reference(NamedTuple):
+    """A tensor that a node reads: the layer, its use, which of its results, and the argument that it is given for."""
+
+    layer: str
+    node: int
+    tensor: int
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Converted:
     origins: tuple[str, ...]
     input_origins: tuple[str, ...]
     producer: str
+    pointer: str
 
     def original(self, error: Refused) -> Refused:
         """An error of the spec with pointers into the Keras document."""
@@ -34,24 +45,22 @@ class Converted:
         parts = detail.pointer.split("/")
         origins = {"layers": self.origins, "inputs": self.input_origins}.get(parts[1] if len(parts) > 2 else "", ())
         pointer = origins[int(parts[2])] if origins else "/config"
-        return Detail(pointer, f"{'/'.join(parts[3:])}: {detail.detail}".removeprefix(": "), detail.code)
+        return Detail(self.pointer + pointer, f"{'/'.join(parts[3:])}: {detail.detail}".removeprefix(": "), detail.code)
 
 
-def is_keras(document: Any) -> bool:
-    """Whether a JSON document is what `model.to_json()` writes."""
-    return isinstance(document, dict) and "receptive" not in document and document.get("class_name") in MODELS and "config" in document
-
-
-def convert(document: Mapping[str, Any]) -> Converted:
-    """The layer spec of a Keras model; Refused `invalid-spec` that names every layer a spec cannot say."""
-    conversion = Conversion()
+def convert(document: Document) -> Converted:
+    """The layer spec of a Keras model; Refused `invalid-spec` that names every place that is wrong in it."""
+    conversion, model = Conversion(), document.model
     try:
-        outputs = _Walk(conversion, document, channels_last=not _says_channels_first(document)).outputs()
+        walk = _Walk(conversion, model, channels_last=not _says_channels_first(model))
+        conversion.walk = walk.one
+        outputs = walk.outputs()
     except TooMany as error:
-        raise invalid_spec([Detail("/config/layers", "the model has more layers than a spec may have", "too-many-layers")]) from error
+        detail = "the model has more layers than a spec may have"
+        raise invalid_spec([Detail(f"{document.pointer}/config/layers", detail, "too-many-layers")]) from error
     if conversion.errors:
-        raise invalid_spec(conversion.errors)
-    config = document["config"]
+        raise invalid_spec(replace(detail, pointer=document.pointer + detail.pointer) for detail in conversion.errors)
+    config = model["config"]
     name = config.get("name") if isinstance(config, dict) else None
     spec = {
         "receptive": 1,
@@ -60,9 +69,8 @@ def convert(document: Mapping[str, Any]) -> Converted:
         "outputs": list(dict.fromkeys(value.name for value in outputs if value is not None)),
         "layers": conversion.layers,
     }
-    version = document.get("keras_version")
-    producer = f"keras {version[:50]}" if isinstance(version, str) else "keras"
-    return Converted(spec, tuple(conversion.origins), tuple(conversion.input_origins), producer)
+    producer = f"keras {document.version[:50]}" if document.version else "keras"
+    return Converted(spec, tuple(conversion.origins), tuple(conversion.input_origins), producer, document.pointer)
 
 
 def _says_channels_first(document: Any) -> bool:
@@ -70,7 +78,7 @@ def _says_channels_first(document: Any) -> bool:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            if value.get("data_format") == "channels_first":
+            if says_channels_first(value):
                 return True
             waiting += value.values()
         elif isinstance(value, list):
@@ -78,21 +86,25 @@ def _says_channels_first(document: Any) -> bool:
     return False
 
 
-def _references(value: Any) -> Iterator[Reference]:
-    """The tensors that a node of Keras 2 ([name, node, tensor, …]) or Keras 3 (objects with a keras_history) reads, in order."""
+def _references(value: Any, label: str = "") -> Iterator[Reference]:
+    """The tensors that a node of Keras 2 ([name, node, tensor, arguments]) or Keras 3 (objects with a keras_history) reads, in order.
+
+    Masks are left out: they say which positions count, and nothing about the units.
+    """
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             config = value.get("config")
-            yield from _references(config.get("keras_history") if isinstance(config, dict) else None)
+            yield from _references(config.get("keras_history") if isinstance(config, dict) else None, label)
         else:
-            for inner in value.values():
-                yield from _references(inner)
+            for key, inner in value.items():
+                if not key.endswith("mask"):
+                    yield from _references(inner, label if key in ("args", "kwargs") else key)
     elif isinstance(value, list):
         if len(value) >= 3 and isinstance(value[0], str) and all(type(index) is int for index in value[1:3]):
-            yield value[0], value[1], value[2]
+            yield Reference(value[0], value[1], value[2], label)
             value = value[3:]
         for inner in value:
-            yield from _references(inner)
+            yield from _references(inner, label)
 
 
 class _Walk:
@@ -115,7 +127,7 @@ class _Walk:
         config = model.get("config")
         self.listed = isinstance(config, list)
         self.config: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
-        self.values: dict[Key, Value | None] = {}
+        self.values: dict[Key, tuple[Value | None, ...]] = {}
 
     def outputs(self) -> list[Value | None]:
         """The values that the model gives; None for one that could not be converted."""
@@ -127,9 +139,9 @@ class _Walk:
             if not isinstance(layer, dict) or not isinstance(layer.get("class_name"), str) or not isinstance(layer.get("config"), dict):
                 self._refuse(self._at(index), "must be a layer with a class_name and a config", "not-a-layer")
                 return [None]
-        if self.model.get("class_name") == "Sequential":
-            return [self._sequential(layers)]
-        return self._functional(layers)
+        kind = self.model.get("class_name")
+        sequential = kind == "Sequential" or (kind not in MODELS and "output_layers" not in self.config)
+        return self._sequential(layers) if sequential else self._functional(layers)
 
     def _at(self, index: int) -> str:
         return f"{self.pointer}/config/{index}" if self.listed else f"{self.pointer}/config/layers/{index}"
@@ -141,19 +153,18 @@ class _Walk:
         name = layer["config"].get("name", layer.get("name"))
         return name if isinstance(name, str) else f"{layer['class_name']}_{index}"
 
-    def _sequential(self, layers: list[dict[str, Any]]) -> Value | None:
-        value: Value | None
+    def _sequential(self, layers: list[dict[str, Any]]) -> list[Value | None]:
+        values: tuple[Value | None, ...]
         if self.given is not None:
-            value = self._given(0, 1)
+            values = (self._given(0, 1),)
         else:
             shape = _declared(self.model, layers[0])
             name = self._name(layers[0], 0) if layers[0]["class_name"] == "InputLayer" else "input"
-            value = self._input(name, shape, self._at(0))
+            values = (self._input(name, shape, self._at(0)),)
         for index, layer in enumerate(layers):
-            if layer["class_name"] == "InputLayer":
-                continue
-            value = self._convert(index, layer, 0, 1, (value,))
-        return value
+            if layer["class_name"] != "InputLayer":
+                values = self._convert(index, layer, 0, 1, values[:1], ("",))
+        return list(values)
 
     def _given(self, place: int, wanted: int) -> Value | None:
         """One of the values that a model inside another reads."""
@@ -184,7 +195,7 @@ class _Walk:
         reads: dict[Key, list[Reference]] = {}
         for index, layer in enumerate(layers):
             if layer["class_name"] == "InputLayer":
-                self._source(index, layer, [name for name, _, _ in sources])
+                self._source(index, layer, [source.layer for source in sources])
                 continue
             nodes = layer.get("inbound_nodes")
             for node, inbound in enumerate(nodes if isinstance(nodes, list) else []):
@@ -198,7 +209,7 @@ class _Walk:
             value = self._input(name, _declared(self.model, layer), self._at(index))
         else:
             value = self._given(sources.index(name) if name in sources else len(sources), len(sources))
-        self.values[index, 0] = value
+        self.values[index, 0] = (value,)
 
     def _flow(self, layers: list[dict[str, Any]], places: Mapping[str, int], reads: Mapping[Key, list[Reference]]) -> None:
         """Convert every use of a layer after those that it reads (Kahn 1962)."""
@@ -217,7 +228,8 @@ class _Walk:
             pointer = f"{self._at(index)}/inbound_nodes/{node}"
             inputs = tuple(self._value(places, reference, pointer) for reference in reads[key])
             uses = len(layers[index]["inbound_nodes"])
-            self.values[key] = self._convert(index, layers[index], node, uses, inputs)
+            labels = tuple(reference.label for reference in reads[key])
+            self.values[key] = self._convert(index, layers[index], node, uses, inputs, labels)
             for reader in readers.get(key, ()):
                 missing[reader] -= 1
                 if missing[reader] == 0:
@@ -227,7 +239,7 @@ class _Walk:
 
     def _key(self, places: Mapping[str, int], reads: Mapping[Key, Any], reference: Reference) -> Key | None:
         """The use of a layer that a reference means. A layer that is used once may have any number."""
-        name, node, _ = reference
+        name, node, *_ = reference
         index = places.get(name)
         if index is None:
             return None
@@ -236,40 +248,63 @@ class _Walk:
         return (index, node) if known else (index, 0) if alone else None
 
     def _value(self, places: Mapping[str, int], reference: Reference, pointer: str) -> Value | None:
-        name, node, tensor = reference
+        name, node, tensor, _ = reference
         index = places.get(name)
         key = None if index is None else (index, node) if (index, node) in self.values else (index, 0)
         if key is None or key not in self.values:
             self._refuse(pointer, f"there is no layer {name[:100]!r}, or it is not used so often", "unknown-layer")
             return None
-        if tensor != 0:
-            self._refuse(pointer, f"output {tensor} of {name[:100]!r} is not supported", "unsupported-output")
+        values = self.values[key]
+        if 0 <= tensor < len(values):
+            return values[tensor]
+        if values[0] is not None and not values[0].guessed:
+            self._refuse(pointer, f"{name[:100]!r} has no output {tensor}", "unsupported-output")
             return None
-        return self.values[key]
+        return values[0]
 
-    def _convert(self, index: int, layer: Mapping[str, Any], node: int, uses: int, inputs: Sequence[Value | None]) -> Value | None:
-        """One use of a layer; None, and an error, where a spec cannot say it. What reads a None is passed over."""
-        self.c.count()
+    def _convert(
+        self, index: int, layer: Mapping[str, Any], node: int, uses: int, inputs: Sequence[Value | None], labels: tuple[str, ...]
+    ) -> tuple[Value | None, ...]:
+        """One use of a layer; None, and an error, where it is wrong. What reads a None is passed over."""
         around = self.around.again if self.around else 0
         known = tuple(value for value in inputs if value is not None)
-        call = Call(
-            self._at(index), layer["class_name"], self._name(layer, index), layer["config"], known, around * uses + node, self.prefix
-        )
-        if call.kind not in MODELS and call.kind not in CONVERTERS:
-            self._refuse(f"{call.pointer}/class_name", f"layers of the class {call.kind[:100]!r} are not supported", "unsupported-layer")
-            return None
+        kind, config = modern(layer["class_name"], layer["config"])
+        call = Call(self._at(index), kind, self._name(layer, index), config, known, around * uses + node, self.prefix, labels)
         if len(known) < len(inputs):
-            return None
+            return (None,)
         try:
-            if call.kind in MODELS:
-                outputs = _Walk(self.c, layer, self.channels_last, known, call).outputs()
-                if len(outputs) != 1:
-                    raise Unsupported("config/output_layers", "a model inside another is supported with one output", "unsupported-output")
-                return outputs[0]
-            return CONVERTERS[call.kind](self.c, call)
+            return self.one(call)
         except Unsupported as error:
             self._refuse(f"{call.pointer}/{error.place}", error.detail, error.code)
-            return None
+            return (None,)
+
+    def one(self, call: Call) -> tuple[Value, ...]:
+        """A layer or a model, which may stand inside another layer. One that cannot be read becomes a layer that nothing is known of."""
+        self.c.count()
+        before = len(self.c.layers)
+        try:
+            values = self._read(call)
+        except Unsupported as error:
+            guessed = any(value.guessed for value in call.inputs)
+            if not call.inputs or not (guessed or error.code.startswith("unsupported")):
+                raise
+            self.c.forget(before)
+            return unknown_layer(self.c, call, error.detail)
+        if any(value.guessed for value in call.inputs):
+            return tuple(replace(value, guessed=True) for value in values)
+        return values
+
+    def _read(self, call: Call) -> tuple[Value, ...]:
+        if call.kind in CONVERTERS:
+            result = CONVERTERS[call.kind](self.c, call)
+            return result if isinstance(result, tuple) else (result,)
+        model = {"class_name": call.kind, "config": call.config}
+        if not is_model(model):
+            raise Unsupported("class_name", f"layers of the class {call.kind[:100]!r} are not supported", "unsupported-layer")
+        outputs = tuple(value for value in _Walk(self.c, model, self.channels_last, call.inputs, call).outputs() if value is not None)
+        if not outputs:
+            raise Unsupported("config/layers", "the model inside cannot be read", "not-a-layer")
+        return outputs
 
 
 def _declared(model: Mapping[str, Any], layer: Mapping[str, Any]) -> Any:
@@ -281,7 +316,12 @@ def _declared(model: Mapping[str, Any], layer: Mapping[str, Any]) -> Any:
         own.get("build_input_shape") if isinstance(own, dict) else None,
         build.get("input_shape") if isinstance(build, dict) else None,
     ]
+    lengths = [config.get(key) for key in ("input_length", "input_dim")]
+    if layer["class_name"] == "Embedding":
+        stated.append([None, lengths[0]] if "input_length" in config else None)
+    elif lengths[1] is not None:
+        stated.append([None, *lengths[:1], lengths[1]] if "input_length" in config else [None, lengths[1]])
     found = next((shape for shape in stated if shape is not None), None)
-    if found is None and layer["class_name"] in MODELS and isinstance(inner, list) and inner and isinstance(inner[0], dict):
+    if found is None and is_model(layer) and isinstance(inner, list) and inner and isinstance(inner[0], dict):
         return _declared(layer, inner[0]) if isinstance(inner[0].get("config"), dict) and "class_name" in inner[0] else None
     return found

@@ -8,11 +8,15 @@ from typing import Any
 
 from service.readers.keras.conversion import Call, Conversion, Unsupported, Value
 
-Converter = Callable[[Conversion, Call], Value]
+Converter = Callable[[Conversion, Call], Value | tuple[Value, ...]]
 
 FUNCTIONS = {
     **{name: name for name in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "sigmoid", "tanh")},
     **{name: name for name in ("hard_sigmoid", "hard_tanh", "softplus", "softsign", "linear", "exponential", "softmax", "log_softmax")},
+    **dict.fromkeys(("log_sigmoid", "sparse_plus", "squareplus"), "softplus"),
+    **dict.fromkeys(("hard_shrink", "soft_shrink", "tanh_shrink", "threshold"), "linear"),
+    "sparse_sigmoid": "hard_sigmoid",
+    "sparsemax": "softmax",
     "hard_silu": "hard_swish",
     "hard_swish": "hard_swish",
 }
@@ -22,7 +26,8 @@ FUNCTIONS = {
 def activation(c: Conversion, call: Call, value: Value, name: str, part: str, axis: int = -1) -> Value:
     """An activation by Keras's name; the value itself for `linear` inside another layer."""
     if name not in FUNCTIONS:
-        raise Unsupported("config/activation", f"the activation {name[:100]!r} is not supported", "unsupported-activation")
+        reason = f"the activation {name[:100]!r} is not known"
+        return replace(value, name=c.emit(call, "unknown", value, part=part and "activation", reason=reason), guessed=True)
     if name == "linear" and part:
         return value
     along = value.axis(axis) if "softmax" in name else None
@@ -52,6 +57,13 @@ def dense(c: Conversion, call: Call) -> Value:
     axis = value.axis(-1) if value.rank > 1 else None
     name = c.emit(call, "dense", value, units=call.config.get("units"), bias=call.config.get("use_bias"), axis=axis)
     return own_activation(c, call, replace(value, name=name))
+
+
+def embedding(c: Conversion, call: Call) -> Value:
+    """Embedding: indices (…) to vectors (…, units)."""
+    value, config = c.turned(call, call.input, False), call.config
+    name = c.emit(call, "embedding", value, vocabulary=config.get("input_dim"), units=config.get("output_dim"))
+    return Value(name, value.rank + 1, True)
 
 
 def flatten(c: Conversion, call: Call) -> Value:

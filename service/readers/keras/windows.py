@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from service.graph.geometry import transposed_padding
 from service.readers.keras.conversion import Call, Conversion, Unsupported, Value
 from service.readers.keras.units import Converter, own_activation
 
@@ -14,7 +15,8 @@ def placed(c: Conversion, call: Call) -> Value:
     return c.turned(call, call.input, call.text("data_format", "channels_last") != "channels_first")
 
 
-def _geometry(call: Call) -> dict[str, Any]:
+def geometry(call: Call) -> dict[str, Any]:
+    """The window that a layer of any kind states."""
     config = call.config
     return {
         "kernel": config.get("kernel_size"),
@@ -28,38 +30,45 @@ def conv(c: Conversion, call: Call) -> Value:
     """Conv1D, Conv2D, Conv3D."""
     value, config = placed(c, call), call.config
     more = {"filters": config.get("filters"), "groups": config.get("groups"), "bias": config.get("use_bias")}
-    return own_activation(c, call, replace(value, name=c.emit(call, "conv", value, **_geometry(call), **more)))
+    return own_activation(c, call, replace(value, name=c.emit(call, "conv", value, **geometry(call), **more)))
 
 
 def depthwise_conv(c: Conversion, call: Call) -> Value:
     """DepthwiseConv1D, DepthwiseConv2D."""
     value, config = placed(c, call), call.config
     more = {"multiplier": config.get("depth_multiplier"), "bias": config.get("use_bias")}
-    return own_activation(c, call, replace(value, name=c.emit(call, "depthwise_conv", value, **_geometry(call), **more)))
+    return own_activation(c, call, replace(value, name=c.emit(call, "depthwise_conv", value, **geometry(call), **more)))
 
 
 def separable_conv(c: Conversion, call: Call) -> Value:
     """SeparableConv1D, SeparableConv2D: a depthwise convolution without biases, then 1×1."""
     value, config = placed(c, call), call.config
     multiplier = config.get("depth_multiplier")
-    name = c.emit(call, "depthwise_conv", value, part="depthwise", bias=False, multiplier=multiplier, **_geometry(call))
+    name = c.emit(call, "depthwise_conv", value, part="depthwise", bias=False, multiplier=multiplier, **geometry(call))
     inner = replace(value, name=name)
     name = c.emit(call, "conv", inner, kernel=1, filters=config.get("filters"), bias=config.get("use_bias"))
     return own_activation(c, call, replace(value, name=name))
 
 
 def conv_transpose(c: Conversion, call: Call) -> Value:
-    """Conv1DTranspose, Conv2DTranspose, Conv3DTranspose (keras.src.backend.common: lengths of a transposed convolution)."""
-    value, config, fields = placed(c, call), call.config, _geometry(call)
+    """Conv1DTranspose, Conv2DTranspose, Conv3DTranspose (keras.src.ops.operation_utils: compute_conv_transpose_output_shape).
+
+    With d the reach of the kernel, `same` without output padding gives n·s places, with it (n - 1)·s + d - 2·floor(d/2) + output padding,
+    where TensorFlow, as the gradient of a SAME convolution, cuts an odd unit at the end; `valid` gives n·s where the kernel is shorter.
+    """
+    value, config, fields = placed(c, call), call.config, geometry(call)
     rank = value.rank - 1
-    if config.get("output_padding") is not None:
+    kernel, strides, dilations = (_each(call, key, rank, 1) for key in ("kernel_size", "strides", "dilation_rate"))
+    reaches = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
+    if config.get("output_padding") is None:
+        if fields["padding"] == "valid":
+            fields["output_padding"] = [max(s - reach, 0) for s, reach in zip(strides, reaches, strict=True)]
+    elif fields["padding"] == "same":
+        extra = _each(call, "output_padding", rank)
+        crops = [transposed_padding(2 * (reach // 2) - e) for reach, e in zip(reaches, extra, strict=True)]
+        fields |= {"padding": [list(crop) for crop, _ in crops], "output_padding": [more for _, more in crops]}
+    else:
         fields["output_padding"] = config["output_padding"]
-        if fields["padding"] == "same":
-            fields["padding"] = [k // 2 for k in _each(call, "kernel_size", rank)]
-    elif fields["padding"] == "valid":
-        # Keras gives n·s places where the kernel is shorter than the stride.
-        sizes = zip(*(_each(call, key, rank, 1) for key in ("kernel_size", "strides", "dilation_rate")), strict=True)
-        fields["output_padding"] = [max(s - d * (k - 1) - 1, 0) for k, s, d in sizes]
     more = {"filters": config.get("filters"), "groups": config.get("groups"), "bias": config.get("use_bias")}
     return own_activation(c, call, replace(value, name=c.emit(call, "conv_transpose", value, **fields, **more)))
 
@@ -78,7 +87,7 @@ def local(c: Conversion, call: Call) -> Value:
     """LocallyConnected1D, LocallyConnected2D (Keras 2)."""
     value, config = placed(c, call), call.config
     more = {"filters": config.get("filters"), "bias": config.get("use_bias")}
-    return own_activation(c, call, replace(value, name=c.emit(call, "local", value, **_geometry(call), **more)))
+    return own_activation(c, call, replace(value, name=c.emit(call, "local", value, **geometry(call), **more)))
 
 
 def pool(mode: str) -> Converter:

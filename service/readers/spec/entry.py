@@ -8,7 +8,7 @@ from service.faults import Refused
 from service.graph.network import Graph
 from service.options import Options
 from service.readers.json_text import parse_json
-from service.readers.keras import convert, is_keras
+from service.readers.keras import convert, keras_document, read_twice
 from service.readers.spec.reading import graph_of
 from service.readers.spec.values import InlineWeights
 
@@ -19,10 +19,11 @@ def read_spec(text: bytes, options: Options, standin: int = 256) -> tuple[Graph,
     Open input lengths become `standin`. A Keras model's `metadata` names its producer. Refused `not-json` (malformed), `invalid-spec`
     with a JSON pointer for every wrong place (invalid), or a limit.
     """
-    document = parse_json(text)
-    if not is_keras(document):
+    document = read_twice(parse_json(text))
+    model = keras_document(document)
+    if model is None:
         return graph_of(document, options, standin)
-    converted = convert(document)
+    converted = convert(model)
     try:
         graph, weights = graph_of(converted.spec, options, standin)
     except Refused as error:
