@@ -67,6 +67,11 @@ EXACT: dict[str, onnx.ModelProto] = {
     "mean variance": single("MeanVarianceNormalization", [2, 2, 2, 3]),
     "softmax": single("Softmax", [2, 3, 4], axis=1),
     "log softmax": single("LogSoftmax", [2, 3], axis=-1),
+    "stack of matrices on the right": model([node("MatMul", "x", "w")], {"x": [2, 3]}, {"w": array(4, 3, 2)}),
+    "stack of matrices on the left": model([node("MatMul", "w", "x")], {"x": [3, 2]}, {"w": array(4, 2, 3)}),
+    "stack of matrices of their own": model([node("MatMul", "x", "w")], {"x": [2, 4, 2, 3]}, {"w": array(4, 3, 2)}),
+    "stack of matrices on both kinds of axes": model([node("MatMul", "x", "w")], {"x": [2, 1, 2, 3]}, {"w": array(2, 4, 3, 2)}),
+    "stack of matrices over other axes": model([node("MatMul", "x", "w")], {"x": [2, 3, 2, 2]}, {"w": array(2, 1, 2, 3)}),
     "reduce mean": single("ReduceMean", [2, 3, 4], ints(1), keepdims=0, opset=18),
     "reduce sum before opset 13": single("ReduceSum", [2, 3, 4], axes=[0, 2], opset=11),
     "reduce noop": single("ReduceSum", [2, 3], noop_with_empty_axes=1, opset=13),
@@ -93,6 +98,17 @@ EXACT: dict[str, onnx.ModelProto] = {
     "gather nd batch": single("GatherND", [2, 3, 4], np.array([[1], [0]]), batch_dims=1),
     "scatter nd": model([node("ScatterND", "x", "i", "u")], {"x": [4, 2]}, {"i": np.array([[1], [3]]), "u": array(2, 2)}),
     "scatter nd of updates": model([node("ScatterND", "d", "i", "x")], {"x": [2, 2]}, {"i": np.array([[1], [3]]), "d": array(4, 2)}),
+    "scatter nd of a block": model(
+        [node("ScatterND", "x", "i", "u")],
+        {"x": [3, 4]},
+        {"i": np.stack(np.meshgrid([1, 2], [-3, -2, -1], indexing="ij"), axis=-1), "u": array(2, 3)},
+    ),
+    "scatter nd of a block of updates": model(
+        [node("ScatterND", "d", "i", "x")],
+        {"x": [2, 2]},
+        {"i": np.stack(np.meshgrid([1, 2], [0, 1], indexing="ij"), axis=-1), "d": array(4, 3)},
+    ),
+    "scatter nd of all units": model([node("ScatterND", "d", "i", "x")], {"x": [3]}, {"i": np.array([[0], [1], [2]]), "d": array(3)}),
     "scatter elements": model(
         [node("ScatterElements", "x", "i", "u", axis=1)], {"x": [3, 3]}, {"i": np.array([[1], [0]]), "u": array(2, 1)}
     ),

@@ -17,7 +17,7 @@ from service.readers.tensors.stored import StoredTensor
 
 SMALL = 1 << 13
 """Entries of an array that is computed as soon as its operands are."""
-LOOKED_AT = 1 << 21
+LOOKED_AT = 1 << 23
 """Entries of a constant whose values a lowering rule may ask for."""
 _KEPT_BYTES = 64 << 20
 

@@ -59,26 +59,54 @@ def apply_matrices(call: Call, data: Value, weight: ModelWeight) -> Value:
 
 
 def _matrices(call: Call, data: Value, weight: ModelWeight) -> Value:
-    """A matrix of its own for each of several leading positions: a convolution in groups, with a window of one."""
-    lead = weight.shape[:-2]
-    groups, rows, columns = math.prod(lead), weight.shape[-2], weight.shape[-1]
+    """A stack of constant matrices applied to the last axis of `data`, broadcast over leading axes as NumPy's matmul does.
+
+    Along leading axes that `data` lacks all its units go through every matrix: one matrix of more columns. Along those that both have, each
+    matrix has units of its own: a convolution in groups, with a window of one.
+    """
+    joint = core.broadcast(data.dims[:-2], weight.shape[:-2])
+    own, lead = (((1,) * (len(joint) + 2 - len(shape)) + shape)[: len(joint)] for shape in (data.dims, weight.shape))
+    rows, columns = weight.shape[-2:]
     places, inputs = (data.dims[-2] if data.rank > 1 else 1), data.dims[-1]
-    own = data.dims[:-2]
-    joint = core.broadcast(own, lead)
     if inputs != rows:
         call.misfit("matrix-mismatch", f"matrices of shape {weight.shape} do not fit an input of shape {data.dims}")
-    if joint[len(joint) - len(lead) :] != lead:
-        raise ShapeError(f"matrices of shape {weight.shape} that broadcast to {joint} are not followed")
-    if own != joint:
-        data = call.emit(core.Expanding((*joint, places, inputs)), call.reshape(data, (*own, places, inputs)))
-    batch = math.prod(joint[: len(joint) - len(lead)])
-    data = call.transpose(call.reshape(data, (batch, groups, places, inputs)), (0, 1, 3, 2))
-    data = call.reshape(data, (batch, groups * inputs, places))
-    stacked = transposed_weight(reshaped_weight(weight, (groups, rows, columns)), (0, 2, 1))
-    call.kernel.append(reshaped_weight(stacked, (groups * columns, rows, 1)))
-    result = call.emit(core.Convolution((1,), (1,), (1,), ((0, 0),), filters=groups * columns, groups=groups), data)
-    result = call.transpose(call.reshape(result, (batch, groups, columns, places)), (0, 1, 3, 2))
-    return call.reshape(result, (*joint, places, columns))
+    spread = [axis for axis, n in enumerate(lead) if n > 1 and own[axis] == 1]
+    shared = [axis for axis, n in enumerate(lead) if n > 1 and own[axis] > 1]
+    free = [axis for axis in range(len(joint)) if axis not in (*spread, *shared)]
+    place, column = len(joint), len(joint) + 1
+    lengths = (*joint, places, columns)
+    stack = reshaped_weight(weight, (*lead, rows, columns))
+    data = call.reshape(data, (*own, places, inputs))
+    if shared:
+        result, layout = _grouped(call, data, stack, (free, shared, spread)), [*free, *shared, *spread, column, place]
+    else:
+        result, layout = _widened(call, data, stack, spread), [*free, place, *spread, column]
+    result = call.reshape(result, tuple(lengths[axis] for axis in layout))
+    return call.transpose(result, [layout.index(axis) for axis in range(len(lengths))])
+
+
+def _widened(call: Call, data: Value, stack: ModelWeight, spread: Sequence[int]) -> Value:
+    """All matrices beside each other, as one."""
+    rank = len(stack.shape)
+    lone = [axis for axis in range(rank - 2) if axis not in spread]
+    matrix = transposed_weight(stack, (*lone, rank - 2, *spread, rank - 1))
+    rows = stack.shape[-2]
+    return apply_matrix(call, data, reshaped_weight(matrix, (rows, math.prod(stack.shape) // rows if rows else stack.shape[-1])))
+
+
+def _grouped(call: Call, data: Value, stack: ModelWeight, axes: tuple[Sequence[int], Sequence[int], Sequence[int]]) -> Value:
+    """A group of channels for each place on the `shared` axes, over the batch of the `free` ones."""
+    free, shared, spread = axes
+    rank, (places, inputs) = len(stack.shape), data.dims[-2:]
+    lone = [axis for axis in range(rank - 2) if axis not in (*shared, *spread)]
+    kernel = transposed_weight(stack, (*lone, *shared, *spread, rank - 1, rank - 2))
+    filters, groups = math.prod(stack.shape) // inputs if inputs else 0, math.prod(stack.shape[axis] for axis in shared)
+    call.kernel.append(reshaped_weight(kernel, (filters, inputs, 1)))
+    lone = [axis for axis in range(rank - 2) if axis not in (*free, *shared)]
+    turned = call.transpose(data, (*free, *lone, *shared, rank - 1, rank - 2))
+    batch = math.prod(data.dims[axis] for axis in free)
+    channels = call.reshape(turned, (batch, groups * inputs, places))
+    return call.emit(core.Convolution((1,), (1,), (1,), ((0, 0),), filters=filters, groups=groups), channels)
 
 
 def _contracted(call: Call, left: Value, right: Value) -> Value:

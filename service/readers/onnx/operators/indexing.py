@@ -151,9 +151,38 @@ def _adding(call: Call) -> bool:
     return call.attributes.text("reduction", "none") != "none"
 
 
+def _block(indices: NDArray[np.generic] | None, shape: Shape) -> tuple[int, ...] | None:
+    """Where a block of the leading axes begins whose places the indices name one by one in their order; None where they name no block."""
+    if indices is None or indices.dtype.kind not in "iu" or indices.ndim - 1 != indices.shape[-1] or not indices.size:
+        return None
+    starts = []
+    for axis, length in enumerate(indices.shape[:-1]):
+        places = np.moveaxis(indices[..., axis], axis, -1).astype(np.int64)
+        start = int(places.reshape(-1, length)[0, 0])
+        start += shape[axis] if start < 0 else 0
+        if not (places % shape[axis] == start + np.arange(length)).all():
+            return None
+        starts.append(start)
+    return tuple(starts)
+
+
+def _put_block(call: Call, data: Value, updates: Value, starts: Sequence[int], axis: int = 0) -> Value:
+    """`data` with a block of its leading axes replaced: what lies before and after it along each axis stays."""
+    if axis == len(starts):
+        return updates
+    start, stop, length = starts[axis], starts[axis] + updates.dims[axis], data.dims[axis]
+    middle = _put_block(call, cut(call, data, axis, start, stop), updates, starts, axis + 1)
+    parts = [cut(call, data, axis, 0, start)] if start else []
+    parts += [middle, *([cut(call, data, axis, stop, length)] if stop < length else [])]
+    return call.emit(core.Concatenation(axis), *parts) if len(parts) > 1 else middle
+
+
 def scatter_nd(call: Call) -> Sequence[Value]:
     """ScatterND: rows replaced at constant places; where the data choose the places or values add up, a bound."""
     data, indices, updates = call.input(0), call.input(1), call.input(2)
+    starts = None if _adding(call) else _block(call.known(1), data.dims)
+    if starts is not None:
+        return [_put_block(call, data, updates, starts)]
     constant = known_indices(call, 1)
     if constant is None or _adding(call) or math.prod(data.dims[: indices.dims[-1]]) > MOST_INDICES * 4:
         return [chosen(call, data.dims, data, indices, updates)]
