@@ -7,7 +7,7 @@ None (see `agreement`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.analysis.agreement import agreed
@@ -17,7 +17,7 @@ from service.analysis.connections.kernels import KernelStatistics, chosen, kerne
 from service.analysis.evidence import Examined, needed_input
 from service.analysis.field.axes import SpatialAxes, axis_names, layouts, spatial_of
 from service.analysis.field.published import Measure, measured
-from service.analysis.field.receptive_field import Seen, walk
+from service.analysis.field.receptive_field import Seen, walk, without_places
 from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
 from service.analysis.parameters import Tie, ledger, stored, ties, used
@@ -78,6 +78,10 @@ def _partners(ties: Sequence[Tie]) -> dict[str, set[str]]:
     return partners
 
 
+MAX_KEPT = 1 << 24
+"""Entries of the tables of fields that are kept until the findings are made."""
+
+
 class _GraphReport:
     """The report of one graph."""
 
@@ -99,7 +103,7 @@ class _GraphReport:
         """The report of this graph of a model."""
         statistics = self._statistics()
         tap_weights = {name: taps for name, known in statistics.items() if (taps := known.tap_weights()) is not None}
-        examined = [self._examined(seen, statistics) for seen in walk(self.graph, self.axes, tap_weights)]
+        examined = self._examine_all(walk(self.graph, self.axes, tap_weights), statistics)
         findings = findings_of(self.graph, self.layouts, examined, self.ties, equal_kernels(self.graph.layers, statistics, self.weights))
         codes: dict[str, list[str]] = {}
         for finding in findings:
@@ -135,6 +139,15 @@ class _GraphReport:
             if statistics is not None:
                 result[name] = statistics
         return result
+
+    def _examine_all(self, seen_layers: Iterable[Seen], statistics: Mapping[str, KernelStatistics]) -> list[Examined]:
+        """Every layer as findings and records need it; tables of fields are kept as long as they are few."""
+        examined, left = [], MAX_KEPT
+        for seen in seen_layers:
+            one = self._examined(seen, statistics)
+            left -= sum(field.bounds.size for view in seen.output.values() for field in view.fields)
+            examined.append(one if left >= 0 else replace(one, seen=without_places(seen)))
+        return examined
 
     def _examined(self, seen: Seen, statistics: Mapping[str, KernelStatistics]) -> Examined:
         index = min(seen.output, default=None)

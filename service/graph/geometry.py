@@ -101,15 +101,14 @@ def _real(place: int, length: int, kernel: int, stride: int, dilation: int, befo
 
 
 def _telling(places: int, kernel: int, stride: int, dilation: int, before: int, length: int) -> Iterable[int]:
-    """Places among which the fewest and the most real taps are found: those near either border, and one period of places in between.
+    """Places among which the fewest and the most real taps are found: O(kernel) of them, however wide the padding and the dilation.
 
-    Between the borders the count repeats with the period dilation/gcd(dilation, stride), or is the whole kernel.
+    The first real tap and the last are step functions of the place. They change where tap k enters at either border of the axis, and
+    between two such places the number of real taps stays the same.
     """
-    reach = dilation * (kernel - 1)
-    period = dilation // math.gcd(dilation, stride)
-    ends = [0, -(-before // stride), (length - 1 + before - reach) // stride, (length - 1 + before) // stride, places - 1]
-    near = {o + move for o in ends for move in range(-period - 1, period + 2)}
-    return [o for o in near if 0 <= o < places]
+    enters = (-((k * dilation - end) // stride) for k in range(kernel + 1) for end in (before, before + length))
+    near = {0, places - 1, *(place + move for place in enters for move in (-1, 0, 1))}
+    return [place for place in near if 0 <= place < places]
 
 
 def transposed_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> AxisTaps:
@@ -118,13 +117,28 @@ def transposed_taps(length: int, places: int, kernel: int, stride: int, dilation
     `places` is the length of the output. An output unit o is reached by input i through tap k where o = i·stride + k·dilation - before.
     """
     back = window_taps(places, length, kernel, stride, dilation, before)
-    period = stride // math.gcd(stride, dilation) * stride
-    reach = dilation * (kernel - 1)
-    middle = range(places // 2, min(places // 2 + period, places))
-    edges = {o for end in (-before + reach, (length - 1) * stride - before) for o in range(end - period, end + period + 1)}
-    near = {*range(min(period, places)), *range(max(places - period, 0), places), *middle, *edges}
-    counts = [_reaching(o, length, kernel, stride, dilation, before) for o in near if 0 <= o < places]
+    counts = [_reaching(o, length, kernel, stride, dilation, before) for o in _reached(length, places, kernel, stride, dilation, before)]
+    classes = min(kernel, stride // math.gcd(stride, dilation))
+    hit = sum((k * dilation - before) % stride < places for k in range(classes))
+    if hit < min(stride, places):
+        counts.append(0)
     return AxisTaps(back.uses, min(counts, default=0), max(counts, default=0), length)
+
+
+def _reached(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> Iterable[int]:
+    """Output units among which the fewest and the most taps are found, of those whose remainder modulo the stride some tap has.
+
+    The units o = k·dilation - before + t·stride share the taps k + j·stride/gcd, of which tap j is real for t - j·dilation/gcd in
+    [0, length): as for a sliding window, their number changes only where one of them enters or leaves.
+    """
+    gcd = math.gcd(stride, dilation)
+    step, pace = stride // gcd, dilation // gcd
+    for k in range(min(kernel, step)):
+        start = k * dilation - before
+        first, last = -(start // stride), (places - 1 - start) // stride
+        taps = range(-(-(kernel - k) // step) + 1)
+        near = {first, last, *(j * pace + end + move for j in taps for end in (0, length) for move in (-1, 0, 1))}
+        yield from (start + t * stride for t in near if first <= t <= last)
 
 
 def _reaching(unit: int, length: int, kernel: int, stride: int, dilation: int, before: int) -> int:

@@ -38,6 +38,8 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 _PICKLE = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?[\x8a\x8c()\]}cXKIJMGN]", re.DOTALL)
 _HTML = re.compile(rb"\s*(?:<!--.{0,512}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+# A brace in UTF-16 or UTF-32, with or without a byte order mark. No ONNX file begins so: the byte of a brace is no field of it.
+_WIDE_JSON = re.compile(rb"(?:\xff\xfe(?:\0\0)?|\xfe\xff|\0\0\xfe\xff)?(?:\0{0,3}[{\[]\0|\0{1,3}[{\[])")
 # An object, an array, or a string that holds an object: a document that was written twice.
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:[\"}]|$)|\[\s*(?:[\[{\"\]0-9tfn-]|$)|\"\{(?:\\n|\\t| )*\\\")")
 _ONNX_TEXT = re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ir_version\s*:|<\s*ir_version\s*:|graph\s*\{)")
@@ -61,6 +63,7 @@ def recognise(first_bytes: bytes, size: int) -> str | None:
         (_HTML, "HTML page"),
         (re.compile(rb"\s*<\?xml\b"), "XML (OpenVINO IR, PMML)"),
         (_JSON, JSON),
+        (_WIDE_JSON, JSON),
         (_ONNX_TEXT, "ONNX as text"),
         (_PICKLE, "Python pickle"),
         (_SAVED_MODEL, "TensorFlow SavedModel"),

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_NODES = 250_000
+"""Nodes of an ONNX model that are lowered, those of inlined functions and unrolled loops included: `too-many-nodes`."""
+MAX_UNROLLED_NODES = 20_000
+"""Those among them that lie in the rounds of unrolled loops: loops in loops multiply, `too-many-nodes`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from flask.testing import FlaskClient
 
-from tests.hostile import HOSTILE_NAMES, hostile_model
+from tests.bad_inputs.hostile_names import HOSTILE_NAMES, hostile_model
 
 HIDDEN = re.compile("[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 

@@ -90,3 +90,12 @@ def test_real_taps_of_a_transposed_window(length: int, kernel: int, stride: int,
         fed = [(i * stride + t * dilation - before, t) for i in range(length) for t in range(kernel)]
         met = [(o, t) for o, t in fed if 0 <= o < places]
         assert transposed_taps(length, places, kernel, stride, dilation, before) == by_place(met, kernel, places, length)
+
+
+@pytest.mark.parametrize("far", [1 << 23, 1 << 40])
+def test_wide_windows_cost_no_more_than_their_taps(far: int) -> None:
+    """Padding, dilation and stride of any size: of nine taps spread so far at most the middle one is real, or the ends."""
+    assert window_taps(512, 512, 3, 1, far, far) == AxisTaps((0, 512, 0), 1, 1, 512)
+    assert window_taps(512, window_length(512, 3, far, 1, (far, far)), 3, far, 1, far) == AxisTaps((1, 1, 1), 0, 3, 3)
+    assert transposed_taps(2, transposed_length(2, 3, far, 1, (0, 0)), 3, far, 1, 0) == AxisTaps((2, 2, 2), 0, 1, 2)
+    assert transposed_taps(2, 512, 3, 1, far, far) == AxisTaps((0, 2, 0), 0, 1, 2)

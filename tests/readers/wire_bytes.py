@@ -81,9 +81,12 @@ def _clear_long_texts(message: Message, inline_bytes: int) -> None:
             for child in value if descriptor.is_repeated else [value]:
                 _clear_long_texts(child, inline_bytes)
         elif (
-            descriptor.name in ("doc_string", "value", "s")
+            descriptor.name in ("doc_string", "s")
             and not 0 < len(value if isinstance(value, bytes) else value.encode()) <= inline_bytes
         ):
             message.ClearField(descriptor.name)
+        elif descriptor.name == "value" and descriptor.type == descriptor.TYPE_STRING:
+            text = value.encode()
+            message.value = text[:64].decode(errors="ignore") if len(text) > inline_bytes else value  # type: ignore[attr-defined]
         elif descriptor.name == "strings":
             message.strings[:] = [b"" if len(text) > inline_bytes else text for text in value]

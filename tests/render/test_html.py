@@ -20,7 +20,7 @@ from service.render.words.explain import explain
 from service.render.words.view import DERIVATIONS, MOST_MESSAGES, MOST_ROWS, rows
 from service.report.comparison import BUDGETS, compare
 from tests import networks
-from tests.hostile import HOSTILE_NAMES, MODEL_NAME
+from tests.bad_inputs.hostile_names import HOSTILE_NAMES, MODEL_NAME
 from tests.reports import report_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from service.api import create_app
 from service.api.services import EXTENSION
 from service.settings import Settings
-from tests.hostile import hostile_model
+from tests.bad_inputs.hostile_names import hostile_model
 from tests.serving import served
 
 REPOSITORY = Path(__file__).resolve().parents[2]

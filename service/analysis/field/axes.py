@@ -27,8 +27,10 @@ from service.graph import operators as core
 SpatialAxes = Mapping[int, tuple[int, ...]]
 """By the index of an input, its spatial axes."""
 
-MAX_FOLLOWED = 4096
-"""Nodes that are looked at in all, while the axes of the inputs are followed."""
+MAX_FOLLOWED = 16_384
+"""Operands that are looked at in all, while the axes of the inputs are followed."""
+_ENTRIES = 256
+"""Entries of the tables that say which units an axis reaches cost as much as an operand."""
 
 _NAMES = {1: ("position",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -104,6 +106,7 @@ class _Follower:
         self.graph, self.left = graph, MAX_FOLLOWED
         self.nodes = [node for layer in graph.layers for node in layer.nodes]
         self.readers: dict[str, list[int]] = {}
+        """By the name of a tensor, the places of the nodes that read it, in order."""
         for place, node in enumerate(self.nodes):
             for name in dict.fromkeys(node.inputs):
                 self.readers.setdefault(name, []).append(place)
@@ -120,21 +123,26 @@ class _Follower:
             read = next(i for i, source in enumerate(node.inputs) if source in fields)
             for output, moved in zip(node.outputs, _moved(self.graph, node, read, fields), strict=False):
                 fields[output] = moved
+                self.left -= sum(field.bounds.size for field in moved) // _ENTRIES
         return found.layout(shape)
 
-    def _reached(self, fields: Mapping[str, object]) -> Iterator[Node]:
-        """The nodes that read a tensor that is followed, in topological order, while `fields` grows."""
+    def _reached(self, fields: dict[str, tuple[Field, ...]]) -> Iterator[Node]:
+        """The nodes that read a tensor that is followed, in topological order, while `fields` grows; what nothing reads any more goes."""
         waiting = list(dict.fromkeys(place for name in fields for place in self.readers.get(name, ())))
         heapq.heapify(waiting)
         seen = set(waiting)
         while waiting and self.left > 0:
-            self.left -= 1
-            node = self.nodes[heapq.heappop(waiting)]
+            place = heapq.heappop(waiting)
+            node = self.nodes[place]
+            self.left -= len(node.inputs)
             yield node
-            for place in (place for name in node.outputs if name in fields for place in self.readers.get(name, ())):
-                if place not in seen:
-                    seen.add(place)
-                    heapq.heappush(waiting, place)
+            for reader in (reader for name in node.outputs if name in fields for reader in self.readers.get(name, ())):
+                if reader not in seen:
+                    seen.add(reader)
+                    heapq.heappush(waiting, reader)
+            for name in node.inputs:
+                if self.readers[name][-1] == place:
+                    fields.pop(name, None)
 
     def _strong(self, node: Node, fields: Mapping[str, tuple[Field, ...]], shape: Shape) -> Layout | None:
         """What a window, a recurrent layer or attention says of the axes of an input of `shape` that reach it."""

@@ -61,11 +61,15 @@ def mixture_filled(fields: Sequence[Field], axis: int, units: int) -> bool:
 def union_filled(fields: Sequence[Field], shape: Shape) -> bool:
     """Whether the intervals of paths that meet in the units of a tensor touch."""
     present = [field for field in fields if not field.empty]
-    for position in range(1, len(present)):
-        left, right, _ = unified(join(present[:position], shape), present[position], shape)
+    if not present:
+        return True
+    joined = present[0]
+    for field in present[1:]:
+        left, right, _ = unified(joined, field, shape)
         apart = np.maximum(left[0], right[0]) > np.minimum(-left[1], -right[1]) + 1
         if (apart & (left[0] < FAR // 2) & (right[0] < FAR // 2)).any():
             return False
+        joined = join([joined, field], shape)
     return True
 
 

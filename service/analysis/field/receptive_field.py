@@ -44,6 +44,13 @@ class View:
         return Sight(self.shape, self.fields, self.places)
 
 
+MAX_WORK = 1 << 27
+"""Entries of all tables that one walk makes or that are made to measure its layers; beyond it every field is a bound."""
+_LONG_AXIS, _LISTINGS = 1 << 16, 16
+"""An axis of more units is listed unit by unit while its layer is measured, about so many times."""
+MAX_VIEWS = 16
+"""Inputs that a tensor's views are kept of, the first ones: reports speak of the first, and thousands of inputs would cost their square."""
+
 Views = Mapping[int, View]
 """What a tensor sees of each input, by the input's index; an input that it does not depend on is missing."""
 
@@ -70,10 +77,16 @@ def walk(
     ended = {} if ended is None else ended
     ended.update({index: set() for index in axes})
     counter = PixelCounter(graph, axes, ended)
+    work = 0
     for position, layer in enumerate(graph.layers):
         weights = (tap_weights or {}).get(layer.name)
         for node in layer.nodes:
-            views.update(_carry(node, layer, views, graph.tensors, counts, weights, ended))
+            made = _carry(node, layer, views, graph.tensors, counts, weights, ended)
+            work += sum(_work(view) for found in made.values() for view in found.values())
+            if work > MAX_WORK:
+                trace = _Trace(layer.name, weights)
+                made = {name: {i: trace.widen(view, view.shape) for i, view in found.items()} for name, found in made.items()}
+            views.update(made)
         for index, view in views.get(layer.outputs[0], {}).items() if layer.outputs else ():
             if not view.filled:
                 density, filled = counter.density(position, index, view.fields, view.shape)
@@ -115,7 +128,7 @@ def _carry(
 ) -> dict[str, Views]:
     """The views of a node's outputs."""
     sources = [views.get(name, {}) for name in node.inputs]
-    seen = sorted({index for source in sources for index in source})
+    seen = sorted({index for source in sources for index in source})[:MAX_VIEWS]
     inputs, outputs = ([tensors[name].shape for name in names] for names in (node.inputs, node.outputs))
     if not seen:
         return {}
@@ -139,6 +152,21 @@ def _carry(
     return result
 
 
+def _work(view: View) -> int:
+    """The entries of a view's tables, and of those that measuring it lists."""
+    return sum(field.bounds.size for field in view.fields) + _LISTINGS * max(max(view.shape, default=0) - _LONG_AXIS, 0)
+
+
+def without_places(seen: Seen) -> Seen:
+    """The same layer without the tables of its fields, which take much memory: what is left says how far each path sees and why."""
+
+    def bare(views: Views) -> Views:
+        empty = {i: tuple(replace(nothing(len(v.shape)), reach=f.reach, because=f.because) for f in v.fields) for i, v in views.items()}
+        return {i: replace(view, fields=empty[i]) for i, view in views.items()}
+
+    return Seen(seen.layer, tuple(bare(views) for views in seen.inputs), bare(seen.output))
+
+
 class _Trace:
     """Carries the view of one input through the paths of one node, in all domains."""
 
@@ -152,20 +180,20 @@ class _Trace:
             try:
                 view, whole = self._step(view, step)
             except TooLarge:
-                view, whole = self._widen(view, step.shape_after(view.shape)), False
+                view, whole = self.widen(view, step.shape_after(view.shape)), False
             if whole:
                 ended.append(position)
         return view, ended
 
     def _step(self, view: View, step: Step) -> tuple[View, bool]:
         if isinstance(step, Widen):
-            return self._widen(view, step.shape) if step.known else lost(len(view.fields), step.shape, self._layer), False
+            return self.widen(view, step.shape) if step.known else lost(len(view.fields), step.shape, self._layer), False
         before = view.sight
         after, whole = self._intervals.step(before, step)
         filled = self._holes.step(view.filled, before, step, whole)
         return View(*after, filled, self._spread.step(view.spread, before, step, after, whole)), whole
 
-    def _widen(self, view: View, shape: Shape) -> View:
+    def widen(self, view: View, shape: Shape) -> View:
         sight = self._intervals.widen(view.sight, shape)
         return View(*sight, self._holes.widen(view.filled), self._spread.widen(view.spread))
 
@@ -178,7 +206,7 @@ class _Trace:
                 return self._beside(parts, Row(place.axis, tuple(shape[place.axis] for shape in inputs), output))
             return self._join(present, output) if len(present) > 1 else replace(present[0], shape=output)
         except TooLarge:
-            return self._widen(present[0], output)
+            return self.widen(present[0], output)
 
     def _join(self, views: Sequence[View], shape: Shape) -> View:
         sights = [view.sight for view in views]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from service.faults import Refused
 from service.graph import Layer, Shape, ShapeError, Tensor
+from service.readers.limits import MAX_UNROLLED_NODES
 from service.readers.naming import Names
 from service.readers.onnx.values import ModelWeight, Value
 
@@ -29,26 +30,31 @@ def checked(shape: Shape) -> Shape:
 
 
 class Builder:
-    """Collects what one reading of a model yields. `budget` bounds how many nodes may be visited, those of inlined bodies included."""
+    """Collects what one reading of a model yields.
 
-    def __init__(self, reserved: Iterable[str], budget: int) -> None:
+    `budget` bounds how many nodes may be visited, those of inlined bodies included; `unrolled` those among them that lie in the rounds of
+    unrolled loops, of which a model of a few bytes can have any number.
+    """
+
+    def __init__(self, reserved: Iterable[str], budget: int, unrolled: int = MAX_UNROLLED_NODES) -> None:
         self.layers: list[Layer] = []
         self.added: dict[int, ModelWeight] = {}
         self.tensors: dict[str, Tensor] = {}
         self.notes: list[tuple[str, str | None, str]] = []
         self._tensor_names = Names(reserved)
         self._layer_names = Names()
-        self._left = budget
+        self._left, self._unrolled = budget, unrolled
 
-    def spend(self) -> None:
-        """Count one visited node; Refused `too-many-nodes` where the budget is used up."""
-        self._left -= 1
-        if self._left < 0:
+    def spend(self, repeated: bool = False, nodes: int = 1) -> None:
+        """Count visited nodes, which may lie in a round of a loop; Refused `too-many-nodes` where a budget is used up."""
+        self._left -= nodes
+        self._unrolled -= nodes if repeated else 0
+        if self._left < 0 or self._unrolled < 0:
             raise Refused("limit", "too-many-nodes", "The model has too many nodes once its functions and loops are expanded.")
 
     def affords(self, nodes: int) -> bool:
-        """Whether so many more nodes may be visited without using more than half of what is left."""
-        return nodes * 2 <= self._left
+        """Whether so many more nodes may be unrolled without using more than half of what is left."""
+        return nodes * 2 <= min(self._left, self._unrolled)
 
     def unique_tensor(self, name: str) -> str:
         """`name`, or a name like it that no other tensor has."""

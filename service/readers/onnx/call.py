@@ -42,8 +42,8 @@ class Host(Protocol):
     def note(self, code: str, call: Call, message: str) -> None:
         """Something about the call that the report has to say."""
 
-    def inline(self, call: Call, graph: GraphProto, inputs: Sequence[Value], prefix: str) -> list[Value]:
-        """Lower the nodes of a subgraph of `call` in place, on these inputs, and give its outputs."""
+    def inline(self, call: Call, graph: GraphProto, inputs: Sequence[Value], prefix: str, repeated: bool = False) -> list[Value]:
+        """Lower the nodes of a subgraph of `call` in place, on these inputs, and give its outputs; `repeated` as one round of several."""
 
     def declared(self, call: Call, output: int) -> Shape | None:
         """The shape that the file declares for an output of the call, if all of it is known."""
@@ -253,9 +253,11 @@ class Call:
     # Weights
 
     def weight(self, value: Value) -> ModelWeight:
-        """A constant as a weight in its own layout."""
+        """A constant as a weight in its own layout. Refused `tensor-type` where its values are strings."""
         assert value.constant is not None
         origin = value.constant.origin
+        if origin.dtype == "string":
+            self.refuse("tensor-type", f"its weights {origin.name!r} are strings; numbers are expected")
         return ModelWeight(origin.name, value.dims, origin.count, origin.dtype, origin.sources, value.constant)
 
     def add(self, value: Value) -> None:
@@ -265,7 +267,9 @@ class Call:
 
     def add_other(self, value: Value | None) -> None:
         """Count a constant input as a parameter outside the connections, if it is stored."""
-        if value is not None and value.constant is not None and value.constant.origin.kept and value.shape is not None:
+        if value is None or value.constant is None or value.shape is None:
+            return
+        if value.constant.origin.kept and value.constant.origin.dtype != "string":
             self.other.append(self.weight(value))
 
 

@@ -85,9 +85,9 @@ def loop(call: Call) -> Sequence[Value]:
     return _once(call, body, states, rounds if rounds > 0 else None)
 
 
-def _round(call: Call, body: GraphProto, number: Value, states: list[Value], prefix: str) -> _Round:
+def _round(call: Call, body: GraphProto, number: Value, states: list[Value], prefix: str, repeated: bool) -> _Round:
     going = call.constant(np.array(True))
-    results = call.host.inline(call, body, [number, going, *states], prefix)
+    results = call.host.inline(call, body, [number, going, *states], prefix, repeated)
     known = call.host.known(results[0]) if results[0].constant is not None else None
     proceed = None if known is None or known.size != 1 else bool(known.ravel()[0])
     return _Round(proceed, results[1 : 1 + len(states)], results[1 + len(states) :])
@@ -98,7 +98,7 @@ def _unrolled(call: Call, body: GraphProto, states: list[Value], rounds: int) ->
     collected: list[list[Value]] = [[] for _ in range(len(body.output) - 1 - len(states))]
     for number in range(rounds):
         count = call.constant(np.array(number, dtype=np.int64))
-        done = _round(call, body, count, states, f"{call.name}/{number}/")
+        done = _round(call, body, count, states, f"{call.name}/{number}/", repeated=True)
         if done.proceed is None and number + 1 < rounds:
             return None
         states = done.states
@@ -128,7 +128,7 @@ def _once(call: Call, body: GraphProto, states: list[Value], rounds: int | None)
     for index, value in zip([i for i, c in enumerate(changed) if c], carried, strict=True):
         inner[index] = value
     number = call.opaque((), "int64")
-    done = _round(call, body, number, inner, f"{call.name}/")
+    done = _round(call, body, number, inner, f"{call.name}/", repeated=False)
     call.host.note("loop-bound", call, "one round of its body is shown, since " + _ROUNDS)
     results = [
         initial if not c else _bounded(call, initial.shape if initial.shape == last.shape else None, [initial, last])
@@ -206,7 +206,7 @@ def _scan_unrolled(call: Call, body: GraphProto, states: list[Value], scanned: l
     turned = call.attributes.integers("scan_output_directions") or ()
     collected: list[list[Value]] = [[] for _ in range(len(body.output) - len(states))]
     for number, slices in enumerate(_slices(call, scanned, length)):
-        results = call.host.inline(call, body, [*states, *slices], f"{call.name}/{number}/")
+        results = call.host.inline(call, body, [*states, *slices], f"{call.name}/{number}/", repeated=True)
         states = results[: len(states)]
         for gathered, piece in zip(collected, results[len(states) :], strict=True):
             gathered.append(piece)
@@ -269,7 +269,7 @@ def sequence_map(call: Call) -> Sequence[Value]:
     collected: list[list[Value]] = [[] for _ in body.output]
     for number in range(len(first.items)):
         elements = [v if v.items is None else v.items[number] for v in call.inputs if v is not None]
-        results = call.host.inline(call, body, elements, f"{call.name}/{number}/")
+        results = call.host.inline(call, body, elements, f"{call.name}/{number}/", repeated=True)
         for gathered, value in zip(collected, results, strict=True):
             gathered.append(value)
     return [Value("", None, "sequence", items=tuple(gathered)) for gathered in collected]

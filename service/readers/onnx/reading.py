@@ -8,6 +8,7 @@ from onnx import ModelProto, ValueInfoProto, defs
 
 from service.faults import Refused
 from service.graph import Graph, Shape, Tensor
+from service.readers.limits import MAX_NODES
 from service.readers.onnx.biases import with_biases
 from service.readers.onnx.builder import Builder
 from service.readers.onnx.functions import domain_of, local_functions
@@ -16,9 +17,6 @@ from service.readers.onnx.inventory import Inventory
 from service.readers.onnx.scope import Scope
 from service.readers.onnx.walk import Walk
 from service.readers.tensors.stored import Storage
-
-MOST_NODES = 250_000
-"""Nodes that may be lowered, those of inlined functions and unrolled loops included."""
 
 
 class Reading:
@@ -34,7 +32,7 @@ class Reading:
             raise Refused("invalid", "empty-graph", "The graph of the model has no nodes.")
         self._model = model
         self._opsets = opsets_of(model)
-        self._functions = local_functions(model, MOST_NODES)
+        self._functions = local_functions(model, MAX_NODES)
         self._inventory = Inventory(model, storage)
         self._infos = model_inputs(model)
         names = [info.name for info in self._infos]
@@ -51,7 +49,7 @@ class Reading:
         inputs = read_inputs(self._infos, fixed or {}, stand_in, batch)
         reserved = [info.name for info in (*graph.input, *graph.output)]
         reserved.extend(name for node in graph.node for name in node.output)
-        builder = Builder((*reserved, *(weight.stored for weight in self._inventory.stored)), MOST_NODES)
+        builder = Builder((*reserved, *(weight.stored for weight in self._inventory.stored)), MAX_NODES)
         walk = Walk(builder, self._inventory, self._functions, inputs)
         scope = Scope(self._opsets)
         for value in inputs.values:

@@ -15,7 +15,8 @@ class Scope:
     """One graph, subgraph or call of a function while it is lowered.
 
     `prefix` goes before the names of what is inlined, `renamed` gives values of a function the names that the caller has for them,
-    `references` are the attributes of the call. A value is None where a call leaves an input out.
+    `references` are the attributes of the call. A value is None where a call leaves an
+    input out. `repeated`: it is one round of an unrolled loop, or lies inside one.
     """
 
     opsets: Mapping[str, int]
@@ -25,6 +26,7 @@ class Scope:
     declared: dict[str, ValueInfoProto] = field(default_factory=dict)
     references: Mapping[str, AttributeProto] | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    repeated: bool = False
 
     def find(self, name: str) -> Value | None:
         """The value of a name here or in an enclosing graph; KeyError where there is none."""

@@ -50,15 +50,13 @@ def ordered(nodes: Sequence[NodeProto], defined: set[str], outside: Callable[[st
                 _refuse("duplicate-output", f"{name!r} is produced twice", node)
             producers[name] = index
     needed = [reads(node) for node in nodes]
-    available = set(defined)
     for index, node in enumerate(nodes):
-        if any(name not in available and name in producers for name in needed[index]):
-            return _sorted(nodes, needed, producers)
         for name in needed[index]:
-            if name not in available and not outside(name):
-                _refuse("undefined-input", f"nothing gives {name!r}", node)
-        available.update(node.output)
-    return list(enumerate(nodes))
+            if name not in defined and name not in producers and not outside(name):
+                _refuse("undefined-input", f"no node, input or initializer produces {name!r}", node)
+    if all(producers.get(name, -1) < index for index, names in enumerate(needed) for name in names):
+        return list(enumerate(nodes))
+    return _sorted(nodes, needed, producers)
 
 
 def _sorted(nodes: Sequence[NodeProto], needed: Sequence[list[str]], producers: dict[str, int]) -> list[tuple[int, NodeProto]]:

@@ -52,6 +52,8 @@ class Walk:
         """A layer before the bodies of `call`: what `build` emits into a call of its own, and the values that it gives."""
         own = Call(self, call.op, call.version, call.attributes, (), (), self.builder.unique_layer(f"{call.name}/carried"), call.scope)
         values = build(own)
+        scope: Scope = call.scope
+        self.builder.spend(scope.repeated, len(own.nodes))
         if own.nodes:
             self._append(own, {}, Rule(lambda call: ()), values)
         return values
@@ -64,10 +66,10 @@ class Walk:
         """Whether a subgraph may be lowered so many times."""
         return self.builder.affords(times * _size(graph.node))
 
-    def inline(self, call: Call, graph: GraphProto, inputs: Sequence[Value], prefix: str) -> list[Value]:
+    def inline(self, call: Call, graph: GraphProto, inputs: Sequence[Value], prefix: str, repeated: bool = False) -> list[Value]:
         """Lower the nodes of a subgraph in place and give its outputs."""
         outer: Scope = call.scope
-        scope = Scope(outer.opsets, prefix, outer, references=outer.references)
+        scope = Scope(outer.opsets, prefix, outer, references=outer.references, repeated=repeated or outer.repeated)
         if len(inputs) < len(graph.input):
             call.refuse("subgraph-inputs", f"its body takes {len(graph.input)} inputs, {len(inputs)} are given")
         for info, value in zip(graph.input, inputs, strict=False):
@@ -109,7 +111,7 @@ class Walk:
     def _nodes(self, nodes: Sequence[NodeProto], scope: Scope) -> None:
         outside = scope.parent.has if scope.parent else lambda name: False
         for index, node in ordered(nodes, set(scope.values), outside):
-            self.builder.spend()
+            self.builder.spend(scope.repeated)
             self._node(node, index, scope)
 
     def _node(self, node: NodeProto, index: int, scope: Scope) -> None:
@@ -162,7 +164,7 @@ class Walk:
         opsets = {domain_of(o.domain): o.version for o in function.opset_import} or outer.opsets
         wanted = {inner: given for inner, given in zip(function.output, node.output, strict=False) if given}
         renamed = {inner: self._tensor_name(outer, given) for inner, given in wanted.items()}
-        scope = Scope(opsets, f"{name}/", references=references, renamed=renamed)
+        scope = Scope(opsets, f"{name}/", references=references, renamed=renamed, repeated=outer.repeated)
         for position, formal in enumerate(function.input):
             scope.values[formal] = inputs[position] if position < len(inputs) else None
         for info in function.value_info:

@@ -50,6 +50,10 @@ _WIRES = (VARINT_WIRE, FIXED64_WIRE, LENGTH_WIRE, FIXED32_WIRE)
 _EXTERNAL = onnx.TensorProto.EXTERNAL
 
 
+_BEGINNING = 64
+"""Bytes that are kept of a text that is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Consecutive bytes of the file that hold values of one tensor.
@@ -297,8 +301,9 @@ class _Scanner:
         if field.counted is not None:
             self._count(field.counted, length if field.kind == Kind.PACKED else piece.values)
         if field.opaque and length > self.limits.inline_bytes:
-            self.left_out += length
-            self._insert(_varint(field.tag) + b"\0")
+            kept = self._beginning(piece) if field.name == "value" else b""
+            self.left_out += length - len(kept)
+            self._insert(_varint(field.tag) + _varint(len(kept)) + kept)
             return
         if field.kind == Kind.TEXT:
             if length > self.limits.name_bytes:
@@ -312,6 +317,12 @@ class _Scanner:
                 self._insert(_varint(field.tag) + _varint(len(text)) + text)
                 return
         self._keep(piece.head, piece.stop)
+
+    def _beginning(self, piece: _Piece) -> bytes:
+        """The first bytes of a value that is left out, by which a message can name it."""
+        size = min(_BEGINNING, piece.stop - piece.body)
+        place = self._fill(piece.body, size)
+        return self._window[place : place + size].decode(errors="ignore").encode()
 
     def _child(self, piece: _Piece, message: Message, depth: int) -> None:
         """Copy a message inside a message: as it is where it is small and plain, else with a new length before it."""

@@ -6,6 +6,7 @@ Evaluation keeps a stack of its own, so that a chain of 20,000 operators does no
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,8 @@ SMALL = 1 << 13
 """Entries of an array that is computed as soon as its operands are."""
 LOOKED_AT = 1 << 23
 """Entries of a constant whose values a lowering rule may ask for."""
+_MAX_BEHIND = 1 << 23
+"""Entries of any array behind such values."""
 _KEPT_BYTES = 64 << 20
 
 
@@ -47,10 +50,13 @@ class Evaluator:
         """The values of a constant that is small enough to be looked at."""
         if value.constant is None or (value.shape is not None and math.prod(value.shape) > LOOKED_AT):
             return None
-        return self.value(value.constant)
+        return self.value(value.constant, _MAX_BEHIND)
 
-    def value(self, constant: Constant) -> Array | None:
-        """The values of a constant, None where they are not stored or the operators behind them are not computed."""
+    def value(self, constant: Constant, entries: int | None = None) -> Array | None:
+        """The values of a constant, None where they are not stored or the operators behind them are not computed.
+
+        With `entries`, also None where one of the arrays behind them has more.
+        """
         computed: dict[int, Array | None] = {}
         stack = [constant]
         while stack:
@@ -60,14 +66,15 @@ class Evaluator:
             elif top.array is not None:
                 computed[id(top)] = top.array
             elif top.stored is not None:
-                computed[id(top)] = self._stored(top, top.stored)
+                computed[id(top)] = None if entries is not None and top.stored.count > entries else self._stored(top, top.stored)
             elif top.operation is None:
                 computed[id(top)] = None
             else:
                 missing = [c for c in top.operation.operands if c is not None and id(c) not in computed]
                 stack.extend(missing)
                 if not missing:
-                    computed[id(top)] = self._computed(top, top.operation, computed)
+                    operation = top.operation if entries is None else replace(top.operation, most=min(entries, top.operation.most))
+                    computed[id(top)] = self._computed(top, operation, computed)
         return computed[id(constant)]
 
     def _stored(self, constant: Constant, stored: StoredTensor) -> Array | None:
