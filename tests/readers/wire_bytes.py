@@ -80,10 +80,7 @@ def _clear_long_texts(message: Message, inline_bytes: int) -> None:
         if descriptor.message_type is not None:
             for child in value if descriptor.is_repeated else [value]:
                 _clear_long_texts(child, inline_bytes)
-        elif (
-            descriptor.name in ("doc_string", "s")
-            and not 0 < len(value if isinstance(value, bytes) else value.encode()) <= inline_bytes
-        ):
+        elif descriptor.name in ("doc_string", "s") and not 0 < len(value if isinstance(value, bytes) else value.encode()) <= inline_bytes:
             message.ClearField(descriptor.name)
         elif descriptor.name == "value" and descriptor.type == descriptor.TYPE_STRING:
             text = value.encode()
