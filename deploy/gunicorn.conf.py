@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any
 
 from service.jobs.local import sandbox
 
+MAX_FILES = 16384
+
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 
-# Threads, because a sync worker that receives a slow upload answers nobody else, not even the health check.
-worker_class = "gthread"
+# gunicorn's threads, which only requests that have arrived take: a slow client holds a few kilobytes and no thread (see there).
+worker_class = "service.server.worker.PatientWorker"
 # One process, because its threads only move bytes: models are analysed in processes of the job pool, and each server process has a pool
 # of its own. More throughput is a larger RECEPTIVE_POOL_SIZE here, or more containers.
 workers = 1
 # Most threads wait for a client or for a job, and cost little memory until they work; uploads beyond this number wait in the backlog.
 threads = 32
+# Connections of a process at the same time, half of its open files at the most; a new one takes the place of one that only waits.
+worker_connections = 4000
 
 # Watches the worker's main loop, not its requests: a worker that has not beaten for this long is stuck and is replaced.
 timeout = 60
@@ -41,6 +46,9 @@ accesslog = None
 def on_starting(_: Any) -> None:
     """Keeps jobs, which run as the same user, out of the memory and the environment of this process and of the workers it forks."""
     sandbox.seal()
+    # As many open files as the machine allows; the bound of connections follows from it.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, MAX_FILES), most))
 
 
 def post_worker_init(worker: Any) -> None:
@@ -50,7 +58,9 @@ def post_worker_init(worker: Any) -> None:
     within the first, waits for ever for a lock that the first one holds (python/cpython#121649).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    worker.app.callable.extensions["receptive"].start()
+    service = worker.app.callable.extensions["receptive"]
+    worker.body_seconds = service.settings.upload_idle_seconds
+    service.start()
 
 
 def worker_exit(_: Any, worker: Any) -> None:

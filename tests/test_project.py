@@ -42,11 +42,12 @@ MAY_IMPORT = {
     "store": {"clock", "report.identity", "settings"},
     "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report"},
     "jobs": {"clock", "faults", "options", "report", "store", "work.made", "work.tasks"},
-    "api": {"jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
+    "api": {"server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
+    "server": set(),
     "cli": {"clock", "jobs", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
 }
 # Packages that only the named rooms may import.
-CONFINED = {"onnx": {"readers"}, "google": {"readers"}, "flask": {"api"}, "flask_smorest": {"api"}}
+CONFINED = {"gunicorn": {"server", "api"}, "onnx": {"readers"}, "google": {"readers"}, "flask": {"api"}, "flask_smorest": {"api"}}
 UNSAFE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 TOO_HEAVY = {"torch", "onnxruntime", "tensorflow", "jax", "keras"}
 # We aim at 400 lines. The vocabulary of operators is longer, because it is one table: a short class for each operator.

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 from flask import current_app
@@ -29,21 +30,55 @@ DRAWING_SECONDS = 20.0
 """The wall time of one drawing of a report: less than a request waits, so that it is told whose fault it was."""
 
 
+PAUSED_SECONDS = 1.0
+"""How long whoever holds a place may pause while another wants it."""
+
+GIVE_UP_SECONDS = 1.0
+"""How soon one who is told to give up a place does."""
+
+
+class Holder(Protocol):
+    """A connection that holds a place."""
+
+    @property
+    def paused_seconds(self) -> float:
+        """How long nothing has come over it."""
+
+    def abandon(self) -> None:
+        """Has its request fail as stalled."""
+
+
 class Gate:
     """Lets so many requests in at a time. Uploads and waits are slow; the rest of the server's threads stay free for what is quick."""
 
     def __init__(self, places: int) -> None:
         self._places = threading.BoundedSemaphore(places)
+        self._holders: set[Holder] = set()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[bool]:
-        """Takes a place until the block ends, and says whether there was one."""
-        taken = self._places.acquire(blocking=False)
+    def place(self, holder: Holder | None = None) -> Iterator[bool]:
+        """Takes a place until the block ends, and says whether there was one. Where there is none, the `holder` of one that has paused
+        longest, and for a while, loses it."""
+        taken = self._places.acquire(blocking=False) or (self._take_back() and self._places.acquire(timeout=GIVE_UP_SECONDS))
+        if taken and holder is not None:
+            self._holders.add(holder)
         try:
             yield taken
         finally:
+            if holder is not None:
+                self._holders.discard(holder)
             if taken:
                 self._places.release()
+
+    def _take_back(self) -> bool:
+        """Ends the request that has paused longest; whether there is one."""
+        paused = [each for each in tuple(self._holders) if each.paused_seconds > PAUSED_SECONDS]
+        if not paused:
+            return False
+        slowest = max(paused, key=lambda each: each.paused_seconds)
+        self._holders.discard(slowest)
+        slowest.abandon()
+        return True
 
 
 @dataclass(frozen=True, slots=True)

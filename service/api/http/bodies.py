@@ -25,7 +25,7 @@ def small_body(kinds: Collection[str], most_bytes: int) -> bytes:
     service = current()
     request.max_content_length = min(most_bytes, service.settings.max_upload_bytes)
     with upload_place(service):
-        content = Body(request.stream).read()
+        content = Body(request).read()
     mark_read()
     if not content:
         raise Problem("empty-body", "The request has no body.")

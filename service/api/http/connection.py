@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
+
+from service.server.client import Client
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -35,9 +35,9 @@ def _closable(serve: WSGIApplication) -> WSGIApplication:
 
 def limit_pauses(seconds: float) -> None:
     """Ends the reading of this request's body when nothing comes for so long."""
-    connection = _connection()
-    if connection is not None:
-        connection.settimeout(seconds)
+    client = connection()
+    if client is not None:
+        client.settimeout(seconds)
 
 
 def mark_read() -> None:
@@ -46,21 +46,16 @@ def mark_read() -> None:
 
 
 def _leave(response: Response) -> Response:
-    """Stops listening where the body was not read. gunicorn would wait several seconds for the rest of it, in a thread and then in its main
-    loop, and a few slow clients that were turned away would hold up everybody. The answer says that the connection ends, else the client
-    would send its next request there."""
-    connection = _connection()
+    """Ends the connection where the body was not read, and says so in the answer, else the client would send its next request there. The
+    server drops what still comes of the body (service.server.worker)."""
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    if connection is not None and has_body and "body_read" not in g:
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RD)
-        close = request.environ.get(CLOSE)
-        if close is not None:
-            close()
+    close = request.environ.get(CLOSE)
+    if has_body and "body_read" not in g and close is not None:
+        close()
     return response
 
 
-def _connection() -> socket.socket | None:
-    """The socket of this request; None under a server that does not say."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-    return connection
+def connection() -> Client | None:
+    """The connection of this request; None under a server that does not say."""
+    client: Client | None = request.environ.get("gunicorn.socket")
+    return client

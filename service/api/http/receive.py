@@ -17,7 +17,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
 from service.api.features.schemas import OptionsSchema
-from service.api.http.connection import limit_pauses, mark_read
+from service.api.http.connection import connection, limit_pauses, mark_read
 from service.api.http.problems import Problem, argument_errors
 from service.api.services import Service
 from service.store.disk.blobs import Part, Upload, Uploads
@@ -46,11 +46,20 @@ class Received:
 class Body:
     """The body of a request, whose failures are the client's: it went away, or sent chunks that are none."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, request: Request) -> None:
+        self._stream: IO[bytes] = request.stream
+        # A length beside chunks is no length (RFC 9112, 6.3); the server refuses such a request.
+        self._missing = request.content_length or 0
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, none at the end."""
+        data = self._read(size)
+        self._missing -= len(data)
+        if self._missing > 0 and (not data or size < 0):
+            raise Problem("incomplete-body", f"The body ended {self._missing} bytes before its announced length.")
+        return data
+
+    def _read(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
         except (OSError, ParseException, ClientDisconnected) as error:
@@ -62,8 +71,12 @@ class Body:
 
 @contextlib.contextmanager
 def upload_place(service: Service) -> Iterator[None]:
-    """One of the places for uploads, which ends if the client sends nothing for too long."""
-    with service.uploads.place() as free:
+    """One of the places for uploads, which ends if the client sends nothing for too long. A body that has arrived needs none."""
+    client = connection()
+    if client is not None and client.whole:
+        yield
+        return
+    with service.uploads.place(client) as free:
         if not free:
             raise Problem("too-busy", "Too many uploads are under way.")
         limit_pauses(service.settings.upload_idle_seconds)
@@ -80,7 +93,7 @@ def received(request: Request, uploads: Uploads) -> Iterator[Received]:
         raise Problem(
             "unsupported-media-type", f"Content-Type is {kind or 'missing'}; it must be one of {known}.", headers={"Accept": known}
         )
-    body = Body(request.stream)
+    body = Body(request)
     with uploads.begin() as upload:
         yield _form(request, body, upload) if kind == FORM_TYPE else _raw(kind, body, upload)
 
