@@ -42,8 +42,9 @@ def test_connection_is_kept_only_where_the_body_was_read(server: tuple[subproces
     _, port = server
     wait_until_ready(port)
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        for path, status, kept in [("/v1/analyses", 201, True), ("/v1/analyses?no=such", 422, False)]:
-            connection.request("POST", path, MODEL.read_bytes(), {"Content-Type": "application/json"})
+        asked_for = [("POST", "/v1/analyses", 201, True), ("POST", "/v1/analyses?no=such", 422, False), ("PUT", "/v1/analyses", 405, False)]
+        for method, path, status, kept in asked_for:
+            connection.request(method, path, MODEL.read_bytes(), {"Content-Type": "application/json"})
             response = connection.getresponse()
             response.read()
             assert (response.status, response.headers["Connection"]) == (status, "keep-alive" if kept else "close")

@@ -7,6 +7,8 @@ import io
 import json
 import socket
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.api.services import PAUSED_SECONDS, Gate
+from service.server.client import Client, Room
 from service.settings import Settings
 from tests.api.conftest import left_over
 
@@ -164,37 +168,45 @@ def test_client_that_goes_away_leaves_nothing_behind(client: FlaskClient, settin
     assert left_over(settings) == []
 
 
-class StalledSocket:
-    """A connection that gives up at once, where it was told to give up at all."""
+class StalledBody:
+    """The body from a client that sends nothing, read from its connection as gunicorn does."""
 
-    timeout: float | None = None
-    closed: int | None = None
-
-    def shutdown(self, how: int) -> None:
-        self.closed = how
-
-    def settimeout(self, seconds: float) -> None:
-        self.timeout = seconds
+    def __init__(self, connection: Client) -> None:
+        self._connection = connection
 
     def read(self, size: int = -1) -> bytes:
-        assert self.timeout is not None
-        raise TimeoutError
+        return self._connection.recv(size)
 
 
 def test_upload_that_stalls_is_ended(client: FlaskClient, settings: Settings) -> None:
-    connection = StalledSocket()
-    environment = {"wsgi.input": connection, "gunicorn.socket": connection, "CONTENT_LENGTH": "200"}
-    assert problem(client.post(URL, content_type="application/onnx", environ_overrides=environment)) == (408, "upload-stalled")
-    assert connection.timeout == settings.upload_idle_seconds
-    assert connection.closed == socket.SHUT_RD
+    ours, theirs = socket.socketpair()
+    with theirs, closing(Client(ours, Room(0))) as connection:
+        threading.Timer(0.1, connection.abandon).start()
+        environment = {"wsgi.input": StalledBody(connection), "gunicorn.socket": connection, "CONTENT_LENGTH": "200"}
+        assert problem(client.post(URL, content_type="application/onnx", environ_overrides=environment)) == (408, "upload-stalled")
+        assert connection.gettimeout() == settings.upload_idle_seconds
     assert left_over(settings) == []
 
 
-@pytest.mark.parametrize(("method", "path", "listens"), [("PUT", URL, False), ("POST", "/nothing", False), ("POST", URL, True)])
-def test_body_that_is_not_wanted_is_not_waited_for(client: FlaskClient, method: str, path: str, listens: bool) -> None:
-    connection = StalledSocket()
-    client.open(path, method=method, data=b"model", content_type="application/onnx", environ_overrides={"gunicorn.socket": connection})
-    assert (connection.closed is None) == listens
+def test_upload_that_pauses_loses_its_place_to_one_that_does_not() -> None:
+    gate = Gate(1)
+    pairs = [socket.socketpair() for _ in range(2)]
+    paused, other = (Client(ours, Room(0)) for ours, _ in pairs)
+    with gate.place(paused) as free:
+        assert free
+        with gate.place(other) as second:
+            assert not second, "it has not paused for long enough"
+        while paused.paused_seconds <= PAUSED_SECONDS:
+            time.sleep(0.05)
+        with gate.place(other) as second:
+            assert not second, "the place is not given up yet"
+        with pytest.raises(TimeoutError):
+            paused.recv(1)
+    with gate.place(other) as free:
+        assert free
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()
 
 
 def form(client: FlaskClient, *parts: tuple[str, str | tuple[io.BytesIO, str]], **query: str) -> TestResponse:

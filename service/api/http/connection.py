@@ -57,5 +57,5 @@ def _leave(response: Response) -> Response:
 
 def connection() -> Client | None:
     """The connection of this request; None under a server that does not say."""
-    client: Client | None = request.environ.get("gunicorn.socket")
-    return client
+    client = request.environ.get("gunicorn.socket")
+    return client if isinstance(client, Client) else None
