@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from service.analysis.batch import batch_lengths
 from service.analysis.connections.connectivity import weight_node
 from service.analysis.connections.copies import Copies
 from service.analysis.evidence import Examined
@@ -13,7 +14,6 @@ from service.analysis.field.axes import Layouts, axis_names
 from service.analysis.field.published import placement
 from service.analysis.parameters import Tie
 from service.analysis.records import MOST_LISTED
-from service.analysis.ties import batch_lengths
 from service.graph import Graph
 from service.graph import operators as core
 from service.report.document import Finding

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.analysis.agreement import agreed
+from service.analysis.batch import common_batch
 from service.analysis.connections.connectivity import connectivity, weight_node
 from service.analysis.connections.copies import equal_kernels
 from service.analysis.connections.kernels import KernelStatistics, chosen, kernel_statistics
@@ -18,11 +19,11 @@ from service.analysis.evidence import Examined, needed_input
 from service.analysis.field.axes import SpatialAxes, axis_names, layouts, spatial_of
 from service.analysis.field.published import Measure, measured
 from service.analysis.field.receptive_field import Seen, walk, without_places
+from service.analysis.filters.first_layers import FirstLayer, first_layers
 from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
 from service.analysis.parameters import Tie, ledger, stored, ties, used
 from service.analysis.records import attributes, connections, receptive_field, sum_connections, total_ratios, values
-from service.analysis.ties import common_batch, first_layers
 from service.graph import Graph, Layer, Shape, WeightReader
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts, Port
@@ -90,7 +91,7 @@ class _GraphReport:
         self.layouts = layouts(graph)
         self.axes: SpatialAxes = spatial_of(self.layouts)
         self.batch = common_batch(graph, self.layouts)
-        self.first = first_layers(graph)
+        self.first = first_layers(graph, None if reading.mode == "none" else weights)
         self.ties = ties(graph)
         self.partners = _partners(self.ties)
 
@@ -120,7 +121,7 @@ class _GraphReport:
             summary=self._summary(examined, layers),
             layers=layers,
             findings=tuple(findings),
-            first_layers=tuple(self._first_layer(layer, source) for layer, source in self.first),
+            first_layers=tuple(self._first_layer(first) for first in self.first),
             hierarchy=() if self.reading.mode == "none" else colour_by_depth(self.graph, self.weights),
             ledger=ledger(self.graph, {one.layer.name: one.counts for one in examined}),
             links={},
@@ -128,7 +129,7 @@ class _GraphReport:
 
     def _statistics(self) -> dict[str, KernelStatistics]:
         layers = {layer.name: layer for layer in self.graph.layers if layer.kernel}
-        names = chosen(layers, (layer.name for layer, _ in self.first), self.reading.mode, self.reading.auto_bytes)
+        names = chosen(layers, (first.layer.name for first in self.first), self.reading.mode, self.reading.auto_bytes)
         known: dict[tuple[str, ...], KernelStatistics | None] = {}
         result = {}
         for name in names:
@@ -164,17 +165,15 @@ class _GraphReport:
         shape = self.graph.inputs[index].shape or ()
         return tuple(shape[axis] for axis in self.axes[index])
 
-    def _first_layer(self, layer: Layer, source: str) -> report.FirstLayer:
-        node = weight_node(layer)
+    def _first_layer(self, first: FirstLayer) -> report.FirstLayer:
+        node = weight_node(first.layer)
+        shape = () if node is None else self.shape(node.outputs[0]) or ()
+        if first.tile is not None:
+            filters = shape[1] if node is not None and isinstance(node.operator, core.Convolution) else shape[-1]
+            return report.FirstLayer(first.layer.name, filters, first.tile.shape[1:], first.tile.shape[0], first.reads)
         assert node is not None and isinstance(node.operator, core.Convolution)
-        shape = self.shape(node.inputs[0]) or (0, 0)
-        return report.FirstLayer(
-            layer=layer.name,
-            filters=node.operator.filters,
-            kernel=tuple(node.operator.kernel),
-            channels=shape[1] // node.operator.groups,
-            reads=source,
-        )
+        channels = (self.shape(node.inputs[0]) or (0, 0))[1] // node.operator.groups
+        return report.FirstLayer(first.layer.name, node.operator.filters, tuple(node.operator.kernel), channels, first.reads)
 
     # -- one layer ---------------------------------------------------------------------------------------------------
 

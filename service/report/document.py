@@ -309,7 +309,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FirstLayer:
-    """A convolution that reads an input, whose filters can be drawn."""
+    """A convolution that reads an input, or a dense layer that reads an image, whose filters can be drawn."""
 
     layer: str
     filters: int

@@ -40,8 +40,13 @@ def layer(name: str, operator: core.Operator, before: str, *shape: int) -> Layer
     return Layer(name, "Op", "other", (before,), (name,), (Node(operator, (before,), (name,)),), kernel=kernel)
 
 
-def network(*layers: Layer) -> Graph:
-    return Graph("test", (Tensor("image", (1, 3, 8, 8)),), (layers[-1].outputs[0],), layers, {})
+def network(*layers: Layer, image: tuple[int, ...] = (1, 3, 8, 8)) -> Graph:
+    tensors = {"image": Tensor("image", image)}
+    for one in layers:
+        (node,) = one.nodes
+        (shape,) = node.operator.shapes(*(tensors[name].shape or () for name in node.inputs))
+        tensors[node.outputs[0]] = Tensor(node.outputs[0], shape)
+    return Graph("test", (tensors["image"],), (layers[-1].outputs[0],), layers, tensors)
 
 
 FIRST = layer("stem", core.Convolution(**window(3), filters=4), "cast", 4, 3, 3, 3)
@@ -67,7 +72,7 @@ def test_a_transposed_convolution_is_turned_into_filters_by_group() -> None:
     """Stored as (channels, filters of a group, *kernel): filter g·m + f reads the channels of group g."""
     values = np.arange(6 * 2 * 2 * 2, dtype=np.float64).reshape(6, 2, 2, 2)
     transposed = core.TransposedConvolution(**window(2), filters=4, groups=2)
-    found = find_filters(network(layer("up", transposed, "image", 6, 2, 2, 2)), Stored(**{"up.w": values}), "up")
+    found = find_filters(network(layer("up", transposed, "image", 6, 2, 2, 2), image=(1, 6, 8, 8)), Stored(**{"up.w": values}), "up")
     assert found.values.shape == (4, 3, 2, 2)
     for group in range(2):
         for filter_index in range(2):

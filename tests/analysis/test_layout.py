@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from service.analysis.batch import common_batch
 from service.analysis.field.axes import Layout, axis_names, layouts, spatial_axes
-from service.analysis.ties import common_batch
 from service.graph import operators as core
 from tests.analysis.networks import ADD, Builder, conv
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from service.analysis.batch import common_batch
 from service.analysis.field.axes import layouts
-from service.analysis.ties import common_batch
 from service.graph import Graph
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts

@@ -70,9 +70,10 @@ def filters(report_id: str) -> Response:
     deep = int(depth) if depth.isascii() and depth.isdigit() and int(depth) in depths else 1
     address = f"/v1/analyses/{report_id}/" + ("filters.png" if deep == 1 else f"hierarchy/{deep}.png")
     query = f"?{urlencode(chosen)}" if chosen and deep == 1 else ""
-    return _tab(
-        "filters.html", report, "filters", chosen=chosen, choices=GRID_CHOICES, depth=deep, picture=address + query, captions=PICTURES
-    )
+    first = {one["layer"] for one in report["first_layers"]}
+    drawn = bool(depths) or any(one["values"] is not None for one in report["layers"] if one["name"] in first)
+    more = {"chosen": chosen, "choices": GRID_CHOICES, "depth": deep, "picture": address + query, "captions": PICTURES}
+    return _tab("filters.html", report, "filters", drawn=drawn, **more)
 
 
 @blueprint.route("/<report:report_id>/layers/<layer:layer>")
