@@ -593,10 +593,9 @@ def box(row: NDArray[np.float64], source: Shape, axis: int) -> tuple[int, int] |
 
 
 def density(row: NDArray[np.float64], source: Shape, axes: tuple[int, ...]) -> float:
-    """Positions read / length of the box, multiplied over the given axes of the input; channels and batch are not pixels."""
-    grid = row.reshape(source)
-    held = [np.flatnonzero(grid.sum(axis=tuple(a for a in range(grid.ndim) if a != axis)) > 0) for axis in axes]
-    return math.prod(len(ends) / (int(np.ptp(ends)) + 1) for ends in held)
+    """Pixels read / pixels of the box, over the given axes of the input; channels and batch are not pixels."""
+    read = row.reshape(source).sum(axis=tuple(a for a in range(len(source)) if a not in axes)) > 0
+    return int(read.sum()) / math.prod(int(np.ptp(places)) + 1 for places in np.nonzero(read))
 
 
 def moments(paths: NDArray[np.float64], source: Shape, axis: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.analysis.field.intervals import Field, identity, join, nothing, slide, transpose
-from service.analysis.field.published import inner_units, measure, measured, placement
+from service.analysis.field.published import inner_units, measure, measured, placement, size_at
 from service.analysis.field.reshaping import reshape
 from service.analysis.field.taps import listed, shifted, sliding, transposed
 
@@ -108,12 +108,19 @@ def test_placement_is_stride_and_centre() -> None:
 
 
 def test_inner_units_are_one_of_each_phase() -> None:
-    """The widest phase first; where there are too many, the middle unit, which does not stand for all."""
+    """The widest phase first; of a listed axis the inner part; where there are too many, the widest, or the middle one of several."""
     field = slide(identity(1, 0), 0, transposed(3, 2, 1, 0), 41)
     assert inner_units((field,), (41,)) == ([[20], [21]], True)
     assert inner_units((identity(2, 1),), (3, 9)) == ([[None, 4]], True)
-    order = tuple(int(i) for i in np.random.default_rng(0).permutation(40))
-    assert inner_units((slide(identity(1, 0), 0, listed(order), 40),), (40,)) == ([[20]], False)
+    order = tuple(int(i) for i in np.random.default_rng(0).permutation(90))
+    units, stand_for_all = inner_units((slide(identity(1, 0), 0, listed(order[:40]), 40),), (40,))
+    assert (sorted(units), stand_for_all) == ([[unit] for unit in range(13, 27)], False)
+    shuffled = slide(identity(1, 0), 0, listed(order), 90)
+    assert inner_units((shuffled,), (90,)) == ([[45]], False)
+    taps = listed(order[:40] + tuple(range(40, 90)))
+    wider = slide(slide(identity(1, 0), 0, taps, 90), 0, sliding(3, 1, 1, 1), 90)
+    ((unit,),), _ = inner_units((wider,), (90,))
+    assert unit is not None and size_at(wider, (unit,)) == max(size_at(wider, (place,)) for place in range(25, 65))
 
 
 def test_measures_do_not_depend_on_where_the_slice_begins() -> None:

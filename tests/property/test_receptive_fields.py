@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import cache
 
@@ -194,8 +193,7 @@ def test_density_counts_the_pixels_that_are_read(recipe: Recipe, data: st.DataOb
 def judged_units(view: View, tensor: oracle.Wired) -> list[int]:
     """The units whose density is reported: the first of the inner units that reads anything; none where a border cuts one of them."""
     for unit in inner_units(view.fields, view.shape)[0]:
-        every = [range(length) if i is None else (i,) for i, length in zip(unit, view.shape, strict=True)]
-        numbers = [int(np.ravel_multi_index(one, view.shape)) for one in itertools.product(*every)]
+        numbers = [int(np.ravel_multi_index([i or 0 for i in unit], view.shape))]
         if tensor.cut[numbers].any():
             return []
         if tensor.matrix[numbers].any():

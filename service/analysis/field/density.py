@@ -1,76 +1,134 @@
 """Density: the share of its box that a unit really reads. Dilation and stride leave holes (gridding, Yu, Koltun and Funkhouser 2017).
 
-Along every axis of the input the positions that a unit reads are counted, and the shares of all axes are multiplied: two 3×3 layers of
-dilation 2 and 4 read 7 of 13 rows and columns, 49 of 169 pixels. Where taps are a product of axes, as in every window, that is the share of
-pixels.
+It is the number of pixels that an inner unit reads, by any path, over the number of pixels of its box: two 3×3 layers of dilation 2 and 4
+read 49 of 169 pixels, a 1×7 beside a 7×1 reads 13 of 49.
 
-1. Most boxes have no holes, and that is seen while the fields are carried on: the intervals that a unit reads touch each other.
-2. Where they do not, the inner units are followed backwards (`influence`) and what they read is counted.
+1. Most boxes have no holes, and that is seen while the fields are carried on: the boxes that a unit reads touch each other along one axis
+   and agree on all others, or one of them holds the rest.
+2. Where they do not, the inner unit is followed backwards (`support`) and what it reads is counted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.analysis.field.axes import SpatialAxes
 from service.analysis.field.dependence import Slide
-from service.analysis.field.influence import Ended, influence
+from service.analysis.field.influence import Ended
 from service.analysis.field.intervals import FAR, Field, TooLarge, join, sizes, table, unified
 from service.analysis.field.published import inner_units, size_at
+from service.analysis.field.support import Allowance, Support, pixels
 from service.analysis.field.taps import Integers
-from service.graph import Graph, Shape
+from service.graph import Graph, Layer, Operator, Shape
+from service.graph import operators as core
 
-_MOST_COMPARED = 1 << 12
-"""Intervals along one axis that are compared with each other; more are taken to leave holes only if the first ones do."""
+MAX_COMPARED = 1 << 12
+"""Units along one axis whose boxes are compared with each other; more are counted instead."""
 
-_MOST_STEPS = 60_000
-"""Layers that are walked backwards at the most, over all units that are counted."""
+MAX_PLACES = 1 << 20
+"""Places on all axes of a tensor at which boxes are compared; more are counted instead."""
+
+MAX_STEPS = 100
+"""Steps that are walked backwards at the most for each layer of the graph, over all units that are counted."""
+
+LEAST_STEPS = 10_000
+"""Steps that a small graph may take all the same."""
+
+Flags = NDArray[np.bool_]
 
 
 def window_filled(fields: Sequence[Field], step: Slide) -> bool:
-    """Whether along every input axis the intervals seen by the taps of one unit touch, so that their union has no holes."""
-    if step.taps.offsets.shape[1] < 2:
+    """Whether the boxes seen by the taps of one unit make up one box."""
+    moving = [field for field in fields if field.varies(step.axis) and not field.empty]
+    if step.taps.offsets.shape[1] < 2 or not moving:
         return True
-    for field in fields:
-        if not field.varies(step.axis) or field.empty:
-            continue
-        pace, extent = field.steps[step.axis], field.extents[step.axis]
-        if extent == 1 and pace is not None and step.taps.period == 1:
-            gap = int(np.diff(np.sort(step.taps.offsets[0])).max()) * abs(pace)
-            if gap > int(sizes(field.bounds)[0].min()):
-                return False
-            continue
-        read = step.taps.indices(0, min(step.taps.period * extent, step.length))
-        bounds = table(field, step.axis, read.reshape(-1))
-        bounds = bounds.reshape(*bounds.shape[: step.axis + 1], *read.shape, *bounds.shape[step.axis + 2 :])
-        if not _touching(np.moveaxis(bounds, step.axis + 2, -1)):
-            return False
-    return True
+    return len(moving) == 1 and _taps_touch(moving[0], step)
 
 
-def mixture_filled(fields: Sequence[Field], axis: int, units: int) -> bool:
-    """Whether along every input axis the intervals of all units along a tensor axis together leave no hole."""
-    compared = np.arange(min(units, _MOST_COMPARED), dtype=np.int64)
-    moving = (field for field in fields if field.varies(axis) and not field.empty)
-    return all(_touching(np.moveaxis(table(field, axis, compared), axis + 1, -1)) for field in moving)
+def _taps_touch(field: Field, step: Slide) -> bool:
+    pace, extent = field.steps[step.axis], field.extents[step.axis]
+    if extent == 1 and pace is not None and step.taps.period == 1:
+        gap = int(np.diff(np.sort(step.taps.offsets[0])).max()) * abs(pace)
+        return gap <= int(sizes(field.bounds)[0].min())
+    read = step.taps.indices(0, min(step.taps.period * extent, step.length))
+    bounds = table(field, step.axis, read.reshape(-1))
+    bounds = bounds.reshape(*bounds.shape[: step.axis + 1], *read.shape, *bounds.shape[step.axis + 2 :])
+    return _touching(np.moveaxis(bounds, step.axis + 2, -1))
 
 
-def union_filled(fields: Sequence[Field], shape: Shape) -> bool:
-    """Whether the intervals of paths that meet in the units of a tensor touch."""
-    present = [field for field in fields if not field.empty]
-    if not present:
+def mixture_filled(fields: Sequence[Field], axis: int, units: int, groups: int = 1) -> bool:
+    """Whether the boxes of all units along a tensor axis (of each group of them) make up one box."""
+    moving = [field for field in fields if field.varies(axis) and not field.empty]
+    if not moving:
         return True
-    joined = present[0]
-    for field in present[1:]:
-        left, right, _ = unified(joined, field, shape)
-        apart = np.maximum(left[0], right[0]) > np.minimum(-left[1], -right[1]) + 1
-        if (apart & (left[0] < FAR // 2) & (right[0] < FAR // 2)).any():
+    if units > MAX_COMPARED:
+        return False
+    tables = [np.moveaxis(table(field, axis, np.arange(units, dtype=np.int64)), axis + 1, -1) for field in moving]
+    tables = [bounds.reshape(*bounds.shape[:-1], groups, units // groups) for bounds in tables]
+    if len(moving) == 1:
+        return _touching(tables[0])
+    # One unit that holds the boxes of all others, at every place.
+    holds = _everywhere([(bounds[:2] == bounds[:2].min(-1, keepdims=True)).all(0) for bounds in tables])
+    return holds is not None and bool(holds.any(-1).all())
+
+
+def union_filled(parts: Sequence[tuple[Sequence[Field], bool]], shape: Shape) -> bool:
+    """Whether units read their whole boxes where paths meet: of each path the fields on every input axis, and whether it fills its boxes.
+
+    They do where the boxes make up one box. Holes of a path do not matter inside the boxes of another that has none.
+    """
+    (held, filled), *others = sorted(parts, key=lambda part: -math.prod(int(sizes(f.bounds)[0].max(initial=0)) for f in part[0]))
+    for fields, has_no_holes in others:
+        if not filled or not _one_box(held, fields, shape, has_no_holes):
             return False
-        joined = join([joined, field], shape)
-    return True
+        held = [join([one, two], shape) for one, two in zip(held, fields, strict=True)]
+    return filled
+
+
+def _one_box(left: Sequence[Field], right: Sequence[Field], shape: Shape, has_no_holes: bool) -> bool:
+    """Whether two boxes make up one: one of them holds the other, or they touch along one axis and agree on all others.
+
+    The left ones have no holes; where the right ones may have some, they have to lie in the left ones.
+    """
+    holds, held, touching, other = [], [], [], []
+    for one, two in zip(left, right, strict=True):
+        a, b, _ = unified(one, two, shape)
+        a_sees, b_sees = a[0] < FAR // 2, b[0] < FAR // 2
+        holds.append(((a[0] <= b[0]) & (a[1] <= b[1])) | ~b_sees)
+        held.append(((b[0] <= a[0]) & (b[1] <= a[1])) | ~a_sees)
+        touching.append(a_sees & b_sees & (np.maximum(a[0], b[0]) <= np.minimum(-a[1], -b[1]) + 1))
+        other.append((a[:2] != b[:2]).any(0))
+    filled = [_everywhere(holds), _everywhere(held)] if has_no_holes else [_everywhere(holds)]
+    for axis in range(len(left) if has_no_holes else 0):
+        agreeing = [~differ for position, differ in enumerate(other) if position != axis]
+        filled.append(_everywhere([touching[axis], *agreeing]))
+    known = [flags for flags in filled if flags is not None]
+    return len(known) == len(filled) and _anywhere(known)
+
+
+def _everywhere(flags: Sequence[Flags]) -> Flags | None:
+    """Flags of several input axes joined by "and" at every place of a tensor; None where there are too many places."""
+    extents = [0 if 0 in lengths else math.lcm(*lengths) for lengths in zip(*(one.shape for one in flags), strict=True)]
+    if math.prod(extents) > MAX_PLACES:
+        return None
+    result = np.ones((1,) * len(extents), dtype=bool)
+    for one in flags:
+        for axis, (length, wanted) in enumerate(zip(one.shape, extents, strict=True)):
+            if length not in (1, wanted):
+                one = one.take(np.arange(wanted) % length, axis)
+        result = result & one
+    return result
+
+
+def _anywhere(flags: Sequence[Flags]) -> bool:
+    """Whether at every place some of the flags is set."""
+    met = _everywhere([~one for one in flags])
+    return met is not None and not met.any()
 
 
 def _touching(bounds: Integers) -> bool:
@@ -81,43 +139,99 @@ def _touching(bounds: Integers) -> bool:
     return bool(((low[..., 1:] >= FAR // 2) | (low[..., 1:] <= reached[..., :-1] + 1)).all())
 
 
+@dataclass(frozen=True, slots=True)
+class Density:
+    """Pixels read / pixels of the box, and positions read / length of the box along each axis of the input.
+
+    `alike`: units whose boxes agree are known to read the same pixels.
+    """
+
+    pixels: float
+    positions: tuple[float, ...]
+    alike: bool = False
+
+
 class PixelCounter:
     """Counts what inner units read in layers whose boxes may have holes, within a bound on the work."""
 
-    def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, Ended]) -> None:
-        self._graph, self._axes, self._ended, self._left = graph, axes, ended, _MOST_STEPS
+    def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, Ended], steps: int | None = None) -> None:
+        self._graph, self._axes = graph, axes
+        allowance = Allowance(max(LEAST_STEPS, MAX_STEPS * len(graph.layers)) if steps is None else steps)
+        self._supports = {index: Support(graph, graph.inputs[index].name, ended[index], allowance) for index in axes}
 
-    def density(self, position: int, index: int, fields: tuple[Field, ...], shape: Shape) -> tuple[float | None, bool]:
-        """The density of the first inner unit of a layer's output on an input, and whether all units are known to read their whole boxes.
+    def density(self, position: int, index: int, fields: tuple[Field, ...], shape: Shape) -> tuple[Density | None, bool]:
+        """The density of the inner unit of a layer's output that sees most of an input, and whether all units read their whole boxes.
 
-        None where nothing is read by a local path, or where it is too much to count.
+        None where nothing is read by a local path, or where it is too much to count. That all units do is known only where they read all
+        channels: of channels whose boxes agree, the first is followed.
         """
-        if 0 in shape or all(field.empty for field in fields):
+        if 0 in shape or all(field.empty for field in fields) or any(field.reach in ("bound", "unknown") for field in fields):
             return None, False
         units, all_phases = inner_units(fields, shape)
-        if self._left < position * len(units):
-            return None, False
-        self._left -= position * len(units)
-        try:
-            seeing = [unit for unit in units if all(size_at(field, unit) for field in fields if not field.empty)]
-            shares = [share for unit in seeing if (share := self._share(position, index, fields, unit)) is not None]
-        except TooLarge:
-            return None, False
-        if not shares:
-            return None, False
-        return shares[0], all_phases and len(shares) == len(seeing) and min(shares) == 1.0
+        widest = [unit for unit in units if _seen(fields, unit) == _seen(fields, units[0])]
+        found: Density | None = None
+        for unit in widest:
+            found = self._counted(position, index, fields, unit)
+            if found is not None:
+                break
+        if found is None or not _channels_alike(self._graph.layers[position], fields, shape):
+            return found, False
+        if found.pixels < 1 or not all_phases:
+            return replace(found, alike=True), False
+        others = (unit for unit in units if _seen(fields, unit))
+        return found, all((one := self._counted(position, index, fields, unit)) is not None and one.pixels == 1 for unit in others)
 
-    def _share(self, position: int, index: int, fields: Sequence[Field], unit: Sequence[int | None]) -> float | None:
-        """Positions read by a unit / length of its box, multiplied over the axes; None where a border cuts what it reads."""
-        part = influence(self._graph, position, unit, self._graph.inputs[index].name, self._ended[index])
-        if part is None:
+    def _counted(self, position: int, index: int, fields: Sequence[Field], unit: Sequence[int | None]) -> Density | None:
+        """What a unit reads of its box; None where a border cuts what it reads, or where it is too much to count."""
+        source = self._graph.inputs[index]
+        try:
+            read = self._supports[index].read(position, [place or 0 for place in unit])
+        except TooLarge:
             return None
-        shares = []
-        for axis, field in zip(self._axes[index], fields, strict=True):
-            others = tuple(other for other in range(part.counts.ndim) if other != axis)
-            read = np.flatnonzero(part.counts.sum(axis=others))
-            length = int(np.ptp(read)) + 1
-            if length < size_at(field, unit):
-                return None
-            shares.append(len(read) / length)
-        return math.prod(shares)
+        if not read:
+            return None
+        count, along = pixels(read, source.shape or (), self._axes[index])
+        lengths = [int(np.ptp(places)) + 1 for places in along]
+        if any(length != size_at(field, unit) for length, field in zip(lengths, fields, strict=True)):
+            return None
+        return Density(count / math.prod(lengths), tuple(len(places) / length for places, length in zip(along, lengths, strict=True)))
+
+
+def one_by_one(operator: Operator, fields: Sequence[Field], alike: bool) -> bool:
+    """Whether each unit of the result reads what one unit of the operand reads, whose fields are given: so it has the same density.
+
+    `alike`: channels whose boxes agree read the same pixels, so that it does not matter how many of them are mixed.
+    """
+    match operator:
+        case core.Elementwise() | core.BatchNormalization() | core.Reshaping() | core.Transposing() | core.Expanding():
+            return True
+        case core.Dense():
+            mixed: tuple[int, ...] = (len(fields[0].steps) - 1,)
+        case core.Convolution(kernel=kernel, strides=strides, pads=pads) if {*kernel, *strides} == {1} and not any(map(any, pads)):
+            mixed = (1,)
+        case _:
+            return False
+    return alike and not any(field.varies(axis) for field in fields for axis in mixed)
+
+
+def _channels_alike(layer: Layer, fields: Sequence[Field], shape: Shape) -> bool:
+    """Whether each unit reads all channels at its places, so that units with equal boxes read the same pixels."""
+    match layer.nodes[-1].operator if layer.nodes else None:
+        case core.Convolution(groups=1, table=None) | core.TransposedConvolution(groups=1):
+            channel = 1
+        case core.Dense():
+            channel = len(shape) - 1
+        case _:
+            return False
+    others = (axis for axis, length in enumerate(shape) if axis != channel and length > 1)
+    return all(any(field.varies(axis) for field in fields) for axis in others)
+
+
+def widest_box(fields: tuple[Field, ...], shape: Shape) -> int:
+    """Pixels of the box of the inner unit that sees most."""
+    return 0 if 0 in shape else _seen(fields, inner_units(fields, shape)[0][0])
+
+
+def _seen(fields: Sequence[Field], unit: Sequence[int | None]) -> int:
+    """Pixels of the box of a unit."""
+    return math.prod(size_at(field, unit) for field in fields)

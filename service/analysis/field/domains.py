@@ -109,21 +109,26 @@ class Holes:
         """A position has no holes."""
         return True
 
-    def step(self, filled: bool, before: Sight, step: Step, whole: bool) -> bool:
+    def step(self, filled: bool, before: Sight, step: Step, after: Sight, whole: bool) -> bool:
         """Whether what one unit reads by a step leaves no hole; a step that takes in a whole map leaves nothing that is judged."""
+        if whole and all(field.empty for field in after.fields):
+            return True
         match step:
             case Slide():
                 return filled and window_filled(before.fields, step)
-            case Mix(axis, _, _) if any(field.varies(axis) for field in before.fields):
-                return filled and (whole or mixture_filled(before.fields, axis, before.shape[axis]))
-            case Statistics(axes):
-                return filled and (whole or all(mixture_filled(before.fields, axis, before.shape[axis]) for axis in axes))
+            case Mix(axis, _, groups) if not whole:
+                return filled and mixture_filled(before.fields, axis, before.shape[axis], groups)
+            case Statistics() if not whole:
+                return filled and _mixtures_filled(before, step.mixtures(before.shape))
+            case Accumulate(axis, _, _) if not whole:
+                moving = sum(field.varies(axis) for field in before.fields)
+                return filled and moving < 2 and mixture_filled(before.fields, axis, before.shape[axis])
         return filled
 
     def join(self, filled: Sequence[bool], sights: Sequence[Sight], shape: Shape) -> bool:
         """Whether the paths that meet leave none between them; not known where their common table is too large."""
         try:
-            return all(filled) and all(union_filled(met, shape) for met in zip(*(sight.fields for sight in sights), strict=True))
+            return union_filled([(sight.fields, own) for sight, own in zip(sights, filled, strict=True)], shape)
         except TooLarge:
             return False
 
@@ -134,6 +139,16 @@ class Holes:
     def widen(self, filled: bool) -> bool:
         """Nothing more is known."""
         return filled
+
+
+def _mixtures_filled(sight: Sight, mixtures: Sequence[Mix]) -> bool:
+    """Whether mixing one axis after the other leaves no hole."""
+    fields, shape = sight.fields, sight.shape
+    for step in mixtures:
+        if not mixture_filled(fields, step.axis, shape[step.axis]):
+            return False
+        fields = tuple(moved(field, shape, step) for field in fields)
+    return True
 
 
 Spreads = tuple[Spread, ...]

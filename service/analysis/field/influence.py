@@ -9,7 +9,7 @@ paths is the effective receptive field of Luo et al. 2016 without the Gaussian a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,28 +126,39 @@ def _through(
     graph: Graph, node: Node, reached: dict[str, Reached], ended: Ended, weights: TapWeights | None
 ) -> Iterator[tuple[str, Reached]]:
     """The inputs of a node with the paths that lead from them to what is reached of its outputs."""
-    targets = [(index, reached.pop(name)) for index, name in enumerate(node.outputs) if name in reached]
+    targets = {index: reached.pop(name) for index, name in enumerate(node.outputs) if name in reached}
+    for index, name, shape, path in ways_back(graph, node, targets, ended):
+        part = back_along(targets[index], path, shape, weights)
+        if part is not None:
+            yield name, part
+
+
+def ways_back(graph: Graph, node: Node, targets: Collection[int], ended: Ended) -> Iterator[tuple[int, str, Shape, Path]]:
+    """The local paths from the inputs of a node to some of its outputs: number of the output, name and shape of the input, steps."""
     inputs, outputs = ([graph.tensors[name].shape for name in names] for names in (node.inputs, node.outputs))
     if not targets or any(shape is None for shape in (*inputs, *outputs)):
         return
     routes = paths(node, [s for s in inputs if s is not None], [s for s in outputs if s is not None])
-    for index, target in targets:
+    for index in targets:
         for operand, (name, shape, path) in enumerate(zip(node.inputs, inputs, routes[index], strict=True)):
             assert shape is not None
             stopped = {step for step in range(len(path)) if (node.outputs[0], operand, step) in ended}
             if all(isinstance(path[step], Statistics) for step in stopped):
-                part = back_along(target, tuple(s for i, s in enumerate(path) if i not in stopped), shape, weights)
-                if part is not None:
-                    yield name, part
+                yield index, name, shape, tuple(s for i, s in enumerate(path) if i not in stopped)
+
+
+def backwards(path: Path, shape: Shape) -> Iterator[tuple[Step, Shape]]:
+    """The steps of a path from the last to the first, each with the shape of the tensor that it is applied to; `shape` is the input's."""
+    shapes = [shape]
+    for step in path:
+        shapes.append(step.shape_after(shapes[-1]))
+    return zip(reversed(path), reversed(shapes[:-1]), strict=True)
 
 
 def back_along(target: Reached, path: Path, shape: Shape, weights: TapWeights | None = None) -> Reached | None:
     """What is reached of an input of `shape` when `target` is reached of the tensor that a path leads to."""
-    shapes = [shape]
-    for step in path:
-        shapes.append(step.shape_after(shapes[-1]))
     part: Reached | None = target
-    for step, before in zip(reversed(path), reversed(shapes[:-1]), strict=True):
+    for step, before in backwards(path, shape):
         part = _back(part, step, before, weights) if part is not None else None
     return part
 

@@ -90,6 +90,18 @@ def placement(field: Field) -> tuple[Fraction, Fraction] | None:
     return stride, centres
 
 
+@lru_cache(maxsize=4096)
+def score_axes(field: Field) -> tuple[int, ...]:
+    """The two axes of a map of scores: unit (i, j) sees what unit i and unit j see, and all between. Other maps have none."""
+    listed = [axis for axis, extent in enumerate(field.extents) if extent > 1 and field.steps[axis] is None]
+    ends = field.bounds[:2]
+    for pair in itertools.combinations(listed, 2):
+        first, second = (ends.max(axis=axis + 1, keepdims=True) for axis in pair)
+        if first.max() < FAR // 2 and (ends == np.minimum(first, second)).all() and all(_range(field.bounds, axis) for axis in pair):
+            return pair
+    return ()
+
+
 def _moving(field: Field) -> list[int]:
     return [axis for axis, step in enumerate(field.steps) if step not in (0, None)]
 
@@ -120,10 +132,10 @@ def _longest_way(field: Field) -> int | None:
 def _positional(field: Field) -> tuple[int | None, Field, Fraction | None, int]:
     """The tensor axis along which the field moves, the field over its inner units, the mean step per unit, and the first of those units.
 
-    No axis, where it moves along several.
+    No axis, where it moves along several, or where the units are scores.
     """
     moving, axis = _moving(field), _longest_way(field)
-    if len(moving) > 1 or axis is None:
+    if len(moving) > 1 or axis is None or axis in score_axes(field):
         return None, field, None, 0
     if moving:
         return axis, field, Fraction(field.steps[axis] or 0, field.extents[axis]), 0
@@ -228,28 +240,60 @@ def _clipped(low: Integers, high: Integers, seen: NDArray[np.bool_], moved: Inte
     return max(int(inside.max(initial=0, where=seen)), 0)
 
 
-_MOST_UNITS = 16
+MAX_UNITS = 16
+"""Inner units that are told apart at the most; of more, the widest stands for all."""
+
+MAX_PLACES = 1 << 20
+"""Units among which the widest is looked for; among more, it is the middle one."""
 
 
 def inner_units(fields: tuple[Field, ...], shape: Shape) -> tuple[list[list[int | None]], bool]:
-    """Units near the middle of a tensor, one of each phase, those with the widest field first; and whether they stand for all.
+    """Units near the middle of a tensor, among which the reported size is found, the widest first; and whether they stand for all.
 
-    None along an axis that no field varies with. Where there are very many phases, the middle unit alone, which does not stand for all.
+    Of a periodic axis they are one for each phase, of a listed one those of its inner part. None along an axis that no field varies with.
+    Where there are many, the widest alone, which does not stand for all.
     """
-    ranges: list[list[int | None]] = []
-    for axis, length in enumerate(shape):
-        extents = [f.extents[axis] for f in fields if f.varies(axis)]
-        if not extents:
-            ranges.append([None])
-            continue
-        regular = all(f.steps[axis] is not None for f in fields)
-        period = min(math.lcm(*extents), length) if regular else length
+    ranges = [_inner_range(fields, axis, length) for axis, length in enumerate(shape)]
+    places = [[None] if places is None else list(places) for places in ranges]
+    stands = all(
+        places is None or len(places) == length or all(f.steps[axis] is not None for f in fields)
+        for axis, (places, length) in enumerate(zip(ranges, shape, strict=True))
+    )
+    if math.prod(len(own) for own in places) > MAX_UNITS:
+        return [_widest(fields, ranges)], False
+    units = [list(unit) for unit in itertools.product(*places)]
+    return sorted(units, key=lambda unit: -math.prod(size_at(field, unit) for field in fields)), stands
+
+
+def _inner_range(fields: Sequence[Field], axis: int, length: int) -> range | None:
+    """The inner units along one axis; None where no field varies with it."""
+    moving = [field for field in fields if field.varies(axis)]
+    if not moving:
+        return None
+    if all(field.steps[axis] is not None for field in fields):
+        period = min(math.lcm(*(field.extents[axis] for field in moving)), length)
         start = (length // 2) // period * period
-        ranges.append(list(range(start, start + period)))
-    if math.prod(len(r) for r in ranges) > _MOST_UNITS:
-        return [[None if r == [None] else length // 2 for r, length in zip(ranges, shape, strict=True)]], False
-    units = [list(unit) for unit in itertools.product(*ranges)]
-    return sorted(units, key=lambda unit: -math.prod(size_at(field, unit) for field in fields)), True
+        return range(start, start + period)
+    if len(moving) == 1:
+        along, inner, _, first = _positional(moving[0])
+        if along == axis:
+            return range(first, first + inner.extents[axis])
+    return range(length)
+
+
+def _widest(fields: Sequence[Field], ranges: Sequence[range | None]) -> list[int | None]:
+    """The unit with the largest box, of several the one nearest to the middle."""
+    lengths = [1 if places is None else len(places) for places in ranges]
+    middle = [length // 2 for length in lengths]
+    if math.prod(lengths) <= MAX_PLACES:
+        boxes = np.ones(lengths, dtype=np.float64)
+        for field in fields:
+            wide, _ = sizes(field.bounds)
+            own = [np.arange(1) if places is None else np.array(places) % n for places, n in zip(ranges, wide.shape, strict=True)]
+            boxes = boxes * wide[np.ix_(*own)]
+        largest = np.argwhere(boxes == boxes.max())
+        middle = largest[np.abs(largest - middle).sum(axis=1).argmin()].tolist()
+    return [None if places is None else places[at] for places, at in zip(ranges, middle, strict=True)]
 
 
 def size_at(field: Field, unit: Sequence[int | None]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.analysis.field.axes import SpatialAxes
-from service.analysis.field.density import PixelCounter
+from service.analysis.field.density import Density, PixelCounter, one_by_one, widest_box
 from service.analysis.field.dependence import Path, Place, Step, Widen, paths
 from service.analysis.field.domains import Holes, Intervals, Row, Sight, Spreading
 from service.analysis.field.effective import Spread, TapWeights, weighed
@@ -27,8 +27,8 @@ from service.graph import Graph, Layer, Node, Shape, Tensor
 class View:
     """What the units of a tensor see of one input: one field for each spatial axis of that input, and their places on the map.
 
-    `filled`: every unit reads something in each row and column of its box; where that is not known, `density` is the share that the inner
-    units read (None: too large to count). `spread`: the effective field by path counts, by weights where they are known.
+    `filled`: every unit reads each pixel of its box; where that is not known, what an inner unit reads is `counted` (None: not counted, or
+    too much to count). `spread`: the effective field by path counts, by weights where they are known.
     """
 
     shape: Shape
@@ -36,7 +36,17 @@ class View:
     places: tuple[Places, ...]
     filled: bool = True
     spread: tuple[Spread, ...] = ()
-    density: float | None = 1.0
+    counted: Density | None = None
+
+    @property
+    def density(self) -> float | None:
+        """The share of its box that an inner unit reads; None where it is too much to count."""
+        return 1.0 if self.filled else None if self.counted is None else self.counted.pixels
+
+    @property
+    def gridded(self) -> bool:
+        """Whether an inner unit leaves out whole rows or columns of its box."""
+        return not self.filled and self.counted is not None and min(self.counted.positions) < 1
 
     @property
     def sight(self) -> Sight:
@@ -89,8 +99,8 @@ def walk(
             views.update(made)
         for index, view in views.get(layer.outputs[0], {}).items() if layer.outputs else ():
             if not view.filled:
-                density, filled = counter.density(position, index, view.fields, view.shape)
-                views[layer.outputs[0]] = {**views[layer.outputs[0]], index: replace(view, density=density, filled=filled)}
+                found, filled = _same_density(layer, views, index) or counter.density(position, index, view.fields, view.shape)
+                views[layer.outputs[0]] = {**views[layer.outputs[0]], index: replace(view, counted=found, filled=filled)}
         yield Seen(layer, tuple(views.get(name, {}) for name in layer.inputs), views.get(layer.outputs[0], {}) if layer.outputs else {})
         for name in last.get(position, ()):
             views.pop(name, None)
@@ -147,7 +157,8 @@ def _carry(
                 parts.append(view)
                 ended[index].update((node.outputs[0], operand, at) for at in steps)
             met = traced.meet(parts, route, [s for s in inputs if s is not None], output)
-            carried[index] = replace(met, spread=tuple(weighed(s, weights) for s in met.spread)) if layer.kernel else met
+            spread = tuple(weighed(s, weights) for s in met.spread) if layer.kernel else met.spread
+            carried[index] = replace(met, spread=spread, counted=None)
         result[name] = carried
     return result
 
@@ -165,6 +176,25 @@ def without_places(seen: Seen) -> Seen:
         return {i: replace(view, fields=empty[i]) for i, view in views.items()}
 
     return Seen(seen.layer, tuple(bare(views) for views in seen.inputs), bare(seen.output))
+
+
+def _same_density(layer: Layer, views: Mapping[str, Views], index: int) -> tuple[Density, bool] | None:
+    """The density of what a layer reads, where its units read the units of one tensor one by one, and see as much."""
+    source: View | None = None
+    for node in layer.nodes:
+        read = [views[name][index] for name in node.inputs if index in views.get(name, {})]
+        source = source or next(iter(read), None)
+        if (
+            source is None
+            or source.counted is None
+            or len(read) != 1
+            or not one_by_one(node.operator, read[0].fields, source.counted.alike)
+        ):
+            return None
+    result = views[layer.outputs[0]][index]
+    if source is None or source.counted is None or widest_box(source.fields, source.shape) != widest_box(result.fields, result.shape):
+        return None
+    return source.counted, False
 
 
 class _Trace:
@@ -190,7 +220,7 @@ class _Trace:
             return self.widen(view, step.shape) if step.known else lost(len(view.fields), step.shape, self._layer), False
         before = view.sight
         after, whole = self._intervals.step(before, step)
-        filled = self._holes.step(view.filled, before, step, whole)
+        filled = self._holes.step(view.filled, before, step, after, whole)
         return View(*after, filled, self._spread.step(view.spread, before, step, after, whole)), whole
 
     def widen(self, view: View, shape: Shape) -> View:

@@ -46,8 +46,11 @@ class Taps:
         return int(self.offsets.shape[0])
 
     def indices(self, start: int, stop: int) -> Integers:
-        """The input units read by the output units start … stop - 1, shape (units, taps), NOTHING where a phase has no such tap."""
-        units = np.arange(start, stop)
+        """The input units read by the output units start … stop - 1, as by `read_by`."""
+        return self.read_by(np.arange(start, stop))
+
+    def read_by(self, units: Integers) -> Integers:
+        """The input units read by some output units (a vector), shape (units, taps), NOTHING where a phase has no such tap."""
         taps = self.offsets[units % self.period]
         if self.step is None:
             return taps
