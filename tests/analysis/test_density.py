@@ -130,6 +130,18 @@ def test_a_score_reads_its_query_and_its_key(length: int) -> None:
     assert seen(builder).density == pytest.approx(2 / length)
 
 
+@pytest.mark.parametrize("shapes", [((1, 12, 1), (12,), (4, 3), (1, 1, 12)), ((1, 1, 1, 12), (1, 3, 4), (12, 1), (1, 1, 12))])
+def test_axes_of_one_unit_come_and_go(shapes: tuple[Shape, ...]) -> None:
+    """Two dilated windows with reshapes between them that add, drop, split and merge axes read what they read without."""
+    builder = Builder()
+    builder.input(1, 1, 12)
+    builder.add(conv(1, 3, pad=2, dilation=2, rank=1))
+    for shape in shapes:
+        builder.add(core.Reshaping(shape))
+        assert sizes(builder) == (5,)
+        assert seen(builder).density == pytest.approx(3 / 5)
+
+
 def test_windows_beside_the_seam_of_a_roll() -> None:
     """Cyclically shifted windows of four: inner ones read four neighbours; the one across the seam is not the unit that is reported."""
     builder = Builder()

@@ -260,6 +260,8 @@ def _resegmented(held: Product, old: Shape, new: Shape) -> list[Product]:
 
 def _as_products(grid: NDArray[np.bool_]) -> list[Product]:
     """Products that hold exactly the units that are set in a grid: places of the first axis with equal rests are put together."""
+    if grid.ndim == 0:
+        return [()]
     length = grid.shape[0]
     if grid.ndim == 1:
         return [(None if grid.all() else np.flatnonzero(grid),)]
