@@ -15,7 +15,7 @@ from service.options import Options
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
 from service.readers.json_text import MAX_BYTES
 from service.readers.onnx import OnnxWeights, Reading, declared, model_inputs, opsets_of
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from service.readers.tensors.stored import Storage
 from service.readers.wire.scan import scan
 from service.sources.local import LocalFile

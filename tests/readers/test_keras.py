@@ -12,7 +12,7 @@ from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
 from service.graph.network import Graph
 from service.options import Options
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from tests.reports import analyzed
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ import pytest
 from service.faults import Refused
 from service.options import Options
 from service.readers.formats import JSON, recognise
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from tests.readers.test_keras import Json, conv_2d, dense, layer, read, report, sequential, totals
 
 NETWORK = sequential([20, 20, 1], conv_2d("c", 4, 5, activation="relu"), layer("Flatten", "f"), dense("d", 10, "softmax"))

@@ -9,7 +9,7 @@ import pytest
 
 from service.faults import Refused
 from service.options import Options
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 
 CONV = {"type": "conv", "filters": 4, "kernel": 3}
 

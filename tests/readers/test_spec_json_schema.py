@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from service.faults import Refused
 from service.options import Options
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from service.readers.spec.json_schema import FILE, layer_spec_schema
 from service.readers.spec.layers import TYPES
 from service.readers.spec.schema import DOCUMENT

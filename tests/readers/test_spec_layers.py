@@ -12,8 +12,9 @@ import pytest
 from service.graph import operators as core
 from service.graph.network import Graph, Layer
 from service.options import Options
-from service.readers.spec import InlineWeights, read_spec
+from service.readers.spec.entry import read_spec
 from service.readers.spec.layers import TYPES
+from service.readers.spec.values import InlineWeights
 from tests.networks import EXAMPLES
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.faults import Refused
 from service.options import Options
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from tests import networks
 from tests.readers.test_keras import POOL, conv_2d, dense, functional, functional_3, layer, lstm, sequential
 
@@ -52,6 +52,7 @@ EVERY_TYPE = {
         {"type": "gru", "units": 3, "sequences": False},
         {"type": "concat", "inputs": ["a", "b"], "axis": 1},
         {"type": "multiply", "inputs": ["a", "c"]},
+        {"type": "adaptive_pool", "size": [4, 8], "mode": "max", "inputs": ["image"]},
         {"name": "first", "type": "rnn", "units": 3, "states": True, "inputs": ["sound"]},
         {"type": "rnn", "units": 3, "inputs": ["sound", "first/state"]},
         {"name": "film", "type": "reshape", "shape": [2, 4, 16, 16], "inputs": ["image"]},

@@ -9,7 +9,7 @@ import pytest
 
 from service.graph.model import Model, ModelFacts
 from service.options import Options
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from tests import networks
 from tests.reports import analyzed
 

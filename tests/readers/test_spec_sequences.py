@@ -11,7 +11,7 @@ from service.faults import Refused
 from service.graph import operators as core
 from service.graph.network import Graph, Layer
 from service.options import Options
-from service.readers.spec import read_spec
+from service.readers.spec.entry import read_spec
 from tests.reports import report_of
 
 Json = dict[str, Any]

@@ -87,7 +87,8 @@ class Call:
     """One use of a Keras layer: its JSON pointer, class, name and configuration, and the values it reads.
 
     `labels` are the names of the arguments that the values are given for, "" where it goes by their order. `again` is 0 for the first use
-    of a shared layer, 1 for the next. `prefix` names the models around it.
+    of a shared layer, 1 for the next. `prefix` names the models around it. `constants` are the arguments that are no tensors, `result` is
+    the shape, batch first, that the document states for what the layer gives.
     """
 
     pointer: str
@@ -98,6 +99,8 @@ class Call:
     again: int = 0
     prefix: str = ""
     labels: tuple[str, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    result: Any = None
 
     def wrapped(self, key: str = "layer") -> Call:
         """The use of the layer that a wrapper has in its configuration."""
@@ -108,10 +111,8 @@ class Call:
         config, kind = (layer.get("config"), layer.get("class_name")) if isinstance(layer, dict) else (None, None)
         if not isinstance(config, dict | list) or not isinstance(kind, str):
             raise Unsupported(place, "must be a layer with a class_name and a config", "not-a-layer")
-        if isinstance(config, list):
-            return replace(self, pointer=f"{self.pointer}/{place}", kind=kind, config={"layers": config})
-        kind, named = modern(kind, config)
-        return replace(self, pointer=f"{self.pointer}/{place}", kind=kind, config=named)
+        kind, named = modern(kind, config) if isinstance(config, dict) else (kind, {"layers": config})
+        return replace(self, pointer=f"{self.pointer}/{place}", kind=kind, config=named, result=None)
 
     def argument(self, name: str, place: int) -> Value | None:
         """The value of an argument, by its name or else by its place among those without one."""

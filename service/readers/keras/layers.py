@@ -12,10 +12,17 @@ def _by_dimension(name: str, converter: Converter, dimensions: tuple[str, ...] =
     return {name.replace("?", dimension): converter for dimension in dimensions}
 
 
-_IDENTITIES = (
-    *("Masking", "Rescaling", "Normalization", "ActivityRegularization"),
-    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"),
+_AUGMENTATIONS = (
+    *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast"),
+    *("RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert"),
+    *("RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear"),
+    *("RandomTranslation", "RandomZoom"),
 )
+"""What acts in training alone."""
+_UNIT_BY_UNIT = ("ActivityRegularization", "Identity", "Masking", "Normalization", "Rescaling", "Solarization", "Discretization")
+_OPERATIONS = {"Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Silu": "silu", "Tanh": "tanh", "Gelu": "gelu", "Exp": "exponential"}
+"""Functions of keras.ops that a Functional model has as layers."""
+_ARITHMETIC = {"TrueDivide": "multiply", "Divide": "multiply", "Power": "multiply"}
 _DROPOUTS = (
     *("Dropout", "StochasticDepth", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
     *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
@@ -36,7 +43,18 @@ CONVERTERS: dict[str, Converter] = {
     **_by_dimension("Cropping?", windows.border("crop", "cropping")),
     **_by_dimension("UpSampling?", windows.upsampling),
     **dict.fromkeys(_DROPOUTS, units.same("dropout")),
-    **dict.fromkeys(_IDENTITIES, units.same("activation", function="linear")),
+    **_by_dimension("AdaptiveMaxPooling?", windows.adaptive_pool("max")),
+    **_by_dimension("AdaptiveAveragePooling?", windows.adaptive_pool("avg")),
+    **dict.fromkeys((*_AUGMENTATIONS, *_UNIT_BY_UNIT), units.same("activation", function="linear")),
+    **{name: units.same("activation", function=function) for name, function in _OPERATIONS.items()},
+    **{name: units.join(kind) for name, kind in _ARITHMETIC.items()},
+    "ThresholdedReLU": units.same("activation", function="relu"),
+    "RMSNormalization": units.root_mean_square_norm,
+    "ReversibleEmbedding": units.embedding,
+    "SpectralNormalization": units.wrapper,
+    "Wrapper": units.wrapper,
+    "Pipeline": units.pipeline,
+    "Transpose": units.transpose,
     "Dense": units.dense,
     "Flatten": units.flatten,
     "Reshape": units.reshape,

@@ -19,12 +19,13 @@ Key = tuple[int, int]
 
 
 class Reference(NamedTuple):
-    """A tensor that a node reads: the layer, its use, which of its results, and the argument that it is given for."""
+    """A tensor that a node reads: the layer, its use, which of its results, the argument that it is given for, and its shape if stated."""
 
     layer: str
     node: int
     tensor: int
     label: str = ""
+    shape: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def _references(value: Any, label: str = "") -> Iterator[Reference]:
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             config = value.get("config")
-            yield from _references(config.get("keras_history") if isinstance(config, dict) else None, label)
+            if isinstance(config, dict):
+                found = _references(config.get("keras_history"), label)
+                yield from (reference._replace(shape=config.get("shape")) for reference in found)
         else:
             for key, inner in value.items():
                 if not key.endswith("mask"):
@@ -128,6 +131,7 @@ class _Walk:
         self.listed = isinstance(config, list)
         self.config: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
         self.values: dict[Key, tuple[Value | None, ...]] = {}
+        self.stated: dict[tuple[str, int], Any] = {}
 
     def outputs(self) -> list[Value | None]:
         """The values that the model gives; None for one that could not be converted."""
@@ -163,7 +167,9 @@ class _Walk:
             values = (self._input(name, shape, self._at(0)),)
         for index, layer in enumerate(layers):
             if layer["class_name"] != "InputLayer":
-                values = self._convert(index, layer, 0, 1, values[:1], ("",))
+                build = layers[index + 1].get("build_config") if index + 1 < len(layers) else None
+                result = build.get("input_shape") if isinstance(build, dict) else None
+                values = self._convert(self._call(index, layer, 0, 1, values[:1], ("",), result))
         return list(values)
 
     def _given(self, place: int, wanted: int) -> Value | None:
@@ -200,6 +206,8 @@ class _Walk:
             nodes = layer.get("inbound_nodes")
             for node, inbound in enumerate(nodes if isinstance(nodes, list) else []):
                 reads[index, node] = list(_references(inbound))
+        read = (reference for references in reads.values() for reference in references if reference.tensor == 0)
+        self.stated = {(reference.layer, reference.node): reference.shape for reference in read}
         self._flow(layers, places, reads)
         return [self._value(places, reference, f"{self.pointer}/config/output_layers") for reference in wanted]
 
@@ -229,7 +237,11 @@ class _Walk:
             inputs = tuple(self._value(places, reference, pointer) for reference in reads[key])
             uses = len(layers[index]["inbound_nodes"])
             labels = tuple(reference.label for reference in reads[key])
-            self.values[key] = self._convert(index, layers[index], node, uses, inputs, labels)
+            result = self.stated.get((self._name(layers[index], index), node))
+            call = self._call(index, layers[index], node, uses, inputs, labels, result)
+            arguments = layers[index]["inbound_nodes"][node]
+            constants = arguments.get("kwargs") if isinstance(arguments, dict) else None
+            self.values[key] = self._convert(replace(call, constants=constants) if call and isinstance(constants, dict) else call)
             for reader in readers.get(key, ()):
                 missing[reader] -= 1
                 if missing[reader] == 0:
@@ -248,7 +260,7 @@ class _Walk:
         return (index, node) if known else (index, 0) if alone else None
 
     def _value(self, places: Mapping[str, int], reference: Reference, pointer: str) -> Value | None:
-        name, node, tensor, _ = reference
+        name, node, tensor, *_ = reference
         index = places.get(name)
         key = None if index is None else (index, node) if (index, node) in self.values else (index, 0)
         if key is None or key not in self.values:
@@ -262,15 +274,27 @@ class _Walk:
             return None
         return values[0]
 
-    def _convert(
-        self, index: int, layer: Mapping[str, Any], node: int, uses: int, inputs: Sequence[Value | None], labels: tuple[str, ...]
-    ) -> tuple[Value | None, ...]:
-        """One use of a layer; None, and an error, where it is wrong. What reads a None is passed over."""
-        around = self.around.again if self.around else 0
+    def _call(
+        self,
+        index: int,
+        layer: Mapping[str, Any],
+        node: int,
+        uses: int,
+        inputs: Sequence[Value | None],
+        labels: tuple[str, ...],
+        result: Any,
+    ) -> Call | None:
+        """One use of a layer; None where something that it reads is wrong already."""
         known = tuple(value for value in inputs if value is not None)
-        kind, config = modern(layer["class_name"], layer["config"])
-        call = Call(self._at(index), kind, self._name(layer, index), config, known, around * uses + node, self.prefix, labels)
         if len(known) < len(inputs):
+            return None
+        kind, config = modern(layer["class_name"], layer["config"])
+        again = (self.around.again if self.around else 0) * uses + node
+        return Call(self._at(index), kind, self._name(layer, index), config, known, again, self.prefix, labels, result=result)
+
+    def _convert(self, call: Call | None) -> tuple[Value | None, ...]:
+        """What a use of a layer gives; None, and an error, where it is wrong. What reads a None is passed over."""
+        if call is None:
             return (None,)
         try:
             return self.one(call)

@@ -98,28 +98,44 @@ def _cell_pass(c: Conversion, call: Call, part: str) -> tuple[Value, ...]:
 
 def bidirectional(c: Conversion, call: Call) -> tuple[Value, ...]:
     """Bidirectional: both directions, side by side or joined unit by unit."""
-    inner, mode = call.wrapped(), call.config.get("merge_mode", "concat")
-    if inner.kind == "RNN":
-        with inside("config/layer"):
-            outer = inner.wrapped("cell")
-            inner = _layer_of(outer, inner, inner.config, inner.pointer)
-    if inner.kind not in RECURRENT:
-        raise Unsupported("config/layer/class_name", f"Bidirectional of {inner.kind[:100]!r} is not supported")
+    inner, mode = _direction(call, "layer"), call.config.get("merge_mode", "concat")
     if mode is not None and not (isinstance(mode, str) and (mode == "concat" or mode in _JOINS)):
         raise Unsupported("config/merge_mode", "must be concat, sum, mul, ave or null", "wrong-merge-mode")
     with inside("config/layer"):
-        plain = mode == "concat" and len(call.inputs) == 1 and not inner.flag("return_state", False)
+        other = _backward(call, inner)
+        plain = mode == "concat" and len(call.inputs) == 1 and other is inner and not inner.flag("return_state", False)
         if plain and RECURRENT[inner.kind] != "conv_lstm":
             return (_both(c, inner),)
         half = (len(inner.inputs) + 1) // 2
         forward = _pass(c, inner, inner.inputs[1:half], part="forward")
-        backward = _pass(c, inner, inner.inputs[half:], part="backward", reverse=True)
+        backward = _pass(c, other, other.inputs[half:], part="backward", reverse=True)
     states = (*forward.states, *backward.states)
     if mode is None:
         return forward.result, backward.result, *states
     how = {"axis": forward.result.axis(-1)} if mode == "concat" else {}
     name = c.emit(call, _JOINS.get(mode, "concat"), forward.result, backward.result, **how)
     return replace(forward.result, name=name), *states
+
+
+def _direction(call: Call, key: str) -> Call:
+    """The recurrent layer of one direction; one around a cell is the layer of that cell's kind."""
+    with inside(f"config/{key}"):
+        layer = call.wrapped(key)
+        if layer.kind == "RNN":
+            layer = _layer_of(layer.wrapped("cell"), layer, layer.config, layer.pointer)
+        if layer.kind not in RECURRENT:
+            raise Unsupported("class_name", f"Bidirectional of {layer.kind[:100]!r} is not supported")
+    return layer
+
+
+def _backward(call: Call, forward: Call) -> Call:
+    """The layer of the other direction: the same again, unless it is stated and another one."""
+    if call.config.get("backward_layer") is None:
+        return forward
+    other = _direction(call, "backward_layer")
+    telling = ("units", "filters", "kernel_size", "use_bias", "reset_after")
+    same = other.kind == forward.kind and all(other.config.get(key) == forward.config.get(key) for key in telling)
+    return forward if same else other
 
 
 def _both(c: Conversion, call: Call) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from service.readers.keras.conversion import Call, Conversion, Unsupported, Value
+from service.readers.keras.conversion import Call, Conversion, Unsupported, Value, inside
 
 Converter = Callable[[Conversion, Call], Value | tuple[Value, ...]]
 
@@ -60,7 +60,13 @@ def dense(c: Conversion, call: Call) -> Value:
 
 
 def embedding(c: Conversion, call: Call) -> Value:
-    """Embedding: indices (…) to vectors (…, units)."""
+    """Embedding: indices (…) to vectors (…, units); ReversibleEmbedding also the way back, by the same table."""
+    if call.constants.get("reverse") is True:
+        if not call.flag("tie_weights", True):
+            raise Unsupported("config/tie_weights", "the way back is supported with the table of the way there")
+        value = c.turned(call, call.input, True)
+        axis = 0 if value.rank > 1 else None
+        return replace(value, name=c.emit(call, "dense", value, units=call.config.get("input_dim"), bias=False, axis=axis))
     value, config = c.turned(call, call.input, False), call.config
     name = c.emit(call, "embedding", value, vocabulary=config.get("input_dim"), units=config.get("output_dim"))
     return Value(name, value.rank + 1, True)
@@ -77,8 +83,22 @@ def flatten(c: Conversion, call: Call) -> Value:
 
 def reshape(c: Conversion, call: Call) -> Value:
     """Reshape."""
-    shape = call.integers("target_shape")
+    shape = call.integers("target_shape") if "target_shape" in call.config else _without_batch(call, "newshape")
     return Value(c.emit(call, "reshape", c.turned(call, call.input, False), shape=shape), len(shape))
+
+
+def _without_batch(call: Call, key: str) -> list[int]:
+    """A list that begins with the batch, which stays where it is (keras.ops)."""
+    first, *rest = call.integers(key)
+    if first not in (-1, 0) or not rest:
+        raise Unsupported(f"config/{key}", "the batch must stay in front", "unsupported-axes")
+    return rest
+
+
+def transpose(c: Conversion, call: Call) -> Value:
+    """keras.ops.transpose, where the batch stays in front."""
+    value = c.turned(call, call.input, False)
+    return replace(value, name=c.emit(call, "permute", value, order=[axis - 1 for axis in _without_batch(call, "axes")]))
 
 
 def permute(c: Conversion, call: Call) -> Value:
@@ -156,10 +176,16 @@ def _affine(call: Call) -> bool | str:
 def batch_norm(c: Conversion, call: Call) -> Value:
     """BatchNormalization over the channels, wherever they are."""
     value, axes = call.input, call.integers("axis") if "axis" in call.config else [-1]
-    last = axes in ([-1], [value.rank])
-    if not last and axes != [1]:
-        raise Unsupported("config/axis", "normalisation is supported along the first or the last axis", "unsupported-axes")
-    value = c.turned(call, value, last)
+    if len(axes) != 1:
+        raise Unsupported("config/axis", "normalisation is supported along one axis", "unsupported-axes")
+    value = c.turned(call, value, axes[0] in (-1, value.rank))
+    axis = value.axis(axes[0])
+    if axis:
+        order = [axis, *(other for other in range(value.rank) if other != axis)]
+        first = replace(value, name=c.emit(call, "permute", value, part="front", order=order))
+        normal = replace(first, name=c.emit(call, "batch_norm", first, affine=_affine(call)))
+        back = [order.index(place) for place in range(value.rank)]
+        return replace(value, name=c.emit(call, "permute", normal, part="back", order=back))
     return replace(value, name=c.emit(call, "batch_norm", value, affine=_affine(call)))
 
 
@@ -168,6 +194,13 @@ def layer_norm(c: Conversion, call: Call) -> Value:
     value = call.input
     axes = [value.axis(axis) for axis in (call.integers("axis") if "axis" in call.config else [-1])]
     return replace(value, name=c.emit(call, "layer_norm", value, axes=axes, affine=_affine(call)))
+
+
+def root_mean_square_norm(c: Conversion, call: Call) -> Value:
+    """RMSNormalization: a normalisation with scales alone."""
+    value = call.input
+    axes = [value.axis(axis) for axis in (call.integers("axis") if "axis" in call.config else [-1])]
+    return replace(value, name=c.emit(call, "layer_norm", value, axes=axes, affine="scale"))
 
 
 def unit_norm(c: Conversion, call: Call) -> Value:
@@ -208,3 +241,22 @@ def _alike(c: Conversion, call: Call) -> tuple[Value, ...]:
         raise Unsupported("inbound_nodes", f"{call.kind} has no inputs", "required")
     rotated = any(value.rotated for value in call.inputs)
     return tuple(c.turned(call, value, rotated) for value in call.inputs)
+
+
+def wrapper(c: Conversion, call: Call) -> tuple[Value, ...]:
+    """SpectralNormalization and Wrapper: the layer inside. What the norm is estimated from is no parameter of the network."""
+    with inside("config/layer"):
+        return c.layer(call.wrapped())
+
+
+def pipeline(c: Conversion, call: Call) -> tuple[Value, ...]:
+    """Pipeline: its layers one after the other."""
+    layers, values = call.config.get("layers"), call.inputs
+    if not isinstance(layers, list):
+        raise Unsupported("config/layers", "must be a list of layers", "not-a-list")
+    for index, layer in enumerate(layers):
+        place = f"config/layers/{index}"
+        with inside(place):
+            inner = call.inner(place, layer)
+            values = c.layer(replace(inner, name=f"{call.name}/{index}", inputs=values[:1], labels=("",)))
+    return values

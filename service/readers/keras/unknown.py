@@ -6,21 +6,28 @@ from dataclasses import replace
 from typing import Any
 
 from service.readers.keras.conversion import Call, Conversion, Value
+from service.readers.spec.fields import LARGEST, MAX_RANK
 
 
 def unknown_layer(c: Conversion, call: Call, reason: str) -> tuple[Value, ...]:
-    """A layer that nothing is known of. Its result is as its first input, unless the configuration states a shape (as Lambda may)."""
-    shape = _stated(call.config.get("output_shape")) if call.kind == "Lambda" else None
-    name = c.emit(call, "unknown", *dict.fromkeys(call.inputs), reason=f"{call.kind[:100]}: {reason[:500]}", shape=shape)
-    if shape is not None:
-        return (Value(name, len(shape), guessed=True),)
-    return (replace(call.inputs[0], name=name, guessed=True),)
+    """A layer that nothing is known of. Its result has the shape that the document states (Keras 3 does where it is read, Lambda may), or
+    else that of its first input.
+    """
+    shape = _lengths(call.result[1:] if isinstance(call.result, list) else None)
+    if shape is None and call.kind == "Lambda":
+        shape = _lengths(call.config.get("output_shape"))
+    reason = f"{call.kind[:100]}: {reason[:500]}"
+    inputs = dict.fromkeys(call.inputs)
+    if shape is None:
+        return (replace(call.inputs[0], name=c.emit(call, "unknown", *inputs, reason=reason), guessed=True),)
+    turned = [shape[-1], *shape[:-1]]
+    return (Value(c.emit(call, "unknown", *inputs, reason=reason, shape=turned), len(shape), len(shape) > 1, guessed=True),)
 
 
-def _stated(shape: Any) -> list[int] | None:
-    """A shape without the batch, if it is one."""
+def _lengths(shape: Any) -> list[int] | None:
+    """A shape without the batch, if it is one and no length of it is open."""
     if isinstance(shape, int):
         shape = [shape]
-    if isinstance(shape, list) and 0 < len(shape) <= 8 and all(type(n) is int and n > 0 for n in shape):
+    if isinstance(shape, list) and 0 < len(shape) <= MAX_RANK and all(type(n) is int and 0 < n <= LARGEST for n in shape):
         return shape
     return None

@@ -102,6 +102,16 @@ def pool(mode: str) -> Converter:
     return converter
 
 
+def adaptive_pool(mode: str) -> Converter:
+    """AdaptiveMaxPooling and AdaptiveAveragePooling: to so many places."""
+
+    def converter(c: Conversion, call: Call) -> Value:
+        value = placed(c, call)
+        return replace(value, name=c.emit(call, "adaptive_pool", value, mode=mode, size=call.config.get("output_size")))
+
+    return converter
+
+
 def global_pool(mode: str) -> Converter:
     """GlobalMaxPooling and GlobalAveragePooling."""
 

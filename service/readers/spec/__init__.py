@@ -1,6 +1,1 @@
-"""The JSON layer spec: bytes to graph."""
-
-from service.readers.spec.entry import read_spec
-from service.readers.spec.values import InlineWeights
-
-__all__ = ["InlineWeights", "read_spec"]
+"""The JSON layer spec: bytes to graph. `entry.read_spec` begins."""

@@ -8,7 +8,8 @@ from service.faults import Refused
 from service.graph.network import Graph
 from service.options import Options
 from service.readers.json_text import parse_json
-from service.readers.keras import convert, keras_document, read_twice
+from service.readers.keras.documents import keras_document, read_twice
+from service.readers.keras.model import convert
 from service.readers.spec.reading import graph_of
 from service.readers.spec.values import InlineWeights
 

@@ -89,6 +89,12 @@ TYPES: Mapping[str, LayerType] = {
         windows.pool,
         {**_WINDOW, "mode": _MODE, "stride": PerAxis(Whole()), "ceil_mode": Flag(load_default=False)},
     ),
+    "adaptive_pool": LayerType(
+        "Pooling over windows to `size` places along each spatial axis.",
+        "pooling",
+        windows.adaptive_pool,
+        {"mode": Choice(("max", "avg"), load_default="avg"), "size": PerAxis(Whole(), required=True)},
+    ),
     "global_pool": LayerType(
         "Pooling over all spatial axes, which stay with length 1 unless `keepdims` is false.",
         "global",

@@ -23,6 +23,7 @@ from service.graph.operators import (
     Shape,
     Subsampling,
     TransposedConvolution,
+    Unknown,
     Window,
 )
 from service.readers.spec.draft import Draft, Refusal
@@ -204,6 +205,23 @@ def pool(draft: Draft) -> Tensor:
     operator = Pooling(kernel, strides, dilations, pads, draft.fields["mode"], ceil)
     check_fit(operator, draft.shape[2:], ceil)
     return draft.apply(operator, draft.input)
+
+
+def adaptive_pool(draft: Draft) -> Tensor:
+    """The maximum or mean of as many windows as `size` says. Where these divide the axes they are windows of one size."""
+    axes = spatial(draft)
+    size = per_axis(draft, "size", len(axes))
+    if any(m > n for n, m in zip(axes, size, strict=True)):
+        raise Refusal("size", "does-not-fit", f"{axes} cannot be pooled to {size} places")
+    if all(m == 1 for m in size):
+        return draft.apply(Reduction(tuple(range(2, 2 + len(axes)))), draft.input)
+    if any(n % m for n, m in zip(axes, size, strict=True)):
+        reason = f"{axes} are pooled to {size} places by windows of different sizes"
+        draft.note("unknown-layer", reason)
+        return draft.apply(Unknown(((*draft.shape[:2], *size),), reason), draft.input)
+    kernel = tuple(n // m for n, m in zip(axes, size, strict=True))
+    ones = (1,) * len(axes)
+    return draft.apply(Pooling(kernel, kernel, ones, ((0, 0),) * len(axes), draft.fields["mode"]), draft.input)
 
 
 def global_pool(draft: Draft) -> Tensor:
