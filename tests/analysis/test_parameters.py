@@ -201,3 +201,19 @@ def test_zero_biases_that_an_exporter_merged_are_information() -> None:
     (finding,) = [f for f in report["findings"] if f["code"] == "tied-weights"]
     assert finding["severity"] == "info"
     assert "exporters merge" in finding["message"]
+
+
+def test_weights_that_a_file_states_in_short_count_as_they_are() -> None:
+    """The light models of the onnx package fill every weight with one number; a constant that is added to data is none."""
+    nodes = [
+        node("ConstantOfShape", "ws", outputs=["flat"], name="fill_w"),
+        node("Reshape", "flat", "shape", outputs=["w"], name="reshape"),
+        node("ConstantOfShape", "bs", outputs=["b"], name="fill_b"),
+        node("Conv", "x", "w", "b", outputs=["h"], name="conv"),
+        node("ConstantOfShape", "cs", outputs=["c"], name="fill_c"),
+        node("Mul", "h", "c", name="mask"),
+    ]
+    stored = {"ws": integers(108), "shape": integers(4, 3, 3, 3), "bs": integers(4), "cs": integers(6, 6)}
+    report = report_of(model(nodes, {"x": [1, 3, 8, 8]}, stored))
+    assert report["summary"]["parameters"] == {"stored": 112, "referenced": 112, "weights": 108, "biases": 4, "other": 0}
+    assert report["summary"]["sharing"]["factor"] is not None

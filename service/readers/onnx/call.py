@@ -253,12 +253,15 @@ class Call:
     # Weights
 
     def weight(self, value: Value) -> ModelWeight:
-        """A constant as a weight in its own layout. Refused `tensor-type` where its values are strings."""
+        """A constant as a weight in its own layout. Refused `tensor-type` where its values are strings.
+
+        A constant that is filled with one number is a tensor that the file states in short.
+        """
         assert value.constant is not None
         origin = value.constant.origin
         if origin.dtype == "string":
             self.refuse("tensor-type", f"its weights {origin.name!r} are strings; numbers are expected")
-        return ModelWeight(origin.name, value.dims, origin.count, origin.dtype, origin.sources, value.constant)
+        return ModelWeight(origin.name, value.dims, origin.count, origin.dtype, None if origin.filled else origin.sources, value.constant)
 
     def add(self, value: Value) -> None:
         """A constant that the call adds to its first input: a bias of the layer before, or else a parameter (see `biases`)."""

@@ -20,7 +20,7 @@ from service.graph import Shape, Source
 from service.readers.onnx.call import Call
 from service.readers.onnx.constants.evaluation import apply
 from service.readers.onnx.constants.folding import Array
-from service.readers.onnx.constants.movement import gather
+from service.readers.onnx.constants.movement import constant_of_shape, gather
 from service.readers.onnx.values import Keeps, Operation, Origin, Value
 
 
@@ -29,7 +29,8 @@ def origin_of(keeps: Keeps, call: Call, result: Value, operation: Operation | No
     entries = 0 if result.shape is None else math.prod(result.shape)
     operands = [value for value in call.inputs if value is not None and value.constant is not None]
     if keeps == "nothing" or not operands:
-        return Origin(result.name, entries, result.dtype)
+        filled = operation is not None and operation.fold is constant_of_shape
+        return Origin(result.name, entries, result.dtype, filled=filled)
     if keeps in ("order", "scalars"):
         return _origin(operands[0])
     if keeps == "part":

@@ -51,13 +51,15 @@ class Origin:
     """Where the scalars of a constant come from.
 
     `name` is that of the tensor which first had them, `count` the number of independent ones, `dtype` their element type; `sources` are
-    the stored tensors that they are, or were made of: none for a constant that the model computes out of nothing stored.
+    the stored tensors that they are, or were made of: none for a constant that the model computes out of nothing stored. `filled` is one
+    that repeats a single number: a tensor that the file states in short.
     """
 
     name: str
     count: int
     dtype: str
     sources: tuple[Source, ...] = ()
+    filled: bool = False
 
     @property
     def kept(self) -> bool:
