@@ -19,7 +19,8 @@ class Examined:
     """A layer, what its tensors see, its counts and its kernel's statistics.
 
     `input` is the index of the graph input it is reported for, `lengths` are that input's spatial axes. `needed` is the smallest input at
-    which the layer is productive: the narrowest path's receptive field of its own input; None where that is not judged.
+    which the layer is productive: the narrowest path's receptive field of its own input; None where that is not judged. `open`: a length of
+    that input is a stand-in, so that nothing can be said of how much of it is seen.
     """
 
     layer: Layer
@@ -30,6 +31,7 @@ class Examined:
     lengths: Shape
     measures: tuple[Measure, ...]
     needed: tuple[int, ...] | None
+    open: bool = False
 
     @property
     def view(self) -> View | None:
@@ -37,9 +39,16 @@ class Examined:
         return None if self.input is None else self.seen.output[self.input]
 
     @property
-    def unproductive(self) -> bool:
-        """Whether the narrowest path sees more than the whole input already before this layer, on every axis (Richter et al. 2021)."""
-        return self.needed is not None and all(size > length for size, length in zip(self.needed, self.lengths, strict=True))
+    def unproductive(self) -> bool | None:
+        """Whether the narrowest path sees more than the whole input already before this layer, on every axis (Richter et al. 2021).
+
+        None where the size of the input is open.
+        """
+        return (
+            None
+            if self.open
+            else self.needed is not None and all(size > length for size, length in zip(self.needed, self.lengths, strict=True))
+        )
 
 
 def needed_input(seen: Seen, index: int | None, lengths: Shape) -> tuple[int, ...] | None:

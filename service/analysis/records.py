@@ -154,7 +154,9 @@ def values(one: Examined) -> report.Values | None:
     )
 
 
-def _ratios(exact: int, dense: int, weights: int, effective: int | None, zeros: float | None) -> Ratios:
+def _ratios(exact: int | None, dense: int | None, weights: int, effective: int | None, zeros: float | None) -> Ratios:
+    if exact is None or dense is None:
+        return Ratios(report.Sparsity(None, zeros, None), None, report.Reduction(None, None, None))
     left = None if effective is None or not dense else 1 - effective / dense
     sharing = exact / weights if weights else None
     return Ratios(
@@ -165,7 +167,13 @@ def _ratios(exact: int, dense: int, weights: int, effective: int | None, zeros: 
 
 
 def sum_connections(layers: Iterable[report.Layer]) -> report.Connections:
-    """The connections of several layers together; effective ones where those of every layer are known."""
+    """The connections of several layers together; effective ones where those of every layer are known.
+
+    None where a layer has a kernel and it is not known what that joins.
+    """
+    layers = list(layers)
+    if any(layer.connections is None and layer.parameters.weights for layer in layers):
+        return report.Connections(None, None, None, None, None)
     counted = [layer.connections for layer in layers if layer.connections is not None]
     effective = [each.effective for each in counted if each.effective is not None]
     return report.Connections(
@@ -184,4 +192,4 @@ def total_ratios(layers: Iterable[report.Layer], connections: report.Connections
     ]
     zeros = [(share * count, count) for share, count in known if share is not None]
     zero = sum(share for share, _ in zeros) / sum(count for _, count in zeros) if zeros and len(zeros) == len(known) else None
-    return _ratios(connections.exact or 0, connections.dense or 0, weights, connections.effective, zero)
+    return _ratios(connections.exact, connections.dense, weights, connections.effective, zero)

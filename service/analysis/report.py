@@ -154,12 +154,23 @@ class _GraphReport:
         index = min(seen.output, default=None)
         found: tuple[Measure, ...] = ()
         lengths: Shape = ()
+        stood_in: tuple[bool, ...] = ()
         if index is not None:
-            view, lengths = seen.output[index], self._lengths(index)
-            found = measured(view.fields, view.shape, lengths)
+            view, lengths, stood_in = seen.output[index], self._lengths(index), self._open_axes(index)
+            shares = [not is_open or field.reach == "global" for field, is_open in zip(view.fields, stood_in, strict=True)]
+            # A share of a length that is open is no share, whatever stand-ins agree on.
+            found = tuple(
+                each if known else replace(each, coverage=None)
+                for each, known in zip(measured(view.fields, view.shape, lengths), shares, strict=True)
+            )
         counts = connectivity(seen.layer, self.shape, self.batch)
         known = statistics.get(seen.layer.name)
-        return Examined(seen.layer, seen, counts, known, index, lengths, found, needed_input(seen, index, lengths))
+        return Examined(seen.layer, seen, counts, known, index, lengths, found, needed_input(seen, index, lengths), any(stood_in))
+
+    def _open_axes(self, index: int) -> tuple[bool, ...]:
+        """Which of the spatial axes of an input have stand-in lengths."""
+        name = self.graph.inputs[index].name
+        return tuple((name, axis) in self.graph.symbolic for axis in self.axes[index])
 
     def _lengths(self, index: int) -> Shape:
         shape = self.graph.inputs[index].shape or ()
@@ -257,7 +268,7 @@ class _GraphReport:
             first_global_layer=next(
                 (one.layer.name for one in examined if one.view and any(f.reach == "global" for f in one.view.fields)), None
             ),
-            unproductive_layers=sum(layer.receptive_field is not None and bool(layer.receptive_field.unproductive) for layer in layers),
+            unproductive_layers=None if any(one.open for one in examined) else sum(bool(one.unproductive) for one in examined),
             smallest_productive_input=tuple(smallest),
         )
 

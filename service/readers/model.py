@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto
 
 from service.faults import Refused
-from service.graph import Graph
+from service.graph import Graph, WeightReader
 from service.graph.model import Model, ModelFacts, Port
-from service.graph.operators import Unknown
 from service.options import Options
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
 from service.readers.json_text import MAX_BYTES
 from service.readers.onnx import OnnxWeights, Reading, declared, model_inputs, opsets_of
 from service.readers.spec.entry import read_spec
+from service.readers.stand_ins import USUAL, length_of, readings, unclear
 from service.readers.tensors.stored import Storage
 from service.readers.wire.scan import scan
 from service.sources.local import LocalFile
 
-STAND_INS = (256, 384, 321)
-"""Lengths that symbolic axes are given, one after the other: facts that differ between them depend on the unknown length."""
-LARGER = (4096, 6144, 65536, 98304)
-"""Lengths that are tried where those are too short for the network."""
-
-Read = Callable[[int], Graph]
+LENGTH_CODES = frozenset(("does-not-fit", "shape-mismatch", "not-divisible", "too-large"))
+"""What is said of a layer spec where an open axis has a length that does not suit it."""
 
 
 def read_model(path: Path, options: Options, externals: Mapping[str, Path]) -> Model:
@@ -43,8 +39,8 @@ def _read_json(source: LocalFile, options: Options) -> Model:
     if source.size > MAX_BYTES:
         raise Refused("limit", "document-too-large", f"A JSON document may have {MAX_BYTES:,} bytes, this one has {source.size:,}.")
     text = source.read(0, source.size)
-    first, weights = read_spec(text, options, STAND_INS[0])
-    graphs = several(lambda stand_in: read_spec(text, options, stand_in)[0], first)
+    graphs, weights = _spec_graphs(text, options)
+    first = graphs[0]
     symbolic = first.symbolic
     producer = first.metadata.get("producer")
     facts = ModelFacts(
@@ -58,6 +54,25 @@ def _read_json(source: LocalFile, options: Options) -> Model:
     return Model(graphs, weights, facts)
 
 
+def _spec_graphs(text: bytes, options: Options) -> tuple[tuple[Graph, ...], WeightReader]:
+    """The readings of a layer spec. Where the usual length of an open axis does not suit it, others are tried."""
+
+    def read(length: int) -> Graph:
+        return read_spec(text, options, length)[0]
+
+    try:
+        first, weights = read_spec(text, options, USUAL[0])
+    except Refused as refused:
+        if not any(detail.code in LENGTH_CODES for detail in refused.errors):
+            raise
+        graphs = readings(read)
+        if not graphs:
+            raise
+        length = max((length_of(graphs[0], name, axis) for name, axis in graphs[0].symbolic), default=USUAL[0])
+        return graphs, read_spec(text, options, length)[1]
+    return readings(read, first), weights
+
+
 def _port(graph: Graph, name: str, symbolic: frozenset[tuple[str, int]]) -> Port:
     tensor = graph.tensors[name]
     shape = None if tensor.shape is None else tuple(None if (name, axis) in symbolic else n for axis, n in enumerate(tensor.shape))
@@ -68,54 +83,14 @@ def _read_onnx(source: LocalFile, options: Options, externals: Mapping[str, Path
     scanned = scan(source)
     reading = Reading(scanned.model, Storage(scanned, externals, options.external_missing))
     fixed = options.input_shapes
-    first = reading.graph(fixed, STAND_INS[0])
+    first = reading.graph(fixed, USUAL[0])
     if first.symbolic and unclear(first):
         # The leading axis may be time rather than a batch.
-        other = reading.graph(fixed, STAND_INS[0], batch=STAND_INS[0])
+        other = reading.graph(fixed, USUAL[0], batch=USUAL[0])
         if unclear(other) < unclear(first):
-            graphs = several(lambda stand_in: reading.graph(fixed, stand_in, batch=stand_in), other)
+            graphs = readings(lambda length: reading.graph(fixed, length, batch=length), other)
             return Model(graphs, OnnxWeights(), _facts(scanned.model, source, options))
-    return Model(several(lambda n: reading.graph(fixed, n), first), OnnxWeights(), _facts(scanned.model, source, options))
-
-
-def several(read: Read, first: Graph) -> tuple[Graph, ...]:
-    """The same model with several stand-in lengths: those at which the fewest layers are unclear.
-
-    Only the first one where all axes are fixed but the batch, whose length is 1 in every reading.
-    """
-    if not any(first_length(first, name, axis) != 1 for name, axis in first.symbolic):
-        return (first,)
-    graphs = [first, *_tried(read, STAND_INS[1:])]
-    if unclear(first):
-        for small, large in zip(LARGER[::2], LARGER[1::2], strict=True):
-            more = _tried(read, (small, large))
-            if not more or min(map(unclear, more)) >= min(map(unclear, graphs)):
-                break
-            graphs = more
-    best = min(map(unclear, graphs))
-    return tuple(graph for graph in graphs if unclear(graph) == best)
-
-
-def first_length(graph: Graph, name: str, axis: int) -> int:
-    """The length of an input's axis in a graph."""
-    shape = graph.tensors[name].shape
-    return 1 if shape is None else shape[axis]
-
-
-def _tried(read: Read, stand_ins: tuple[int, ...]) -> list[Graph]:
-    """The readings that succeed."""
-    graphs = []
-    for stand_in in stand_ins:
-        try:
-            graphs.append(read(stand_in))
-        except Refused:
-            continue
-    return graphs
-
-
-def unclear(graph: Graph) -> int:
-    """The number of layers that could not be followed."""
-    return sum(any(isinstance(node.operator, Unknown) for node in layer.nodes) for layer in graph.layers)
+    return Model(readings(lambda length: reading.graph(fixed, length), first), OnnxWeights(), _facts(scanned.model, source, options))
 
 
 def _facts(model: ModelProto, source: LocalFile, options: Options) -> ModelFacts:

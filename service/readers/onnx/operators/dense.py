@@ -36,6 +36,7 @@ def product_shape(left: Shape, right: Shape) -> Shape:
 
 def matmul(call: Call, left: Value, right: Value) -> Value:
     """NumPy's matmul of two values. A constant one makes a dense layer, A·X being (Xᵀ·Aᵀ)ᵀ."""
+    _keep_matrix(call, left, right)
     shape = product_shape(left.dims, right.dims)
     if right.constant is not None:
         weight = call.weight(right)
@@ -49,6 +50,13 @@ def matmul(call: Call, left: Value, right: Value) -> Value:
     else:
         result = _contracted(call, left, right)
     return call.reshape(result, shape)
+
+
+def _keep_matrix(call: Call, left: Value, right: Value) -> None:
+    """A constant matrix is the layer's kernel also where it is not known what it is applied to."""
+    for data, matrix in ((left, right), (right, left)):
+        if data.constant is None and data.shape is None and matrix.constant is not None and matrix.rank > 1:
+            call.kernel.append(call.weight(matrix))
 
 
 def apply_matrices(call: Call, data: Value, weight: ModelWeight) -> Value:
@@ -152,6 +160,7 @@ def gemm(call: Call) -> Sequence[Value]:
     """Gemm: A'·B' + C, where A' and B' may be transposed and C is the bias. The factors alpha and beta change no connection."""
     left, right, added = call.input(0), call.input(1), call.optional(2)
     turn_left, turn_right = bool(call.attributes.integer("transA")), bool(call.attributes.integer("transB"))
+    _keep_matrix(call, left, right)
     if left.rank != 2 or right.rank != 2:
         call.refuse("rank-mismatch", f"its matrices have the shapes {left.dims} and {right.dims}")
     if right.constant is not None:
