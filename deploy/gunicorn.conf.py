@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.jobs.local import sandbox
+from service.settings import load_settings
 
 MAX_FILES = 16384
 
@@ -33,6 +34,8 @@ graceful_timeout = 30
 keepalive = 65
 # The heartbeat file: on a disk, a slow sync would look like a stuck worker, and a read-only root has no place for it.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# What the service writes is for its user alone.
+umask = 0o077
 # A control socket would be written to the home directory, which a container with a read-only root does not have.
 control_socket_disable = True
 
@@ -44,7 +47,9 @@ accesslog = None
 
 
 def on_starting(_: Any) -> None:
-    """Keeps jobs, which run as the same user, out of the memory and the environment of this process and of the workers it forks."""
+    """Looks at the settings, so that a wrong one ends the start with one line and not every worker anew. Keeps jobs, which run as the same
+    user, out of the memory and the environment of this process and of the workers it forks."""
+    load_settings()
     sandbox.seal()
     # As many open files as the machine allows; the bound of connections follows from it.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from environs import Env, EnvError, validate
+from environs import EnvError, FileAwareEnv, validate
 
 PREFIX = "RECEPTIVE_"
+FILE = "_FILE"
+"""RECEPTIVE_X_FILE names a file that holds the value of RECEPTIVE_X, as secrets are given to containers."""
+
+OTHERS = frozenset({"RECEPTIVE_URL", "RECEPTIVE_TOKEN", "RECEPTIVE_CORPUS"})
+"""Variables of the command line and of the tests."""
+
+MIN_LIKENESS = 0.8
+"""How much alike two names are where one may be a misspelling of the other (difflib)."""
+
+KUBERNETES = re.compile(r"RECEPTIVE_(SERVICE_HOST|SERVICE_PORT|PORT)(_|\Z)")
+"""What Kubernetes sets in every container beside a service that is called receptive."""
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
@@ -63,14 +79,29 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """The settings that the environment names, with defaults for the rest. Raises SystemExit with one clear line on a wrong value."""
+    """The settings that the environment names, with defaults for the rest. SystemExit with one clear line where one is wrong or unknown."""
     try:
-        return Settings(**{entry.name: _read(Env(), entry.name, entry.default, entry.metadata["lowest"]) for entry in fields(Settings)})
-    except EnvError as error:
+        check_names(os.environ)
+        env = FileAwareEnv(strip_whitespace=True)
+        return Settings(**{entry.name: _read(env, entry.name, entry.default, entry.metadata["lowest"]) for entry in fields(Settings)})
+    except (EnvError, ValueError) as error:
         raise SystemExit(f"receptive: {error}") from error
 
 
-def _read(env: Env, name: str, default: Any, lowest: float | None) -> Any:
+def check_names(names: Iterable[str]) -> None:
+    """ValueError where a variable has our prefix and is no setting: a misspelt one would silently do nothing."""
+    variables = {PREFIX + entry.name.upper() for entry in fields(Settings)}
+    given = set(names)
+    for name in sorted(given):
+        setting = name.removesuffix(FILE)
+        if name.startswith(PREFIX) and setting not in variables and name not in OTHERS and not KUBERNETES.match(name):
+            close = get_close_matches(name, variables, 1, MIN_LIKENESS)
+            raise ValueError(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else "; see docs/settings.md."))
+        if name != setting and setting in variables & given:
+            raise ValueError(f"{setting} and {name} are both set; keep one of them.")
+
+
+def _read(env: FileAwareEnv, name: str, default: Any, lowest: float | None) -> Any:
     """The environment's value for the setting `name`, of the type of its default."""
     variable = PREFIX + name.upper()
     checks = [] if lowest is None else [validate.Range(min=lowest)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from service.api import create_app, openapi
 from service.api.http.problem_types import PROBLEM_TYPES, problems_table
 from service.api.services import EXTENSION
 from service.settings import Settings, load_settings, settings_table
+from service.store import keep_private
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -136,3 +140,51 @@ def test_wrong_settings_stop_the_service_with_a_reason(monkeypatch: pytest.Monke
     monkeypatch.setenv(f"RECEPTIVE_{name}", value)
     with pytest.raises(SystemExit, match=f"RECEPTIVE_{name}"):
         load_settings()
+
+
+def test_setting_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret = tmp_path / "database"
+    secret.write_text("postgresql+psycopg://u:p@h/d\n")
+    monkeypatch.setenv("RECEPTIVE_DATABASE_URL_FILE", str(secret))
+    assert load_settings().database == "postgresql+psycopg://u:p@h/d"
+    monkeypatch.setenv("RECEPTIVE_DATABASE_URL", "sqlite://")
+    with pytest.raises(SystemExit, match="both set"):
+        load_settings()
+    monkeypatch.delenv("RECEPTIVE_DATABASE_URL")
+    monkeypatch.setenv("RECEPTIVE_DATABASE_URL_FILE", str(tmp_path / "absent"))
+    with pytest.raises(SystemExit, match="RECEPTIVE_DATABASE_URL_FILE"):
+        load_settings()
+
+
+@pytest.mark.parametrize(("name", "hint"), [("POOLSIZE", "RECEPTIVE_POOL_SIZE"), ("POOL_SIZE_FILES", "RECEPTIVE_POOL_SIZE"), ("X", "docs")])
+def test_unknown_setting_stops_the_service_and_names_the_nearest(monkeypatch: pytest.MonkeyPatch, name: str, hint: str) -> None:
+    monkeypatch.setenv(f"RECEPTIVE_{name}", "1")
+    with pytest.raises(SystemExit, match=f"RECEPTIVE_{name} is not a setting.*{hint}"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR", "URL", "TOKEN"])
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Kubernetes names the ports of a service that is called receptive."""
+    monkeypatch.setenv(f"RECEPTIVE_{name}", "tcp://10.0.0.1:80")
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize("variable", ["RECEPTIVE_POOL_SIZE", "RECEPTIVE_POOLSIZE"])
+def test_server_with_a_wrong_setting_ends_with_one_line(tmp_path: Path, variable: str) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "service.api:create_app()"]
+    environment = {**os.environ, "RECEPTIVE_DATA_DIR": str(tmp_path), "PORT": "0", variable: "many"}
+    run = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    lines = [line for line in run.stderr.splitlines() if "[INFO]" not in line]
+    assert run.returncode != 0
+    assert len(lines) == 1 and variable in lines[0]
+    assert "Booting worker" not in run.stderr
+
+
+def test_data_directory_is_for_its_user_alone(app: Flask, settings: Settings, tmp_path: Path) -> None:
+    assert settings.data_dir.stat().st_mode & 0o777 == 0o700
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    keep_private(shared)
+    assert shared.stat().st_mode & 0o7777 == 0o1777

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from service.settings import load_settings
+from service.store import keep_private
 from service.store.sql.database import migrate, open_database
 
 
 def main() -> None:
     """Migrates the database that the environment names."""
     settings = load_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    keep_private(settings.data_dir)
     migrate(open_database(settings.database), settings.data_dir)
 
 
