@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from onnx import ModelProto, ValueInfoProto, defs
 
 from service.faults import Refused
-from service.graph import Graph, Shape, Tensor
+from service.graph import Graph, Shape, Source, Tensor
 from service.readers.limits import MAX_NODES
 from service.readers.onnx.biases import with_biases
 from service.readers.onnx.builder import Builder
@@ -15,6 +16,8 @@ from service.readers.onnx.functions import domain_of, local_functions
 from service.readers.onnx.inputs import read_inputs
 from service.readers.onnx.inventory import Inventory
 from service.readers.onnx.scope import Scope
+from service.readers.onnx.trained import trained_inputs
+from service.readers.onnx.values import Constant, ModelWeight, Origin, Value
 from service.readers.onnx.walk import Walk
 from service.readers.tensors.stored import Storage
 
@@ -35,6 +38,7 @@ class Reading:
         self._functions = local_functions(model, MAX_NODES)
         self._inventory = Inventory(model, storage)
         self._infos = model_inputs(model)
+        self._trained = trained_inputs(model.graph, self._infos)
         names = [info.name for info in self._infos]
         if len(set(names)) < len(names) or "" in names:
             raise Refused("invalid", "duplicate-name", "Two inputs of the model have one name, or one has none.")
@@ -52,6 +56,8 @@ class Reading:
         builder = Builder((*reserved, *(weight.stored for weight in self._inventory.stored)), MAX_NODES)
         walk = Walk(builder, self._inventory, self._functions, inputs)
         scope = Scope(self._opsets)
+        trained = [_weight(value) for value in inputs.values if value.name in self._trained]
+        data = [value for value in inputs.values if value.constant is None]
         for value in inputs.values:
             scope.values[value.name] = value
             builder.register(value)
@@ -64,14 +70,21 @@ class Reading:
                 builder.register(value)
         return Graph(
             name=graph.name,
-            inputs=tuple(Tensor(v.name, v.shape, v.dtype) for v in inputs.values),
+            inputs=tuple(Tensor(v.name, v.shape, v.dtype) for v in data),
             outputs=tuple(value.name for value in outputs),
             layers=with_biases(builder.layers, builder.added, builder.tensors, (value.name for value in outputs)),
             tensors=builder.tensors,
-            stored=self._inventory.stored,
+            stored=(*self._inventory.stored, *trained),
             symbolic=frozenset(inputs.symbolic),
             notes=tuple(builder.notes),
         )
+
+
+def _weight(value: Value) -> ModelWeight:
+    """An input that is a weight, from now on a constant whose values are not known."""
+    count = math.prod(value.dims)
+    value.constant = Constant(Origin(value.name, count, value.dtype, (Source(value.name, count, value.dtype),)))
+    return ModelWeight(value.name, value.dims, count, value.dtype, None, value.constant)
 
 
 def model_inputs(model: ModelProto) -> list[ValueInfoProto]:
