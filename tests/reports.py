@@ -10,7 +10,8 @@ from service.graph import Graph, WeightReader
 from service.graph.model import Model, ModelFacts
 from service.options import Options
 from service.readers.spec.entry import read_spec
-from service.report.plain import plain_object
+from service.report import document
+from service.report.plain import of_plain, plain_object
 
 Report = dict[str, Any]
 
@@ -31,6 +32,11 @@ def analyzed(model: Model, reading: Reading | None = None) -> Report:
     report: Report = plain_object(analyze(model, reading))
     report["model"]["digest"] = "sha256:" + "0" * 64
     return report
+
+
+def document_of(spec: dict[str, Any], reading: Reading | None = None) -> document.Report:
+    """The report of a layer spec as its type."""
+    return of_plain(document.Report, report_of(spec, reading))
 
 
 def layer_of(report: Report, name: str) -> Report:

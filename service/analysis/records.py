@@ -11,7 +11,6 @@ from service.analysis.connections.connectivity import weight_node
 from service.analysis.connections.kernels import effective_connections
 from service.analysis.evidence import Examined
 from service.analysis.field.axes import axis_names
-from service.analysis.field.effective import WIDTH95
 from service.analysis.field.intervals import SEVERITY
 from service.analysis.field.receptive_field import View
 from service.graph import Layer
@@ -92,7 +91,7 @@ def _effective(view: View) -> report.EffectiveField | None:
     if not sigma or len(sigma) < len(view.spread):
         return None
     source: Literal["uniform", "weights"] = "weights" if all(s.weighted for s in view.spread) else "uniform"
-    return report.EffectiveField(sigma, tuple(WIDTH95 * s for s in sigma), source)
+    return report.EffectiveField(sigma, tuple(report.WIDTH95 * s for s in sigma), source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +113,16 @@ class Counts:
     sparsity: report.Sparsity | None = None
     sharing: report.Sharing | None = None
     reduction: report.Reduction | None = None
+
+
+def taps(one: Examined) -> tuple[report.AxisTaps, ...] | None:
+    """How the kernel meets every axis; None where it does not slide."""
+    if one.counts is None or not one.counts.axes:
+        return None
+    return tuple(
+        report.AxisTaps(axis.places, axis.real, axis.least, axis.most, min(axis.uses, default=0), max(axis.uses, default=0))
+        for axis in one.counts.axes
+    )
 
 
 def connections(one: Examined) -> Counts:

@@ -23,7 +23,7 @@ from service.analysis.filters.first_layers import FirstLayer, first_layers
 from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
 from service.analysis.parameters import Tie, ledger, stored, ties, used
-from service.analysis.records import attributes, connections, receptive_field, sum_connections, total_ratios, values
+from service.analysis.records import attributes, connections, receptive_field, sum_connections, taps, total_ratios, values
 from service.graph import Graph, Layer, Shape, WeightReader
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts, Port
@@ -213,6 +213,7 @@ class _GraphReport:
             values=values(one),
             receptive_field=None if one.input is None else receptive_field(one, self.graph.inputs[one.input].name),
             findings=tuple(codes),
+            taps=taps(one),
         )
 
     def _parameters(self, layer: Layer) -> report.Parameters:

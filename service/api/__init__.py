@@ -15,6 +15,7 @@ from service.api.features import (
     hierarchy,
     jobs,
     layers,
+    metrics,
     operations,
     overlay,
     sweep,
@@ -29,6 +30,7 @@ from service.store import open_store
 FEATURES = (
     analyses,
     layers,
+    metrics,
     connectivity,
     filters,
     hierarchy,

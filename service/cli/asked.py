@@ -5,20 +5,19 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import click
-from jinja2 import UndefinedError
 
-from service.cli.engine import Engine, LocalModel, Model, Report, stored_report
+from service.cli.engine import Engine, LocalModel, Model, stored_report
 from service.cli.failures import Failure
 from service.cli.remote import RemoteModel, Service
 from service.options import LARGEST_AXIS, ChannelOrder, ExternalMissing, Options, ReadWeights, whole_numbers
+from service.report.document import Report
 from service.settings import load_settings
 
 Command = Callable[..., Any]
@@ -182,14 +181,3 @@ def open_report(engine: Engine, path: Path, asked: Asked) -> tuple[Report, Model
     if asked != Asked():
         raise click.UsageError(f"{path.name!r} is a report already, so the options of an analysis would change nothing.")
     return known, None
-
-
-@contextmanager
-def whole_report(path: Path, model: Model | None) -> Iterator[None]:
-    """For work on what `open_report` gave: a report from a file that lacks something is a Failure `invalid-report`."""
-    try:
-        yield
-    except (LookupError, TypeError, AttributeError, ValueError, UndefinedError) as error:
-        if model is not None:
-            raise
-        raise Failure("invalid-report", f"This report lacks something or was changed ({type(error).__name__}: {error}).", path) from None

@@ -16,15 +16,15 @@ from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
 from service.jobs.message import BrokenAnalysisError, Call
 from service.options import Options, settled
+from service.report.comparison import Comparison
+from service.report.document import SCHEMA, Report
 from service.report.identity import options_document
+from service.report.plain import NotAReport, of_plain, read_report, write_report
 from service.settings import Settings
 from service.work import tasks
 from service.work.tasks import Task
 
-Report = dict[str, Any]
 Chosen = Mapping[str, Any]
-
-SCHEMA = "receptive.report/1"
 
 
 class Model(Protocol):
@@ -77,11 +77,10 @@ class Engine:
             reason = str(error).strip().splitlines()[-1]
             raise Failure("analysis-failed", f"A fault of Receptive's own: {reason}", file) from None
 
-    def compare(self, base: Report, head: Report, budgets: Mapping[str, Any]) -> Report:
+    def compare(self, base: Report, head: Report, budgets: Mapping[str, object]) -> Comparison:
         """The comparison of two reports (service.report.comparison.compare)."""
-        documents = {side: json.dumps(report).encode() for side, report in (("base", base), ("head", head))}
-        comparison: Report = json.loads(self.run(Call(tasks.COMPARISON, {"budgets": dict(budgets)}, documents), "Comparing", None))
-        return comparison
+        documents = {"base": write_report(base), "head": write_report(head)}
+        return of_plain(Comparison, json.loads(self.run(Call(tasks.COMPARISON, {"budgets": dict(budgets)}, documents), "Comparing", None)))
 
     def companions(self, path: Path, given: Sequence[Path]) -> dict[str, Path]:
         """The files of external data that go with the model at `path`, by bare name: those `given`, and those it names beside it.
@@ -110,8 +109,7 @@ class LocalModel:
 
     def report(self) -> Report:
         """The report, with the address that the service would give it."""
-        report: Report = json.loads(self._run(tasks.LOCAL_REPORT, "Analysing", created_at=now()))
-        return report
+        return read_report(self._run(tasks.LOCAL_REPORT, "Analysing", created_at=now()))
 
     def filters(self, chosen: Chosen) -> bytes:
         """The weight grid of a convolution as a PNG."""
@@ -139,5 +137,7 @@ def stored_report(path: Path) -> Report | None:
         return None
     if schema != SCHEMA:
         raise Failure("unknown-schema", f"This has the schema {schema}; only reports ({SCHEMA}) can be read.", path)
-    report: Report = document
-    return report
+    try:
+        return of_plain(Report, document)
+    except NotAReport as error:
+        raise Failure("invalid-report", f"This report lacks something or was changed: {error}.", path) from None

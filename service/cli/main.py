@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from service import __version__
-from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine, whole_report
+from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine
 from service.cli.budgets import read_budgets
-from service.cli.engine import Model, Report
+from service.cli.engine import Model
 from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
 from service.cli.output import format_of, output_option, write
 from service.cli.pictures import badge, chart, filters, hierarchy
@@ -24,25 +25,26 @@ from service.render.junit import comparison_junit
 from service.render.tables import layers_csv
 from service.render.words.markdown import comparison_markdown, report_markdown
 from service.render.words.view import SEVERITIES
-
-Writer = Callable[[Report], bytes]
+from service.report.comparison import Comparison
+from service.report.document import Report
+from service.report.plain import plain_object
 
 REPORT_SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".txt": "text"}
 COMPARISON_SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "md", ".xml": "junit", ".txt": "text", ".svg": "badge"}
 
 
-def as_json(document: Report) -> bytes:
+def as_json(document: Report | Comparison) -> bytes:
     """A document as JSON text of many lines, ASCII only, so that no name in it can do anything to a terminal."""
-    return json.dumps(document, indent=2).encode() + b"\n"
+    return json.dumps(plain_object(document), indent=2).encode() + b"\n"
 
 
-REPORT_FORMATS: dict[str, Writer] = {
+REPORT_FORMATS: dict[str, Callable[[Report], bytes]] = {
     "json": as_json,
     "md": report_markdown,
     "csv": layers_csv,
     "text": report_text,
 }
-COMPARISON_FORMATS: dict[str, Writer] = {
+COMPARISON_FORMATS: dict[str, Callable[[Comparison], bytes]] = {
     "json": as_json,
     "html": comparison_html,
     "md": comparison_markdown,
@@ -110,12 +112,10 @@ def analyze(ctx: click.Context, model: Path, form: str | None, output: Path, fai
     form = format_of(form, output, REPORT_SUFFIXES, default)
     with start_engine() as engine:
         report, opened = open_report(engine, model, asked)
-        with whole_report(model, opened):
-            content = report_html(report, pictures(report, opened, asked)) if form == "html" else REPORT_FORMATS[form](report)
+        content = report_html(report, pictures(report, opened, asked)) if form == "html" else REPORT_FORMATS[form](report)
     write(content, output)
     if fail_on is not None:
-        with whole_report(model, opened):
-            judge_findings(ctx, report, SEVERITIES[: SEVERITIES.index(fail_on) + 1])
+        judge_findings(ctx, report, [each for place, each in enumerate(SEVERITIES) if fail_on in SEVERITIES[place:]])
 
 
 @receptive.command(no_args_is_help=True)
@@ -144,12 +144,10 @@ def compare(ctx: click.Context, base: Path, head: Path, budgets: Path | None, fo
     form = format_of(form, output, COMPARISON_SUFFIXES, "text")
     limits = {} if budgets is None else read_budgets(budgets)
     with start_engine() as engine:
-        (before, base_model), (after, head_model) = (open_report(engine, path, asked) for path in (base, head))
-        with whole_report(base, base_model), whole_report(head, head_model):
-            names = {report["model"]["name"] for report in (before, after)}
-            if len(names) == 1 and base.name != head.name:
-                # Two versions of a model often have one name inside; those of the files tell them apart.
-                before["model"]["name"], after["model"]["name"] = base.name, head.name
+        before, after = (open_report(engine, path, asked)[0] for path in (base, head))
+        if before.model.name == after.model.name and base.name != head.name:
+            # Two versions of a model often have one name inside; those of the files tell them apart.
+            before, after = _renamed(before, base.name), _renamed(after, head.name)
         try:
             comparison = engine.compare(before, after, limits)
         except Failure as failure:
@@ -158,10 +156,14 @@ def compare(ctx: click.Context, base: Path, head: Path, budgets: Path | None, fo
                 raise Failure(failure.code, failure.detail, budgets) from None
             raise
     write(COMPARISON_FORMATS[form](comparison), output)
-    if comparison["verdict"] == "fail":
-        broken = ", ".join(budget["budget"] for budget in comparison["budgets"] if not budget["passed"])
+    if comparison.verdict == "fail":
+        broken = ", ".join(budget.budget for budget in comparison.budgets if not budget.passed)
         click.echo(f"receptive: over budget: {broken}", err=True)
         ctx.exit(NOT_GOOD_ENOUGH)
+
+
+def _renamed(report: Report, name: str) -> Report:
+    return replace(report, model=replace(report.model, name=name))
 
 
 for picture in (filters, hierarchy, chart, badge):
@@ -171,10 +173,10 @@ for picture in (filters, hierarchy, chart, badge):
 def pictures(report: Report, model: Model | None, asked: Asked) -> dict[str, bytes]:
     """The pictures of an HTML report: the filters of the first layer and those of a deeper one, where there are any to draw."""
     drawn: dict[str, bytes] = {}
-    if model is None or asked.options.read_weights == "none" or not report["first_layers"]:
+    if model is None or asked.options.read_weights == "none" or not report.first_layers:
         return drawn
     wanted: dict[str, Callable[[], bytes]] = {"filters": lambda: model.filters({})}
-    if any(row["depth"] == DRAWN_DEPTH for row in report["hierarchy"] or ()):
+    if any(row.depth == DRAWN_DEPTH for row in report.hierarchy):
         wanted["hierarchy"] = lambda: model.hierarchy(DRAWN_DEPTH, STRONGEST, {})
     for name, draw in wanted.items():
         try:
@@ -188,7 +190,7 @@ def pictures(report: Report, model: Model | None, asked: Asked) -> dict[str, byt
 
 def judge_findings(ctx: click.Context, report: Report, severities: Sequence[str]) -> None:
     """Ends the command with NOT_GOOD_ENOUGH where the report has findings of these severities."""
-    codes = [finding["code"] for finding in report["findings"] if finding["severity"] in severities]
+    codes = [finding.code for finding in report.findings if finding.severity in severities]
     if codes:
         said = ", ".join(f"{code} ({codes.count(code)})" for code in dict.fromkeys(codes))
         click.echo(f"receptive: findings: {said}", err=True)

@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 import click
 
-from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine, whole_report
+from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine
 from service.cli.failures import Failure
 from service.cli.output import format_of, output_option, refuse_terminal, write
 from service.render.figures import charts
 from service.render.figures.badge import METRICS, badge_svg, endpoint
 from service.render.grid.colormaps import COLORMAPS
 from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Normalize, Sort
+from service.report.plain import plain_object
 
 CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
 BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}
@@ -105,18 +106,11 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     if form == "png":
         refuse_terminal(output)
     with start_engine() as engine:
-        report, opened = open_report(engine, model, asked)
-    with whole_report(model, opened):
-        draw, has_data = charts.CHARTS[kind]
-        if not has_data(report):
-            raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
-        specification = draw(report)
-        content = (
-            json.dumps(specification).encode() + b"\n"
-            if form == "vl.json"
-            else charts.picture(specification, "svg" if form == "svg" else "png")
-        )
-    write(content, output)
+        report, _ = open_report(engine, model, asked)
+    draw, has_data = charts.CHARTS[kind]
+    if not has_data(report):
+        raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
+    write(charts.written(draw(report), form) + (b"\n" if form == "vl.json" else b""), output)
 
 
 @click.command(no_args_is_help=True)
@@ -135,10 +129,9 @@ def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked
     """
     form = format_of(form, output, BADGE_SUFFIXES, "svg")
     with start_engine() as engine:
-        report, opened = open_report(engine, model, asked)
-    with whole_report(model, opened):
-        shown = endpoint(report, metric)
-    write(badge_svg(shown) if form == "svg" else json.dumps(shown).encode() + b"\n", output)
+        report, _ = open_report(engine, model, asked)
+    shown = endpoint(report, metric)
+    write(badge_svg(shown) if form == "svg" else json.dumps(plain_object(shown)).encode() + b"\n", output)
 
 
 def _given(chosen: dict[str, Any]) -> dict[str, Any]:

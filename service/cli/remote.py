@@ -19,11 +19,15 @@ from uuid import uuid4
 import click
 
 from service import __version__
-from service.cli.engine import SCHEMA, Chosen, Report
+from service.cli.engine import Chosen
 from service.cli.failures import Failure
 from service.cli.progress import TURN_SECONDS, Tick, stage, watched
 from service.faults import Detail
 from service.options import Options
+from service.report.document import SCHEMA, Report
+from service.report.plain import NotAReport, of_plain
+
+Document = dict[str, Any]
 
 PIECE_BYTES = 1 << 18
 ANSWER_SECONDS = 120.0
@@ -110,16 +114,17 @@ class RemoteModel:
     def _picture(self, name: str, chosen: Chosen) -> bytes:
         query = urlencode({key: str(value).lower() if isinstance(value, bool) else value for key, value in chosen.items()})
         with stage(f"Fetching {name}"):
-            return self._service.get(f"/v1/analyses/{self._report['id']}/{name}{'?' if query else ''}{query}", self._path).content
+            return self._service.get(f"/v1/analyses/{self._report.id}/{name}{'?' if query else ''}{query}", self._path).content
 
     @cached_property
     def _report(self) -> Report:
         answer = _document(self._send())
         if answer.get("schema") != SCHEMA:
             answer = self._followed(answer)
-        if answer.get("schema") != SCHEMA:
-            raise _unexpected("It sent something other than a report.")
-        return answer
+        try:
+            return of_plain(Report, answer)
+        except NotAReport as error:
+            raise _unexpected(f"It sent something other than a report: {error}.") from None
 
     def _send(self) -> Answer:
         """Posts the model: as it is, or in a form where other files go with it."""
@@ -139,7 +144,7 @@ class RemoteModel:
         path = f"/v1/analyses{'?' if query else ''}{query}"
         return self._service.send("POST", path, lambda: _pieces(parts, size, f"Sending {self._path.name}"), headers, self._path)
 
-    def _followed(self, job: Report) -> Report:
+    def _followed(self, job: Document) -> Document:
         """The report of a job, when it is finished."""
         path = f"/v1/jobs/{quote(str(job.get('id')), safe='')}"
         with stage(f"The service analyses {self._path.name}") as tick:
@@ -186,7 +191,7 @@ def _content(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _document(answer: Answer) -> Report:
+def _document(answer: Answer) -> Document:
     try:
         document = json.loads(answer.content)
     except ValueError:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from service.render.words import view
 from service.render.words.difference import Change, difference
 from service.render.words.text import shown
-
-Record = Mapping[str, Any]
+from service.report.comparison import Comparison
+from service.report.document import Report
 
 WIDTH = 100
 MOST_ITEMS = 5
@@ -19,20 +18,20 @@ MOST_LAYERS = 30
 """Changed layers that are shown."""
 
 
-def report_text(report: Record) -> bytes:
+def report_text(report: Report) -> bytes:
     """What the model shares, skips and sees, and what was found."""
-    lines = [shown(report["model"]["name"] or "Model"), ""]
+    lines = [shown(report.model.name or "Model"), ""]
     for answer in view.answers(report):
         lines.append(f"{answer.question} {answer.figure} {answer.unit}".rstrip())
         for sentence in answer.sentences:
             lines += _wrapped(sentence, "    ")
-    groups = view.finding_groups(report["findings"], report["layers"])
+    groups = view.finding_groups(report.findings, report.layers)
     if groups:
         lines += ["", "Findings:", *_groups(groups)]
     return _encoded(lines)
 
 
-def comparison_text(comparison: Record) -> bytes:
+def comparison_text(comparison: Comparison) -> bytes:
     """The verdict, the budgets, what changed in the model, and the first of the layers that did."""
     said = difference(comparison)
     lines = [f"{said.base} → {said.head}: {said.verdict_text[0].lower()}{said.verdict_text[1:]}", ""]

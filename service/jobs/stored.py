@@ -8,6 +8,7 @@ from typing import Any
 
 from service.jobs.message import BrokenAnalysisError
 from service.report.identity import Question, links, options_document
+from service.report.quantities import PREFIX
 from service.store.interfaces import StoredReport
 from service.work.made import Made
 
@@ -20,6 +21,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "size_bytes": (int,),
     "layers": (int,),
     "parameters": (int,),
+    "metrics": (dict,),
 }
 
 
@@ -41,6 +43,7 @@ def stored_report(made: Made, question: Question, created_at: str) -> StoredRepo
             "size_bytes": entry["size_bytes"],
             "layers": entry["layers"],
             "parameters": entry["parameters"],
+            "metrics": entry["metrics"],
             "links": links(question.id),
         },
         document=made.content,
@@ -57,4 +60,7 @@ def _entry(text: str) -> dict[str, Any]:
         entry = None
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key, ...), kinds) for key, kinds in _KINDS.items()):
         raise BrokenAnalysisError(f"expected an entry with {', '.join(_KINDS)}; got {text[:200]!r}")
+    metrics: dict[str, Any] = entry["metrics"]
+    if not all(name.startswith(PREFIX) and type(value) in (int, float) for name, value in metrics.items()):
+        raise BrokenAnalysisError(f"expected metrics of names that begin with {PREFIX} and of numbers; got {text[:200]!r}")
     return entry

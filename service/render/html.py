@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup
 
@@ -13,8 +12,8 @@ from service.render.figures import charts
 from service.render.templating import render, static_text
 from service.render.words import view
 from service.render.words.difference import difference
-
-Record = Mapping[str, Any]
+from service.report.comparison import Comparison
+from service.report.document import Report
 
 PICTURES = {
     "filters": "The learned filters of the first convolution. A tile is one filter, in the colours of the image that it reads.",
@@ -23,14 +22,14 @@ PICTURES = {
 """The pictures that a report may hold, by name, and what they show."""
 
 
-def report_html(report: Record, pictures: Mapping[str, bytes] | None = None) -> bytes:
+def report_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> bytes:
     """The report as one HTML file. `pictures` are PNGs by the names of `PICTURES`; KeyError for any other name."""
     drawn = [(name, PICTURES[name], _data_uri(png)) for name, png in (pictures or {}).items()]
     text = render(
         "report.html",
         report=report,
         answers=view.answers(report),
-        groups=view.finding_groups(report["findings"], report["layers"]),
+        groups=view.finding_groups(report.findings, report.layers),
         kinds=view.kinds(report),
         about=view.about(report),
         rows=view.rows(report),
@@ -42,7 +41,7 @@ def report_html(report: Record, pictures: Mapping[str, bytes] | None = None) -> 
     return text.encode()
 
 
-def comparison_html(comparison: Record) -> bytes:
+def comparison_html(comparison: Comparison) -> bytes:
     """A comparison as one HTML file: the verdict, the budgets, what changed in the model, and the layers that did."""
     return render("comparison.html", difference=difference(comparison), policy=_policy()).encode()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from xml.etree import ElementTree
 
 from service.render.words.difference import difference
+from service.report.comparison import Comparison
 
 
-def comparison_junit(comparison: Mapping[str, Any]) -> bytes:
+def comparison_junit(comparison: Comparison) -> bytes:
     """JUnit XML (the schema of the Ant task, as Jenkins and GitLab read it) with a failure for each broken budget.
 
     The words of a difference hold no character that XML 1.0 forbids, because none that is hidden is left in them.

@@ -5,76 +5,75 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from service.render.words.text import visible
+from service.report.document import Layer, Report
+from service.report.quantities import QUANTITIES
+from service.report.quantity import Quantity, Value
 
-COLUMNS: dict[str, str] = {
-    "index": "index",
-    "name": "name",
-    "op": "op",
-    "kind": "kind",
-    "input_shape": "input_shape",
-    "output_shape": "output_shape",
-    "units_in": "units.in",
-    "units_out": "units.out",
-    "weights": "parameters.weights",
-    "biases": "parameters.biases",
-    "parameters": "parameters.total",
-    "other_parameters": "parameters.other",
-    "dtype": "parameters.dtype",
-    "tied_to": "parameters.tied_to",
-    "connections_exact": "connections.exact",
-    "connections_padded": "connections.padded",
-    "connections_with_bias": "connections.with_bias",
-    "connections_dense": "connections.dense",
-    "connections_effective": "connections.effective",
-    "fan_in_min": "fan_in.min",
-    "fan_in_mean": "fan_in.mean",
-    "fan_in_max": "fan_in.max",
-    "uses_mean": "uses.mean",
-    "connection_sparsity": "sparsity.connection",
-    "weight_sparsity": "sparsity.weight",
-    "effective_sparsity": "sparsity.effective",
-    "sharing_factor": "sharing.factor",
-    "sharing_positions": "sharing.positions",
-    "reduction_total": "reduction.total",
-    "nonzero_weights": "values.nonzero",
-    "sparsity_pattern": "values.pattern",
-    "receptive_field_size": "receptive_field.size",
-    "receptive_field_min_size": "receptive_field.min_size",
-    "receptive_field_stride": "receptive_field.stride",
-    "receptive_field_padding": "receptive_field.padding",
-    "receptive_field_coverage": "receptive_field.coverage",
-    "receptive_field_density": "receptive_field.density",
-    "receptive_field_status": "receptive_field.status",
-    "receptive_field_because": "receptive_field.because",
-    "unproductive": "receptive_field.unproductive",
-    "findings": "findings",
-}
-"""The columns of a flat row, and where in a layer's record each comes from."""
+Cell = None | bool | int | float | str
+Row = Mapping[str, Cell]
+
+COLUMNS: tuple[Quantity, ...] = tuple(quantity for quantity in QUANTITIES if quantity.column)
+"""The numbers of a flat row; each has a column, or one for each axis."""
+SHAPES = ("input_shape", "output_shape")
+MOST_SHAPE_AXES = 16
+"""Axes of a shape that have columns."""
 
 # The last four are the wide forms of the first, which some spreadsheets take for them.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def flat(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """A layer's record as a flat object; a list becomes text, its entries joined by `×` (shapes, sizes) or `;` (names, codes)."""
-    row = {}
-    for column, path in COLUMNS.items():
-        value: Any = layer
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        row[column] = _joined(value) if isinstance(value, list) else value
-    return row
+class LayerTable:
+    """The layers of a report as flat rows of numbers: what has axes has a column for each, `receptive_field_height`, and no cell is a list.
+
+    Which axes there are is a matter of the model, so all its rows have the same columns.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._axes = {layer.receptive_field.axes for layer in report.layers if layer.receptive_field is not None}
+        names = tuple(dict.fromkeys(name for axes in sorted(self._axes, key=len) for name in axes))
+        ranks = {
+            path: max((len(shape) for layer in report.layers if (shape := _tuple(quantity.of_layer(layer)))), default=0)
+            for quantity in COLUMNS
+            if (path := quantity.path) in SHAPES
+        }
+        self._endings: dict[str, tuple[str, ...]] = {
+            quantity.path: _endings(quantity, names, min(ranks.get(quantity.path, 0), MOST_SHAPE_AXES)) for quantity in COLUMNS
+        }
+
+    @property
+    def columns(self) -> list[str]:
+        """The heads of the columns."""
+        return [f"{quantity.column}{ending}" for quantity in COLUMNS for ending in self._endings[quantity.path]]
+
+    def row(self, layer: Layer) -> dict[str, Cell]:
+        """One layer."""
+        axes = layer.receptive_field.axes if layer.receptive_field is not None else ()
+        row: dict[str, Cell] = {}
+        for quantity in COLUMNS:
+            value, endings = quantity.of_layer(layer), self._endings[quantity.path]
+            if endings == ("",):
+                row[quantity.column] = ";".join(map(str, value)) if isinstance(value, tuple) else value
+                continue
+            keys = [f"_{axis}" for axis in axes] if quantity.path not in SHAPES else endings
+            known = dict(zip(keys, _tuple(value), strict=False))
+            row |= {f"{quantity.column}{ending}": known.get(ending) for ending in endings}
+        return row
 
 
-def _joined(values: Sequence[Any]) -> str:
-    names = any(isinstance(value, str) for value in values)
-    return (";" if names else "×").join("" if value is None else str(value) for value in values)
+def _tuple(value: Value) -> tuple[Cell, ...]:
+    return value if isinstance(value, tuple) else ()
 
 
-def write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> bytes:
+def _endings(quantity: Quantity, axes: Sequence[str], rank: int) -> tuple[str, ...]:
+    """What comes behind a column's name: the axes of the input, the numbers of a shape's axes, or nothing."""
+    if quantity.path in SHAPES:
+        return tuple(f"_{axis}" for axis in range(rank))
+    return tuple(f"_{axis}" for axis in axes) if quantity.has_axes else ("",)
+
+
+def write_csv(rows: Sequence[Row], columns: Sequence[str] | None = None) -> bytes:
     """Rows as CSV (RFC 4180: CRLF, quotes doubled), UTF-8, with a header line.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV Injection); numbers stay numbers. Characters
@@ -88,7 +87,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None =
     return out.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Cell) -> Cell:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -99,6 +98,7 @@ def _cell(value: Any) -> Any:
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
-def layers_csv(report: Mapping[str, Any]) -> bytes:
+def layers_csv(report: Report) -> bytes:
     """The layer table of a report as CSV."""
-    return write_csv([flat(layer) for layer in report["layers"]], list(COLUMNS))
+    table = LayerTable(report)
+    return write_csv([table.row(layer) for layer in report.layers], table.columns)

@@ -8,78 +8,132 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Literal, TypeVar
 
 from service.faults import Refused, pointer_to, refused_at
+from service.report.document import Finding, Kind, Layer, PerAxis, Report
+from service.report.quantities import LIMITS, compared, output_field
+from service.report.quantity import Limit, Quantity, Value
 
-Record = dict[str, Any]
-Report = Mapping[str, Any]
-
-METRICS = (
-    "output_shape",
-    "parameters.total",
-    "parameters.other",
-    "connections.exact",
-    "connections.dense",
-    "connections.effective",
-    "sparsity.connection",
-    "sparsity.weight",
-    "sharing.factor",
-    "receptive_field.size",
-    "receptive_field.min_size",
-    "receptive_field.stride",
-    "receptive_field.status",
-)
-"""The numbers of a layer that are compared, by their path in its record."""
-
-SUMMARY_METRICS = (
-    "layers",
-    "parameters.stored",
-    "parameters.weights",
-    "connections.exact",
-    "connections.padded",
-    "connections.dense",
-    "connections.effective",
-    "sparsity.connection",
-    "sparsity.weight",
-    "sharing.factor",
-    "reduction.total",
-    "receptive_field.largest.size",
-    "receptive_field.first_global_layer",
-    "receptive_field.unproductive_layers",
-)
-"""The numbers of a model that are compared, by their path in the summary."""
+T = TypeVar("T")
+Standing = Literal["same", "changed", "added", "removed"]
+STANDINGS: tuple[Standing, ...] = ("same", "changed", "added", "removed")
 
 
-def dig(record: Any, path: str) -> Any:
-    """The value at a dotted path; None where something on the way is missing."""
-    for key in path.split("."):
-        record = record.get(key) if isinstance(record, Mapping) else None
-    return record
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two reports."""
+
+    id: str | None
+    name: str | None
+    digest: str
 
 
-def compare(base: Report, head: Report, budgets: Mapping[str, Any] | None = None) -> Record:
-    """The difference of two reports and the verdict of the budgets. Refused `invalid-budget` where a budget makes no sense."""
-    pairs = list(align(base["layers"], head["layers"]))
-    layers = [_difference(before, after) for before, after in pairs]
-    new, gone = _findings(base, head, pairs)
-    record: Record = {
-        "base": _named(base),
-        "head": _named(head),
-        "summary": _changes(base["summary"], head["summary"], SUMMARY_METRICS),
-        "layers": layers,
-        "counts": {status: sum(layer["status"] == status for layer in layers) for status in ("same", "changed", "added", "removed")},
-        "output": {"base": _output(base), "head": _output(head)},
-        "findings": {"new": new, "gone": gone},
-    }
-    record["budgets"] = [_judged(name, limit, base, head, record) for name, limit in (budgets or {}).items()]
-    record["verdict"] = "none" if not budgets else "pass" if all(b["passed"] for b in record["budgets"]) else "fail"
-    return record
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A number on either side, and its change as a share of that of the base."""
+
+    base: object
+    head: object
+    change: float | None = None
 
 
-def align(base: Sequence[Report], head: Sequence[Report]) -> Iterator[tuple[Report | None, Report | None]]:
+@dataclass(frozen=True, slots=True)
+class LayerDifference:
+    """A layer of either side, or of both: its names, and what is not the same of it, by the path of the number."""
+
+    status: Standing
+    base: str | None
+    head: str | None
+    op: str
+    kind: Kind
+    changes: Mapping[str, Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The receptive field of the last layer that has one."""
+
+    layer: str
+    size: PerAxis | None
+    min_size: PerAxis | None
+    stride: PerAxis | None
+    padding: PerAxis | None
+    status: str
+    because: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the output of either side sees."""
+
+    base: Output | None
+    head: Output | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingChanges:
+    """Findings that only one side has."""
+
+    new: tuple[Finding, ...]
+    gone: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A budget, its limit, the number that it limits, and whether it holds."""
+
+    budget: str
+    limit: object
+    value: object
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The difference of two reports, and the verdict of the budgets."""
+
+    base: Side
+    head: Side
+    summary: Mapping[str, Change]
+    layers: tuple[LayerDifference, ...]
+    counts: Mapping[Standing, int]
+    output: Outputs
+    findings: FindingChanges
+    budgets: tuple[Judged, ...]
+    verdict: Literal["pass", "fail", "none"]
+
+
+Pair = tuple[Layer | None, Layer | None]
+
+
+def compare(base: Report, head: Report, budgets: Mapping[str, object] | None = None) -> Comparison:
+    """The difference of two reports and the verdict of the budgets. Refused where a budget makes no sense."""
+    pairs = list(align(base.layers, head.layers))
+    layers = tuple(_difference(before, after) for before, after in pairs)
+    findings = _findings(base, head, pairs)
+    judged = tuple(_judged(name, limit, base, head, findings.new) for name, limit in (budgets or {}).items())
+    return Comparison(
+        base=_side(base),
+        head=_side(head),
+        summary=_changes(compared("model"), lambda quantity: (quantity.of_model(base), quantity.of_model(head))),
+        layers=layers,
+        counts={status: sum(layer.status == status for layer in layers) for status in STANDINGS},
+        output=Outputs(_output(base), _output(head)),
+        findings=findings,
+        budgets=judged,
+        verdict="none" if not judged else "pass" if all(budget.passed for budget in judged) else "fail",
+    )
+
+
+# -- layers side by side -------------------------------------------------------------------------------------------
+
+
+def align(base: Sequence[Layer], head: Sequence[Layer]) -> Iterator[Pair]:
     """Pairs of layers of both reports in topological order; None on the side where a layer is missing."""
     matcher = SequenceMatcher(None, [_structure(layer) for layer in base], [_structure(layer) for layer in head], autojunk=False)
     for tag, i, j, k, m in matcher.get_opcodes():
@@ -89,17 +143,17 @@ def align(base: Sequence[Report], head: Sequence[Report]) -> Iterator[tuple[Repo
             yield from _loose(base[i:j], head[k:m])
 
 
-def _structure(layer: Report) -> str:
+def _structure(layer: Layer) -> str:
     """What a layer is, apart from its name and from what surrounds it."""
-    return json.dumps([layer["op"], layer["kind"], layer["attributes"], layer["parameters"]["shape"]], sort_keys=True)
+    return json.dumps([layer.op, layer.kind, layer.attributes, layer.parameters.shape], sort_keys=True)
 
 
-def _loose(base: Sequence[Report], head: Sequence[Report]) -> Iterator[tuple[Report | None, Report | None]]:
+def _loose(base: Sequence[Layer], head: Sequence[Layer]) -> Iterator[Pair]:
     """Layers between aligned ones: of one name, then of one kind in order, else alone."""
     left = list(head)
     for before in base:
-        partner = next((layer for layer in left if layer["name"] == before["name"]), None)
-        partner = partner or next((layer for layer in left if (layer["kind"], layer["op"]) == (before["kind"], before["op"])), None)
+        partner = next((layer for layer in left if layer.name == before.name), None)
+        partner = partner or next((layer for layer in left if (layer.kind, layer.op) == (before.kind, before.op)), None)
         if partner is None:
             yield before, None
             continue
@@ -112,124 +166,117 @@ def _loose(base: Sequence[Report], head: Sequence[Report]) -> Iterator[tuple[Rep
         yield None, added
 
 
-def _difference(before: Report | None, after: Report | None) -> Record:
+def _difference(before: Layer | None, after: Layer | None) -> LayerDifference:
     if before is None or after is None:
-        only = before if after is None else after
-        assert only is not None
-        return {
-            "status": "removed" if after is None else "added",
-            "base": before and before["name"],
-            "head": after and after["name"],
-            "op": only["op"],
-            "kind": only["kind"],
-            "changes": {path: {"base": dig(before, path), "head": dig(after, path)} for path in METRICS if dig(only, path) is not None},
-        }
-    changes = _changes(before, after, METRICS)
-    return {
-        "status": "changed" if changes or _structure(before) != _structure(after) else "same",
-        "base": before["name"],
-        "head": after["name"],
-        "op": after["op"],
-        "kind": after["kind"],
-        "changes": changes,
-    }
+        return _alone(before, after)
+    changes = _changes(compared("layer"), lambda quantity: (quantity.of_layer(before), quantity.of_layer(after)))
+    status: Standing = "changed" if changes or _structure(before) != _structure(after) else "same"
+    return LayerDifference(status, before.name, after.name, after.op, after.kind, changes)
 
 
-def _changes(before: Report, after: Report, metrics: Sequence[str]) -> Record:
+def _alone(before: Layer | None, after: Layer | None) -> LayerDifference:
+    """A layer that only one side has, with its numbers there."""
+    only = before or after
+    assert only is not None
     changes = {}
-    for path in metrics:
-        old, new = dig(before, path), dig(after, path)
+    for quantity in compared("layer"):
+        value = quantity.of_layer(only)
+        if value is not None:
+            changes[quantity.path] = Change(value, None) if after is None else Change(None, value)
+    status: Standing = "removed" if after is None else "added"
+    return LayerDifference(status, before.name if before else None, after.name if after else None, only.op, only.kind, changes)
+
+
+def _changes(quantities: Sequence[Quantity], read: Callable[[Quantity], tuple[Value, Value]]) -> dict[str, Change]:
+    changes = {}
+    for quantity in quantities:
+        old, new = read(quantity)
         if old != new:
-            changes[path] = {"base": old, "head": new, "change": relative(old, new)}
+            changes[quantity.path] = Change(old, new, relative(old, new))
     return changes
 
 
-def relative(old: Any, new: Any) -> float | None:
+def relative(old: Value, new: Value) -> float | None:
     """The change as a share of the old number; None where there is no such thing."""
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (old, new))
-    return (new - old) / abs(old) if numbers and old else None
+    before, after = number_of(old), number_of(new)
+    return None if not before or after is None else (after - before) / abs(before)
 
 
-def _named(report: Report) -> Record:
-    return {"id": report.get("id"), "name": report["model"]["name"], "digest": report["model"]["digest"]}
+def number_of(value: object) -> int | float | None:
+    """A value that is a number, which true and false are not."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _output(report: Report) -> Record | None:
-    """The receptive field of the last layer that has one."""
-    last = next((layer for layer in reversed(report["layers"]) if layer["receptive_field"]), None)
-    if last is None:
+# -- the models ----------------------------------------------------------------------------------------------------
+
+
+def _side(report: Report) -> Side:
+    return Side(report.id or None, report.model.name, report.model.digest)
+
+
+def _output(report: Report) -> Output | None:
+    field = output_field(report)
+    if field is None:
         return None
-    field = last["receptive_field"]
-    return {"layer": last["name"], **{key: field[key] for key in ("size", "min_size", "stride", "padding", "status", "because")}}
+    name = next(layer.name for layer in reversed(report.layers) if layer.receptive_field is field)
+    return Output(name, field.size, field.min_size, field.stride, field.padding, field.status, field.because)
 
 
-def _findings(base: Report, head: Report, pairs: Sequence[tuple[Report | None, Report | None]]) -> tuple[list[Record], list[Record]]:
+def _findings(base: Report, head: Report, pairs: Sequence[Pair]) -> FindingChanges:
     """Findings that only one side has, layers being the same where they are aligned."""
-    names = {before["name"]: after["name"] for before, after in pairs if before is not None and after is not None}
+    names: dict[str | None, str] = {before.name: after.name for before, after in pairs if before is not None and after is not None}
     # Each finding of the base under the name that its layer has in the head.
-    old = [(finding["code"], names.get(finding["layer"], finding["layer"])) for finding in base["findings"]]
-    new = [(finding["code"], finding["layer"]) for finding in head["findings"]]
-    known, kept = set(old), set(new)
-    appeared = [dict(finding) for finding, key in zip(head["findings"], new, strict=True) if key not in known]
-    vanished = [dict(finding) for finding, key in zip(base["findings"], old, strict=True) if key not in kept]
-    return appeared, vanished
+    old = [(finding.code, names.get(finding.layer, finding.layer)) for finding in base.findings]
+    new = [(finding.code, finding.layer) for finding in head.findings]
+    return FindingChanges(_not_among(head.findings, new, old), _not_among(base.findings, old, new))
 
 
-Measure = Callable[[Report, Report, Report], Any]
+def _not_among(values: Sequence[T], keys: Sequence[object], known: Sequence[object]) -> tuple[T, ...]:
+    """The values whose keys are not known."""
+    among = set(known)
+    return tuple(value for value, key in zip(values, keys, strict=True) if key not in among)
 
 
-def _of_head(path: str) -> Measure:
-    return lambda base, head, record: dig(head["summary"], path)
+# -- budgets -------------------------------------------------------------------------------------------------------
+
+NO_NEW_FINDINGS = "no_new_findings"
+"""The budget that limits no number: true (no new finding at all), or a list of finding codes that must not appear."""
+
+BUDGETS = (*LIMITS, NO_NEW_FINDINGS)
+"""The names of all budgets."""
 
 
-def _change_of(path: str) -> Measure:
-    return lambda base, head, record: relative(dig(base["summary"], path), dig(head["summary"], path))
-
-
-def _field(base: Report, head: Report, record: Report) -> int | None:
-    """The smaller side of the largest local receptive field; a model with a global layer sees everything."""
-    sizes = dig(head["summary"], "receptive_field.largest.size")
-    return min(sizes) if sizes else None
-
-
-def _new_findings(base: Report, head: Report, record: Report) -> list[str]:
-    return sorted({finding["code"] for finding in record["findings"]["new"]})
-
-
-BUDGETS: dict[str, tuple[str, Measure]] = {
-    "max_parameters": ("at most", _of_head("parameters.stored")),
-    "max_parameters_change": ("at most", _change_of("parameters.stored")),
-    "max_connections": ("at most", _of_head("connections.exact")),
-    "max_connections_change": ("at most", _change_of("connections.exact")),
-    "max_effective_connections": ("at most", _of_head("connections.effective")),
-    "max_layers": ("at most", _of_head("layers")),
-    "max_unproductive_layers": ("at most", _of_head("receptive_field.unproductive_layers")),
-    "min_receptive_field": ("at least", _field),
-    "min_sharing_factor": ("at least", _of_head("sharing.factor")),
-    "min_connection_sparsity": ("at least", _of_head("sparsity.connection")),
-    "min_weight_sparsity": ("at least", _of_head("sparsity.weight")),
-    "no_new_findings": ("none of", _new_findings),
-}
-"""Every budget: how its limit is meant, and the number it limits (counts; changes as a share of the base; sizes in pixels).
-
-`no_new_findings` takes true (no new finding at all) or a list of finding codes that must not appear.
-"""
-
-
-def _judged(name: str, limit: Any, base: Report, head: Report, record: Report) -> Record:
-    if name not in BUDGETS:
+def _judged(name: str, limit: object, base: Report, head: Report, new: Sequence[Finding]) -> Judged:
+    if name == NO_NEW_FINDINGS:
+        return _without_new(limit, sorted({finding.code for finding in new}))
+    if name not in LIMITS:
         raise _invalid_budget(name, f"is no budget; there are {', '.join(BUDGETS)}")
-    sense, measure = BUDGETS[name]
-    value = measure(base, head, record)
-    if sense == "none of":
-        if not isinstance(limit, bool) and not (isinstance(limit, list) and all(isinstance(code, str) for code in limit)):
-            raise _invalid_budget(name, "takes true, false or a list of finding codes")
-        value = value if limit is True else [code for code in value if limit and code in limit]
-        return {"budget": name, "limit": limit, "value": value, "passed": not value}
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit or abs(limit) == float("inf"):
+    bound = number_of(limit)
+    if bound is None or not math.isfinite(bound):
         raise _invalid_budget(name, "takes a number")
-    held = value is not None and (value <= limit if sense == "at most" else value >= limit)
-    return {"budget": name, "limit": limit, "value": value, "passed": held}
+    value = _limited(*LIMITS[name], base, head)
+    held = value is not None and (value <= bound if LIMITS[name][0].at_most else value >= bound)
+    return Judged(name, limit, value, held)
+
+
+def _limited(limit: Limit, quantity: Quantity, base: Report, head: Report) -> int | float | None:
+    """The number that a budget limits: that of the head, or its change; of sizes along axes the smallest."""
+    value = quantity.of_model(head)
+    if limit.change:
+        return relative(quantity.of_model(base), value)
+    if isinstance(value, tuple):
+        sizes = [number_of(size) for size in value]
+        known = [size for size in sizes if size is not None]
+        return min(known) if known and len(known) == len(sizes) else None
+    return number_of(value)
+
+
+def _without_new(limit: object, new: Sequence[str]) -> Judged:
+    if not isinstance(limit, bool) and not (isinstance(limit, list) and all(isinstance(code, str) for code in limit)):
+        raise _invalid_budget(NO_NEW_FINDINGS, "takes true, false or a list of finding codes")
+    listed = limit if isinstance(limit, list) else ()
+    value = [code for code in new if limit is True or code in listed]
+    return Judged(NO_NEW_FINDINGS, limit, value, not value)
 
 
 def _invalid_budget(name: str, reason: str) -> Refused:

@@ -34,6 +34,9 @@ Role = Literal["weight", "bias", "other"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+WIDTH95 = 2 * 1.959963984540054
+"""The width that holds 95 % of a Gaussian's mass, in standard deviations."""
+
 Shape = tuple[int | None, ...]
 """Lengths of axes; None for one that is open."""
 PerAxis = tuple[float | None, ...]
@@ -271,6 +274,18 @@ class LayerField:
 
 
 @dataclass(frozen=True, slots=True)
+class AxisTaps:
+    """How a window meets one axis: its taps are counted once, by the analysis, and derivations read them here."""
+
+    places: int | None = field(metadata=about("Places of the window along the axis.", "places"))
+    real: int | None = field(metadata=about("Pairs of a place and a tap that fall on a real unit, not on padding.", "taps"))
+    least: int | None = field(metadata=about("The fewest real taps of one place.", "taps"))
+    most: int | None = field(metadata=about("The most real taps of one place.", "taps"))
+    fewest_uses: int | None = field(metadata=about("The fewest places at which one tap is real.", "places"))
+    most_uses: int | None = field(metadata=about("The most places at which one tap is real.", "places"))
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One layer. The objects of connections are null for kinds without weights."""
 
@@ -294,6 +309,9 @@ class Layer:
     values: Values | None
     receptive_field: LayerField | None
     findings: tuple[str, ...] = field(metadata=about("Codes of findings about this layer."))
+    taps: tuple[AxisTaps, ...] | None = field(
+        default=None, metadata=about("How the kernel meets every axis; null for kinds whose kernel does not slide.")
+    )
 
 
 @dataclass(frozen=True, slots=True)

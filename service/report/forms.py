@@ -33,7 +33,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A field of a record: its name, its key in JSON (`in_` is "in"), its form, its default if it has one, and what it means."""
+    """A field of a record: its name, its key in JSON (`in_` is "in"), its form, its default if any, its meaning and its unit."""
 
     name: str
     key: str
@@ -41,6 +41,7 @@ class Member:
     required: bool
     default: object
     meaning: str
+    unit: str
 
 
 def members(record: type) -> tuple[Member, ...]:
@@ -58,8 +59,8 @@ def _members(record: Any) -> tuple[Member, ...]:
     found = []
     for each in fields(record):
         default = each.default if each.default_factory is MISSING else each.default_factory()
-        meaning = str(each.metadata.get("meaning", ""))
-        found.append(Member(each.name, each.name.rstrip("_"), form_of(hints[each.name]), default is MISSING, default, meaning))
+        meaning, unit = (str(each.metadata.get(key, "")) for key in ("meaning", "unit"))
+        found.append(Member(each.name, each.name.rstrip("_"), form_of(hints[each.name]), default is MISSING, default, meaning, unit))
     return tuple(found)
 
 

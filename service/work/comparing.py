@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from service.report.comparison import compare
+from service.report.plain import plain_object, read_report
 from service.work.made import Made, made_json
 
 
-def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, Any]) -> Made:
+def compare_documents(base: bytes, head: bytes, budgets: Mapping[str, object]) -> Made:
     """Compare two reports, given as JSON text: a JSON document. Refused `invalid-budget` where a budget makes no sense."""
-    return made_json(compare(json.loads(base), json.loads(head), budgets))
+    return made_json(plain_object(compare(read_report(base), read_report(head), budgets)))

@@ -11,6 +11,7 @@ from typing import Any
 from service.report.document import Analyzer, Layer, Report, ReportOptions
 from service.report.identity import ANALYZER, Question, links, options_document, read_question
 from service.report.plain import of_plain, write_report
+from service.report.quantities import flat_numbers
 from service.work.analysis import Files, analyze_file
 from service.work.made import JSON, Made
 
@@ -65,4 +66,5 @@ def _entry(report: Report) -> dict[str, Any]:
         "size_bytes": report.model.size_bytes,
         "layers": report.summary.layers,
         "parameters": report.summary.parameters.stored,
+        "metrics": flat_numbers(report),
     }

@@ -5,45 +5,47 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from service.analysis import analyze
 from service.graph.model import Model, ModelFacts
 from service.options import Options
 from service.readers.spec.entry import read_spec
+from service.report.document import Report
 from service.report.plain import plain_object
 from service.work.made import Made, made_json
 
-Record = dict[str, Any]
+Spec = list[dict[str, object]]
+KEYS = ("kernel", "stride", "padding", "dilation", "groups")
 
 
 def lesson(chosen: Mapping[str, int]) -> Made:
-    """Analyse the network of a lesson: the JSON document of `lesson_record`."""
-    return made_json(lesson_record(chosen))
-
-
-def lesson_record(chosen: Mapping[str, int]) -> Record:
-    """The report of `depth` equal convolutions, and the first of them beside a locally connected and a dense layer of the same units.
+    """Analyse `depth` equal convolutions, and layers of the same units that share less: a JSON array of two reports.
 
     `chosen` holds size, channels, filters, kernel, stride, padding, dilation, groups and depth. Refused where the network cannot be.
     """
-    keys = ("kernel", "stride", "padding", "dilation", "groups")
-    geometry = {"filters": chosen["filters"], **{key: chosen[key] for key in keys}, "bias": False}
-    names = [f"layer {number + 1}" for number in range(chosen["depth"])]
-    stack = _report(chosen, [{"name": name, "type": "conv", **geometry} for name in names])
-    units = math.prod(stack["layers"][0]["output_shape"])
-    beside: list[Record] = [
-        {"name": "locally connected", "type": "local", **geometry},
+    stack = network(chosen, chain(chosen))
+    units = math.prod(length or 0 for length in stack.layers[0].output_shape or ())
+    others: Spec = [
+        {"name": "locally connected", "type": "local", **_geometry(chosen)},
         {"name": "flat", "type": "flatten", "inputs": ["image"]},
         {"name": "fully connected", "type": "dense", "units": units, "bias": False},
     ]
-    others = {layer["name"]: layer for layer in _report(chosen, beside)["layers"]}
-    return {"report": stack, "dense": others["fully connected"], "local": others["locally connected"], "convolution": stack["layers"][0]}
+    return made_json([plain_object(stack), plain_object(network(chosen, others))])
 
 
-def _report(chosen: Mapping[str, int], layers: list[Record]) -> Record:
+def chain(chosen: Mapping[str, int]) -> Spec:
+    """`depth` equal convolutions, one after the other."""
+    return [{"name": f"layer {number + 1}", "type": "conv", **_geometry(chosen)} for number in range(chosen["depth"])]
+
+
+def _geometry(chosen: Mapping[str, int]) -> dict[str, object]:
+    return {"filters": chosen["filters"], **{key: chosen[key] for key in KEYS}, "bias": False}
+
+
+def network(chosen: Mapping[str, int], layers: Spec) -> Report:
+    """The report of such layers on an image of the size and the channels that were chosen."""
     shape = [chosen["channels"], chosen["size"], chosen["size"]]
     document = {"receptive": 1, "name": "lesson", "inputs": [{"name": "image", "shape": shape}], "layers": layers}
     text = json.dumps(document).encode()
     graph, weights = read_spec(text, Options())
-    return plain_object(analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ()))))
+    return analyze(Model((graph,), weights, ModelFacts(None, "spec", len(text), (), ())))

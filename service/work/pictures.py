@@ -6,7 +6,6 @@ Every task takes the files and options of an analysis (as JSON data) and what th
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -27,6 +26,7 @@ from service.render.figures.overlay import draw_overlay
 from service.render.grid.grid import Grid, GridOptions, draw_grid
 from service.render.tables import write_csv
 from service.report.identity import read_options
+from service.report.plain import read_report
 from service.work.analysis import Files, read_file
 from service.work.made import CSV, PNG, Made, made_json
 
@@ -83,10 +83,10 @@ def overlay_png(files: Files, options: JsonOptions, layer: str, unit: Sequence[i
 def page_pictures(files: Files, options: JsonOptions, report: bytes) -> Made:
     """The pictures for the HTML document of a report, given as JSON text: PNGs in base64 by name, the filter grid and the hierarchy at the
     depth of the report's curve that is still small. One that cannot be drawn is left out."""
-    document = json.loads(report)
-    depths = [row["depth"] for row in document["hierarchy"]][:PAGE_DEPTH]
+    document = read_report(report)
+    depths = [row.depth for row in document.hierarchy][:PAGE_DEPTH]
     wanted: dict[str, Callable[[], Made]] = {}
-    if document["first_layers"]:
+    if document.first_layers:
         wanted["filters"] = lambda: filters_png(files, options, {})
     if len(depths) > 1:
         wanted["hierarchy"] = lambda: hierarchy_png(files, options, depths[-1], PAGE_STRONGEST, {}, PAGE_FILTERS)

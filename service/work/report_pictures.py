@@ -7,38 +7,34 @@ it holds Python's lock while it draws. None of that belongs in the server's proc
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
-from typing import Literal
 
 from service.faults import Refused
 from service.render.figures import charts
 from service.render.html import report_html
-from service.work.lesson import lesson_record
-from service.work.made import HTML, PNG, SVG, Made, made_json
+from service.report.plain import read_report
+from service.work.lesson import chain, network
+from service.work.made import HTML, PNG, Made
 
-Form = Literal["svg", "png", "vl.json"]
 
-
-def chart_picture(report: bytes, name: str, form: Form) -> Made:
+def chart_picture(report: bytes, name: str, form: str) -> Made:
     """Draw one of `charts.CHARTS` of a report, given as JSON text. Refused `no-chart` where it would show nothing."""
     chart, has_data = charts.CHARTS[name]
-    document = json.loads(report)
+    document = read_report(report)
     if not has_data(document):
         raise Refused("invalid", "no-chart", f"The report has nothing to show in the chart {name}.")
-    specification = chart(document)
-    return made_json(specification) if form == "vl.json" else Made(charts.picture(specification, form), SVG if form == "svg" else PNG)
+    return Made(charts.written(chart(document), form), charts.FORMS[form])
 
 
 def report_page(report: bytes, pictures: Mapping[str, str]) -> Made:
     """Write a report, given as JSON text, as one HTML file with these pictures of the model's filters: PNGs in base64 by name."""
     drawn = {name: base64.b64decode(picture) for name, picture in pictures.items()}
-    return Made(report_html(json.loads(report), drawn), HTML)
+    return Made(report_html(read_report(report), drawn), HTML)
 
 
 def warm_up() -> Made:
     """Draws charts that nobody asked for: the JavaScript engine starts with the first one and is fast from the second on."""
     chosen = {"size": 8, "channels": 1, "filters": 1, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1, "depth": 2}
-    report = lesson_record(chosen)["report"]
+    report = network(chosen, chain(chosen))
     pictures = [charts.picture(chart(report), "png") for chart in (charts.growth, charts.sharing)]
     return Made(pictures[-1], PNG)

@@ -6,44 +6,44 @@ import pytest
 
 from service.faults import Refused
 from service.render.junit import comparison_junit
-from service.report.comparison import BUDGETS, compare
+from service.report.comparison import BUDGETS, NO_NEW_FINDINGS, Change, compare
 from tests.networks import conv, spec_of, vgg_16, vgg_a
-from tests.reports import report_of
+from tests.reports import document_of
 
 THREE = [conv("a", 4, 3), conv("b", 8, 5), conv("c", 2, 1)]
 
 
 def test_a_model_with_itself_does_not_differ() -> None:
-    report = report_of(vgg_a())
+    report = document_of(vgg_a())
     difference = compare(report, report)
-    assert difference["counts"] == {"same": len(report["layers"]), "changed": 0, "added": 0, "removed": 0}
-    assert (difference["summary"], difference["verdict"]) == ({}, "none")
+    assert difference.counts == {"same": len(report.layers), "changed": 0, "added": 0, "removed": 0}
+    assert (difference.summary, difference.verdict) == ({}, "none")
 
 
 def test_renamed_layers_are_the_same() -> None:
     renamed = [{**layer, "name": f"new_{layer['name']}"} for layer in THREE]
-    difference = compare(report_of(spec_of([1, 16, 16], *THREE)), report_of(spec_of([1, 16, 16], *renamed)))
-    assert difference["counts"]["same"] == 3
-    assert [(layer["base"], layer["head"]) for layer in difference["layers"]] == [("a", "new_a"), ("b", "new_b"), ("c", "new_c")]
+    difference = compare(document_of(spec_of([1, 16, 16], *THREE)), document_of(spec_of([1, 16, 16], *renamed)))
+    assert difference.counts["same"] == 3
+    assert [(layer.base, layer.head) for layer in difference.layers] == [("a", "new_a"), ("b", "new_b"), ("c", "new_c")]
 
 
 def test_an_inserted_layer_is_added_and_its_neighbours_stay_aligned() -> None:
     more = [THREE[0], conv("extra", 4, 7), *THREE[1:]]
-    difference = compare(report_of(spec_of([1, 16, 16], *THREE)), report_of(spec_of([1, 16, 16], *more)))
-    assert [(layer["status"], layer["head"]) for layer in difference["layers"]] == [
+    difference = compare(document_of(spec_of([1, 16, 16], *THREE)), document_of(spec_of([1, 16, 16], *more)))
+    assert [(layer.status, layer.head) for layer in difference.layers] == [
         ("same", "a"),
         ("added", "extra"),
         ("changed", "b"),
         ("changed", "c"),
     ]
-    assert difference["layers"][2]["changes"]["receptive_field.size"] == {"base": [7, 7], "head": [13, 13], "change": None}
-    assert (difference["output"]["base"]["size"], difference["output"]["head"]["size"]) == ([7, 7], [13, 13])
+    assert difference.layers[2].changes["receptive_field.size"] == Change((7, 7), (13, 13), None)
+    assert (difference.output.base.size, difference.output.head.size) == ((7, 7), (13, 13))
 
 
 def test_a_removed_layer() -> None:
-    difference = compare(report_of(spec_of([1, 16, 16], *THREE)), report_of(spec_of([1, 16, 16], *THREE[:2])))
-    assert difference["layers"][-1]["status"] == "removed"
-    assert difference["layers"][-1]["base"] == "c"
+    difference = compare(document_of(spec_of([1, 16, 16], *THREE)), document_of(spec_of([1, 16, 16], *THREE[:2])))
+    assert difference.layers[-1].status == "removed"
+    assert difference.layers[-1].base == "c"
 
 
 @pytest.mark.parametrize(
@@ -58,41 +58,41 @@ def test_a_removed_layer() -> None:
     ],
 )
 def test_budgets_hold_up_to_their_limit(budget: str, held: float, broken: float) -> None:
-    base, head = report_of(vgg_a()), report_of(vgg_16())
-    assert compare(base, head, {budget: held})["verdict"] == "pass"
-    assert compare(base, head, {budget: broken})["verdict"] == "fail"
+    base, head = document_of(vgg_a()), document_of(vgg_16())
+    assert compare(base, head, {budget: held}).verdict == "pass"
+    assert compare(base, head, {budget: broken}).verdict == "fail"
 
 
 def test_new_findings_break_their_budget() -> None:
-    base = report_of(spec_of([1, 16, 16], conv("a", 1, 3)))
-    head = report_of(spec_of([1, 16, 16], conv("a", 1, 3, dilation=2)))
-    assert compare(base, head, {"no_new_findings": True})["budgets"][0]["value"] == ["gridding"]
-    assert compare(base, head, {"no_new_findings": ["checkerboard"]})["verdict"] == "pass"
-    assert compare(head, base, {"no_new_findings": True})["verdict"] == "pass"
-    assert [finding["code"] for finding in compare(head, base)["findings"]["gone"]] == ["gridding"]
+    base = document_of(spec_of([1, 16, 16], conv("a", 1, 3)))
+    head = document_of(spec_of([1, 16, 16], conv("a", 1, 3, dilation=2)))
+    assert compare(base, head, {"no_new_findings": True}).budgets[0].value == ["gridding"]
+    assert compare(base, head, {"no_new_findings": ["checkerboard"]}).verdict == "pass"
+    assert compare(head, base, {"no_new_findings": True}).verdict == "pass"
+    assert [finding.code for finding in compare(head, base).findings.gone] == ["gridding"]
 
 
 def test_a_value_that_is_not_known_breaks_its_budget() -> None:
     """No weights were read, so the weights' sparsity is unknown: a gate must not pass on that."""
-    report = report_of(vgg_a())
-    assert compare(report, report, {"min_weight_sparsity": 0})["verdict"] == "fail"
+    report = document_of(vgg_a())
+    assert compare(report, report, {"min_weight_sparsity": 0}).verdict == "fail"
 
 
 @pytest.mark.parametrize("budgets", [{"max_speed": 1}, {"max_layers": "ten"}, {"max_layers": True}, {"no_new_findings": 3}])
 def test_budgets_that_make_no_sense(budgets: dict[str, object]) -> None:
-    report = report_of(spec_of([1, 8, 8], conv("a", 1, 3)))
+    report = document_of(spec_of([1, 8, 8], conv("a", 1, 3)))
     with pytest.raises(Refused):
         compare(report, report, budgets)
 
 
 def test_every_budget_is_measured() -> None:
-    report = report_of(spec_of([1, 8, 8], conv("a", 1, 3)))
-    limits = {name: True if sense == "none of" else 0 for name, (sense, _) in BUDGETS.items()}
-    assert [entry["budget"] for entry in compare(report, report, limits)["budgets"]] == list(BUDGETS)
+    report = document_of(spec_of([1, 8, 8], conv("a", 1, 3)))
+    limits = {name: True if name == NO_NEW_FINDINGS else 0 for name in BUDGETS}
+    assert [entry.budget for entry in compare(report, report, limits).budgets] == list(BUDGETS)
 
 
 def test_junit_has_a_case_for_each_budget() -> None:
-    report = report_of(spec_of([1, 8, 8], conv("a", 1, 3), name="<evil>"))
+    report = document_of(spec_of([1, 8, 8], conv("a", 1, 3), name="<evil>"))
     xml = comparison_junit(compare(report, report, {"max_layers": 0, "max_parameters": 99})).decode()
     assert 'tests="2" failures="1"' in xml
     assert xml.count("<failure") == 1

@@ -198,3 +198,18 @@ def test_unexpected_error_is_a_problem_that_tells_nothing(
     assert code(response) == (500, "internal-error")
     assert "secret" not in response.text
     assert "secret" in capsys.readouterr().out
+
+
+def test_flat_numbers_are_one_request_away(client: FlaskClient) -> None:
+    """The same numbers at /metrics, in the list, and as OpenMetrics text by Accept."""
+    place = create(client, b"model")
+    numbers = client.get(f"{place}/metrics").get_json()
+    assert numbers["receptive.parameters"] == 0 and all(name.startswith("receptive.") for name in numbers)
+    (row,) = (item for item in client.get("/v1/analyses").get_json()["items"] if place.endswith(item["id"]))
+    assert row["metrics"] == numbers
+    prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1"
+    text = client.get(f"{place}/metrics", headers={"Accept": prometheus})
+    assert text.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert text.data.decode().endswith("# EOF\n") and 'receptive_model_layers{model="fake"}' in text.data.decode()
+    assert client.get(f"{place}/metrics", headers={"If-None-Match": text.headers["ETag"], "Accept": prometheus}).status_code == 304
+    assert client.get(f"{place}/metrics", headers={"Accept": "image/png"}).status_code == 406

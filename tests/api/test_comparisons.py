@@ -13,6 +13,8 @@ from werkzeug.test import TestResponse
 
 from service.api.features.schemas import ComparisonSchema
 from service.report.comparison import compare
+from service.report.document import Report
+from service.report.plain import of_plain, plain_object
 from tests.networks import conv, spec_of
 
 URL = "/v1/comparisons"
@@ -39,7 +41,7 @@ def test_answer_is_the_comparison(http: FlaskClient, reports: list[dict[str, Any
     response = http.post(URL, json=asked(reports, budgets=budgets))
     assert response.status_code == 200
     answer = response.get_json()
-    assert answer == json.loads(json.dumps(compare(reports[0], reports[1], budgets)))
+    assert answer == json.loads(json.dumps(plain_object(compare(*(of_plain(Report, each) for each in reports[:2]), budgets))))
     ComparisonSchema().load(answer)
     assert answer["verdict"] == "fail"
     assert [budget["passed"] for budget in answer["budgets"]][:2] == [False, True]

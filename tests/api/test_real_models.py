@@ -109,7 +109,7 @@ def test_layer_is_found_by_index_and_by_encoded_name(client: FlaskClient) -> Non
         picture = client.get(f"{place}/filters.png?layer={unknown}")
         assert (picture.status_code, picture.get_json()["code"]) == (404, "layer-not-found")
     rows = client.get(f"{place}/layers?kind=convolution").get_json()
-    assert [(row["name"], row["connections_exact"], row["receptive_field_size"]) for row in rows] == [(name, 27 * 5 * 36, "3×3")]
+    assert [(row["name"], row["connections_exact"], row["receptive_field_height"]) for row in rows] == [(name, 27 * 5 * 36, 3)]
     assert client.get(f"{place}/layers?kind=dense").get_json() == []
 
 

@@ -16,8 +16,10 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from service.render.figures.connectivity_svg import connectivity_svg
-from service.render.tables import COLUMNS, flat
+from service.render.tables import LayerTable
 from service.render.words.explain import explain
+from service.report.document import Report
+from service.report.plain import of_plain
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 UNKNOWN = "/v1/analyses/sha256-" + "0" * 64
@@ -130,10 +132,12 @@ def test_html_of_a_model_without_pictures(http: FlaskClient, vector: dict[str, A
 
 def test_layers_are_flat_rows_in_both_forms(http: FlaskClient, report: dict[str, Any]) -> None:
     rows = http.get(place(report) + "/layers").get_json()
-    assert rows == [flat(layer) for layer in report["layers"]]
+    document = of_plain(Report, report)
+    layers = LayerTable(document)
+    assert rows == [layers.row(layer) for layer in document.layers]
     for url, headers in (("/layers.csv", {}), ("/layers", {"Accept": "text/csv"})):
         table = list(csv.DictReader(io.StringIO(http.get(place(report) + url, headers=headers).data.decode(), newline="")))
-        assert list(table[0]) == list(COLUMNS)
+        assert list(table[0]) == layers.columns
         assert [row["connections_exact"] for row in table] == [str(row["connections_exact"] or "") for row in rows]
     assert problem(http.get(place(report) + "/layers", headers={"Accept": "image/png"})) == (406, "not-acceptable")
 
@@ -149,13 +153,14 @@ def test_rows_go_on_in_the_same_form(http: FlaskClient, report: dict[str, Any]) 
 
 def test_layer_comes_with_the_derivation_of_its_numbers(http: FlaskClient, report: dict[str, Any]) -> None:
     layer = http.get(place(report) + "/layers/0").get_json()
-    assert layer.pop("explain") == explain(report, report["layers"][0])
+    document = of_plain(Report, report)
+    assert layer.pop("explain") == explain(document, document.layers[0])
     assert layer == report["layers"][0]
 
 
 def test_connectivity_is_the_layers_picture(http: FlaskClient, report: dict[str, Any]) -> None:
-    layer = report["layers"][0]
-    url = f"{place(report)}/layers/{quote(layer['name'], safe='')}/connectivity.svg"
+    layer = of_plain(Report, report).layers[0]
+    url = f"{place(report)}/layers/{quote(layer.name, safe='')}/connectivity.svg"
     for query, arguments in (("", ("graph", False)), ("?view=matrix", ("matrix", False)), ("?animate=true", ("graph", True))):
         response = http.get(url + query)
         assert response.data == connectivity_svg(layer, *arguments)

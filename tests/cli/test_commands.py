@@ -23,6 +23,8 @@ from service.cli import engine, progress
 from service.cli.failures import FAILED, INTERRUPTED, NOT_GOOD_ENOUGH
 from service.cli.main import COMPARISON_FORMATS, REPORT_FORMATS, receptive
 from service.report.comparison import BUDGETS
+from service.work import tasks
+from tests.jobs import fakes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PHOTOGRAPHS, PRUNED = EXAMPLES / "photographs.onnx", EXAMPLES / "photographs-pruned.onnx"
@@ -351,9 +353,9 @@ def test_a_report_that_lacks_something_is_said(command: tuple[str, ...], report:
     assert result.stderr.count("\n") == 1 and result.stderr.endswith("[invalid-report]\n")
 
 
-def test_a_fault_of_our_own_is_no_verdict(report: Path, tmp_path: Path) -> None:
-    (tmp_path / "half.json").write_text(json.dumps({**json.loads(report.read_text()), "layers": [{}]}))
-    result = run("compare", report, tmp_path / "half.json")
+def test_a_fault_of_our_own_is_no_verdict(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "COMPARISON", fakes.BROKEN)
+    result = run("compare", report, report)
     assert result.exit_code == FAILED and "[analysis-failed]" in result.stderr and "Traceback" not in result.stderr
 
 

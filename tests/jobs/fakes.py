@@ -27,6 +27,7 @@ DRAWING = Task("fake-drawing", "tests.jobs.fakes:drawing", place="kept")
 SPIN = Task("fake-spin", "tests.jobs.fakes:spin")
 FILL_UP = Task("fake-fill-up", "tests.jobs.fakes:fill_up")
 FILL = Task("fake-fill", "tests.jobs.fakes:fill", place="kept")
+BROKEN = Task("fake-broken", "tests.jobs.fakes:broken")
 MODULES = Task("fake-modules", "tests.jobs.fakes:modules", files=True)
 
 
@@ -82,6 +83,11 @@ def small_report(size_bytes: int, parameters: int, factor: float) -> Report:
         ledger=(),
         links={},
     )
+
+
+def broken(**_: object) -> Made:
+    """A fault of our own."""
+    return Made(b"x" * (1 // 0), "text/plain")
 
 
 def fail(fault: Any) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from service.render.words.explain import explain
 from service.render.words.numbers import number
+from service.report.document import Connections, Report, Units
+from service.report.plain import plain_object
 from tests import networks
-from tests.reports import report_of
+from tests.reports import document_of
 
 
 def dig(record: Any, path: str) -> Any:
@@ -56,28 +59,28 @@ def check(line: str, value: Any, place: Any) -> None:
             assert evaluated(term) == pytest.approx(each, rel=2e-5, abs=1e-9), (place, line)
 
 
-def checked(report: dict[str, Any]) -> tuple[set[str], set[tuple[str, str]]]:
+def checked(report: Report) -> tuple[set[str], set[tuple[str, str]]]:
     """The numbers whose lines were evaluated, and those of which layers have no line that can be."""
     seen, missing = set(), set()
-    for layer in report["layers"]:
-        lines = explain(report, layer)
+    for layer in report.layers:
+        lines, plain = explain(report, layer), plain_object(layer)
         assert set(lines) <= set(NUMBERS)
         for path in NUMBERS:
-            value = dig(layer, path)
+            value = dig(plain, path)
             if value is None or (path.startswith("parameters") and value == 0):
                 continue
             if " = " in lines.get(path, ""):
-                check(lines[path], value, (layer["name"], path))
+                check(lines[path], value, (layer.name, path))
                 seen.add(path)
             else:
-                missing.add((layer["name"], path))
+                missing.add((layer.name, path))
     return seen, missing
 
 
 def test_lenet_as_its_paper_writes_it() -> None:
     """LeCun et al. 1998: C1 has 6(25 + 1) parameters and 122,304 connections."""
-    report = report_of(networks.example("lenet-5"))
-    lines = explain(report, report["layers"][0])
+    report = document_of(networks.example("lenet-5"))
+    lines = explain(report, report.layers[0])
     assert lines["connections.with_bias"] == "(5·5·1 + 1)·6·28·28 = 122,304"
     assert lines["parameters.total"] == "(5·5·1 + 1)·6 = 156"
 
@@ -123,36 +126,47 @@ VARIETY = {
 @pytest.mark.parametrize("name", VARIETY)
 def test_every_line_gives_its_number(name: str) -> None:
     """And every number has a line; the effective field has none where paths meet, nor has a kernel whose biases are untied."""
-    seen, missing = checked(report_of(VARIETY[name]))
+    seen, missing = checked(document_of(VARIETY[name]))
     assert len(seen) >= 10
     unexplained = {(layer, path) for layer, path in missing if not path.endswith("sigma")}
     assert unexplained == set()
 
 
 def test_every_number_is_explained_somewhere() -> None:
-    reports = [report_of(VARIETY[name]) for name in ("images", "pruned")]
+    reports = [document_of(VARIETY[name]) for name in ("images", "pruned")]
     assert set().union(*(checked(report)[0] for report in reports)) == set(NUMBERS)
 
 
 def test_the_receptive_field_grows_by_the_rule_of_araujo() -> None:
     """Araujo et al. 2019, equation 2: size = size of the input + (k - 1)·stride of the input."""
-    report = report_of(networks.vgg_16())
-    lines = {layer["name"]: explain(report, layer)["receptive_field.size"] for layer in report["layers"]}
+    report = document_of(networks.vgg_16())
+    lines = {layer.name: explain(report, layer)["receptive_field.size"] for layer in report.layers}
     assert lines["conv5_1"] == "100 + (3 - 1)·16 = 132"
 
 
 def test_a_dilated_layer_names_its_dilation() -> None:
-    report = report_of(networks.spec_of([1, 32, 32], networks.conv("a", 1, 3), networks.conv("b", 1, 3, dilation=4)))
-    assert explain(report, report["layers"][1])["receptive_field.size"] == "3 + (3 - 1)·4·1 = 11"
+    report = document_of(networks.spec_of([1, 32, 32], networks.conv("a", 1, 3), networks.conv("b", 1, 3, dilation=4)))
+    assert explain(report, report.layers[1])["receptive_field.size"] == "3 + (3 - 1)·4·1 = 11"
 
 
 def test_layer_of_unknown_size_is_explained_as_far_as_it_goes() -> None:
     """Sizes and counts are null where a model leaves an axis open."""
-    report = report_of(networks.example("lenet-5"))
-    layer = report["layers"][0]
-    unknown = {**layer, "input_shape": [1, 1, None, None], "output_shape": [1, 6, None, None]}
-    unknown["connections"] = dict.fromkeys(layer["connections"])
-    unknown["units"] = {"in": None, "out": None}
+    report = document_of(networks.example("lenet-5"))
+    layer = report.layers[0]
+    unknown = replace(
+        layer,
+        input_shape=(1, 1, None, None),
+        output_shape=(1, 6, None, None),
+        connections=Connections(None, None, None, None, None),
+        units=Units(None, None),
+        taps=None,
+    )
     lines = explain(report, unknown)
     assert lines["parameters.total"] == "(5·5·1 + 1)·6 = 156"
     assert "connections.exact" not in lines
+
+
+def test_a_report_from_before_its_layers_carried_taps_is_explained_without_them() -> None:
+    report = document_of(networks.example("lenet-5"))
+    lines = explain(report, replace(report.layers[0], taps=None))
+    assert lines["connections.exact"] == "784 positions·6·1·5·5 = 117,600"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from service.render.words.markdown import MOST_LAYERS, comparison_markdown, report_markdown, safe
 from service.report.comparison import compare
 from tests import networks
-from tests.reports import report_of
+from tests.reports import document_of
 
 
 def test_the_report_says_what_the_model_shares_skips_and_sees() -> None:
-    text = report_markdown(report_of(networks.example("lenet-5"))).decode()
+    text = report_markdown(document_of(networks.example("lenet-5"))).decode()
     assert "| connections (exact) | 332,824 |" in text
     assert "| c1 | convolution | 1×6×28×28 | 156 | 117,600 | 784 | 97.559 % | 5×5 | 1×1 |" in text
 
@@ -28,12 +28,12 @@ def test_names_are_text() -> None:
 
 def test_a_long_table_ends() -> None:
     layers = [networks.conv(f"c{i}", 1, 1) for i in range(MOST_LAYERS + 7)]
-    text = report_markdown(report_of(networks.spec_of([1, 8, 8], *layers))).decode()
+    text = report_markdown(document_of(networks.spec_of([1, 8, 8], *layers))).decode()
     assert "… and 7 more layers." in text
 
 
 def test_a_comparison_leads_with_the_verdict() -> None:
-    base, head = report_of(networks.vgg_a()), report_of(networks.vgg_16())
+    base, head = document_of(networks.vgg_a()), document_of(networks.vgg_16())
     text = comparison_markdown(compare(base, head, {"max_parameters": 1})).decode()
     assert text.startswith("## vgg\\_a → vgg\\_16: ❌ a budget is broken")
     assert "| ❌ | `max_parameters` | 1 | 138,357,544 |" in text
@@ -41,7 +41,7 @@ def test_a_comparison_leads_with_the_verdict() -> None:
 
 
 def test_a_comparison_says_what_the_output_sees_before_and_after() -> None:
-    base, head = (report_of(networks.spec_of([1, 64, 64], *layers)) for layers in (CONVS[:2], CONVS))
+    base, head = (document_of(networks.spec_of([1, 64, 64], *layers)) for layers in (CONVS[:2], CONVS))
     text = comparison_markdown(compare(base, head)).decode()
     assert "| receptive field, pixels | 5×5 | 7×7 |" in text
     same = comparison_markdown(compare(base, base)).decode()
@@ -53,14 +53,14 @@ CONVS = [networks.conv(f"c{number}", 4, 3) for number in range(3)]
 
 
 def test_words_stand_left_and_numbers_right() -> None:
-    lines = report_markdown(report_of(networks.spec_of([1, 8, 8], *CONVS))).decode().splitlines()
+    lines = report_markdown(document_of(networks.spec_of([1, 8, 8], *CONVS))).decode().splitlines()
     assert lines[lines.index("### Layers") + 3].startswith("| --- | --- | ---: |")
 
 
 def test_a_comparison_fits_a_comment() -> None:
     """GitHub refuses a comment of more than 65,536 characters."""
     before, after = (
-        report_of(networks.spec_of([4, 8, 8], *(networks.conv(f"layer-{'x' * 60}-{i}", filters, 3) for i in range(400))))
+        document_of(networks.spec_of([4, 8, 8], *(networks.conv(f"layer-{'x' * 60}-{i}", filters, 3) for i in range(400))))
         for filters in (4, 5)
     )
     text = comparison_markdown(compare(before, after)).decode()
@@ -70,7 +70,7 @@ def test_a_comparison_fits_a_comment() -> None:
 
 def test_shares_are_percentages_in_the_units_of_the_budgets() -> None:
     weights = [[[[1, 0], [0, 2]]]], [[[[1, 1], [1, 2]]]]
-    pruned, full = (report_of(networks.spec_of([1, 5, 5], networks.conv("c", 1, 2, weights=each))) for each in weights)
+    pruned, full = (document_of(networks.spec_of([1, 5, 5], networks.conv("c", 1, 2, weights=each))) for each in weights)
     text = comparison_markdown(compare(full, pruned, {"min_weight_sparsity": 0.4, "max_parameters_change": 0.05})).decode()
     assert "| ✅ | `min_weight_sparsity` | 40 % | 50 % |" in text
     assert "| ✅ | `max_parameters_change` | 5 % | 0 % |" in text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
-from service.render.tables import COLUMNS, layers_csv, write_csv
+from service.render.tables import LayerTable, layers_csv, write_csv
 from tests import networks
-from tests.reports import report_of
+from tests.reports import document_of
 
 
 def parsed(data: bytes) -> list[dict[str, str]]:
@@ -15,12 +16,37 @@ def parsed(data: bytes) -> list[dict[str, str]]:
 
 
 def test_every_layer_is_a_row_of_every_column() -> None:
-    report = report_of(networks.example("lenet-5"))
+    report = document_of(networks.example("lenet-5"))
     rows = parsed(layers_csv(report))
-    assert [row["name"] for row in rows] == [layer["name"] for layer in report["layers"]]
-    assert list(rows[0]) == list(COLUMNS)
-    assert (rows[0]["connections_exact"], rows[0]["receptive_field_size"]) == ("117600", "5×5")
+    assert [row["name"] for row in rows] == [layer.name for layer in report.layers]
+    assert list(rows[0]) == LayerTable(report).columns
+    assert rows[0]["connections_exact"] == "117600"
+    assert [rows[0][f"receptive_field_{axis}"] for axis in ("height", "width")] == ["5", "5"]
+    assert [rows[0][f"output_shape_{axis}"] for axis in range(4)] == ["1", "6", "28", "28"]
     assert rows[2]["connections_exact"] == ""
+
+
+def test_a_cell_is_a_number_or_a_word_and_never_a_list() -> None:
+    """What has axes has a column for each: no cell holds 11×11."""
+    for name in ("lenet-5", "alexnet-2012", "har"):
+        report = document_of(networks.example(name))
+        table = LayerTable(report)
+        for layer in report.layers:
+            row = table.row(layer)
+            assert list(row) == table.columns
+            assert [cell for cell in row.values() if not (cell is None or isinstance(cell, str | int | float))] == []
+            assert [cell for cell in row.values() if isinstance(cell, str) and re.search(r"\d×\d", cell)] == []
+
+
+def test_parameters_add_up_to_the_total() -> None:
+    """Of a model whose layers share nothing; norms are among them (issue of the column that left them out)."""
+    layers = [networks.conv("c", 4, 3), {"type": "batch_norm"}, {"type": "flatten"}, {"type": "dense", "units": 2}]
+    report = document_of(networks.spec_of([3, 8, 8], *layers))
+    rows = parsed(layers_csv(report))
+    columns = ("weights", "biases", "other_parameters")
+    assert all(int(row["parameters"]) == sum(int(row[column]) for column in columns) for row in rows)
+    assert sum(int(row["parameters"]) for row in rows) == report.summary.parameters.stored
+    assert int(rows[1]["other_parameters"]) > 0
 
 
 def test_rfc_4180() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from service.render.words.view import answers, facts, padding
+from service.report.document import Port, Sparsity, TotalSharing
 from tests import networks
-from tests.reports import report_of
+from tests.reports import document_of
 
 
 @pytest.mark.parametrize(
@@ -25,24 +28,24 @@ def test_padding_is_one_size_or_two(pads: list[list[int]], text: str) -> None:
 @pytest.mark.parametrize(("bidirectional", "said"), [(False, True), (True, False)])
 def test_a_recurrence_along_one_way_is_told_from_one_along_both(bidirectional: bool, said: bool) -> None:
     """Both are `global`, because the last step of either sees everything."""
-    report = report_of(networks.spec_of([2, 5], {"name": "memory", "type": "lstm", "units": 3, "bidirectional": bidirectional}))
-    layer = report["layers"][0]
-    assert layer["receptive_field"]["status"] == "global"
+    report = document_of(networks.spec_of([2, 5], {"name": "memory", "type": "lstm", "units": 3, "bidirectional": bidirectional}))
+    layer = report.layers[0]
+    assert layer.receptive_field.status == "global"
     assert ("a step sees those before it and itself" in facts(layer)) is said
 
 
 def test_weights_of_which_none_is_zero_are_not_counted() -> None:
     spec = networks.spec_of([1, 3, 3], networks.conv("c", 1, 2, 1, 0, weights=[[[[1, 3], [4, 2]]]]))
-    sentences = " ".join(sentence for answer in answers(report_of(spec)) for sentence in answer.sentences)
+    sentences = " ".join(sentence for answer in answers(document_of(spec)) for sentence in answer.sentences)
     assert "None of the weights is zero." in sentences
 
 
 def test_what_cannot_be_counted_says_why() -> None:
-    report = report_of(networks.spec_of([1, 8], networks.conv("c", 1, 3)))
-    report["summary"]["sharing"]["factor"] = report["summary"]["sparsity"]["connection"] = None
-    report["model"]["inputs"] = [{"name": "x", "dtype": None, "shape": [1, None]}]
+    report = document_of(networks.spec_of([1, 8], networks.conv("c", 1, 3)))
+    summary = replace(report.summary, sharing=TotalSharing(None), sparsity=Sparsity(None, None, None))
+    report = replace(report, summary=summary, model=replace(report.model, inputs=(Port("x", None, (1, None)),)))
     shares, skips, _ = answers(report)
     assert shares.sentences == skips.sentences
     assert "which it leaves open" in shares.sentences[0]
-    relu = report_of(networks.spec_of([8], {"type": "activation", "function": "relu"}))
+    relu = document_of(networks.spec_of([8], {"type": "activation", "function": "relu"}))
     assert [answer.sentences for answer in answers(relu)][:2] == [("It has no layer whose weights join units.",)] * 2

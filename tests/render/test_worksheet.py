@@ -7,13 +7,13 @@ from pathlib import Path
 
 from service.render.words.worksheet import MOST_LAYERS, worksheet
 from tests import networks
-from tests.reports import report_of
+from tests.reports import document_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def test_lenet_is_asked_for_its_published_numbers() -> None:
-    report = report_of(json.loads((EXAMPLES / "lenet-5.json").read_text()))
+    report = document_of(json.loads((EXAMPLES / "lenet-5.json").read_text()))
     exercises = {exercise.layer: exercise for exercise in worksheet(report)}
     answers = [question.answer for question in exercises["c1"].questions]
     # LeCun et al. 1998: C1 has 156 trainable parameters.
@@ -23,7 +23,7 @@ def test_lenet_is_asked_for_its_published_numbers() -> None:
 
 
 def test_a_worksheet_stays_short_and_asks_nothing_twice() -> None:
-    exercises = worksheet(report_of(networks.resnet_v1_50()))
+    exercises = worksheet(document_of(networks.resnet_v1_50()))
     assert len(exercises) == MOST_LAYERS
     assert len({exercise.given for exercise in exercises}) == MOST_LAYERS
     assert [exercise.index for exercise in exercises] == sorted(exercise.index for exercise in exercises)
@@ -32,6 +32,8 @@ def test_a_worksheet_stays_short_and_asks_nothing_twice() -> None:
 
 def test_a_model_without_geometry_has_no_exercises() -> None:
     assert (
-        worksheet(report_of({"receptive": 1, "name": "r", "input": {"shape": [3]}, "layers": [{"type": "activation", "function": "relu"}]}))
+        worksheet(
+            document_of({"receptive": 1, "name": "r", "input": {"shape": [3]}, "layers": [{"type": "activation", "function": "relu"}]})
+        )
         == []
     )

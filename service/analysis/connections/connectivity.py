@@ -28,7 +28,8 @@ class Connectivity:
 
     `weights` are independent kernel scalars, `positions` the places at which the kernel is applied; `uses` are (least, mean, most) uses of
     a weight, `fan_in` the same of the exact connections of an output unit. `tap_uses` counts the uses of the weight at each index of the
-    kernel's trailing axes (a scalar: every weight is used so often), from which the connections of a pruned kernel follow.
+    kernel's trailing axes (a scalar: every weight is used so often), from which the connections of a pruned kernel follow. `axes` say how a
+    window meets each axis.
     """
 
     units_in: int
@@ -40,6 +41,7 @@ class Connectivity:
     fan_in: tuple[int, float, int]
     uses: tuple[int, float, int]
     tap_uses: NDArray[np.int64]
+    axes: tuple[AxisTaps, ...] = ()
 
     @property
     def dense(self) -> int:
@@ -117,6 +119,7 @@ def _windowed(
         ),
         uses=(int(tap_uses.min()), exact / weights if weights else 0.0, int(tap_uses.max())),
         tap_uses=tap_uses,
+        axes=tuple(axes),
     )
 
 

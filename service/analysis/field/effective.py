@@ -21,9 +21,6 @@ from service.analysis.field.dependence import Mix, Slide
 from service.analysis.field.intervals import FAR, Field, extremes, table
 from service.analysis.field.taps import NOTHING, Taps
 
-WIDTH95 = 2 * 1.959963984540054
-"""Widths of a Gaussian, in standard deviations, that hold 95 % of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class TapWeights:

@@ -22,6 +22,7 @@ from service.jobs.runner import Accepted
 from service.render.tables import layers_csv
 from service.render.words.markdown import report_markdown
 from service.report.identity import Question
+from service.report.plain import read_report
 from service.store.interfaces import CursorError, StoredReport
 from service.work import tasks
 from service.work.made import CSV, Made
@@ -180,7 +181,7 @@ def _represented(report_id: str, form: str) -> Response:
         if form == "html":
             pictures = drawn(tasks.PAGE_PICTURES, report, {"report": report.document})
             return rendered(tasks.PAGE, report, pictures=json.loads(pictures.content))
-        document = json.loads(report.document)
+        document = read_report(report.document)
         return report_markdown(document) if form == "md" else layers_csv(document)
 
     content_type = CSV if form == "csv" else f"{REPRESENTATIONS[form]}; charset=utf-8"

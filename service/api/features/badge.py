@@ -13,6 +13,7 @@ from service.api.features.schemas import BadgeQuerySchema
 from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
 from service.render.figures.badge import VERDICT, badge_svg, endpoint, verdict
+from service.report.plain import plain_object, read_report
 from service.work.made import JSON, SVG
 
 blueprint = Feature("badge", __name__, url_prefix="/v1/analyses", description="Badges.")
@@ -47,8 +48,8 @@ def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
         if chosen["metric"] == VERDICT:
             badge = verdict(compared(base, report, chosen["budgets"]))
         else:
-            badge = endpoint(json.loads(report.document), chosen["metric"])
-        return badge_svg(badge) if form == "svg" else json.dumps(badge).encode()
+            badge = endpoint(read_report(report.document), chosen["metric"])
+        return badge_svg(badge) if form == "svg" else json.dumps(plain_object(badge)).encode()
 
     # As text, because a budget may be a number that JSON lacks (1e999) until the comparison refuses it.
     return answer(tag(report_id, "badge", json.dumps(chosen, sort_keys=True), form), make, SVG if form == "svg" else JSON)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from flask import Response
 from marshmallow import ValidationError
@@ -19,6 +18,8 @@ from service.api.http.specification import Feature
 from service.render.html import comparison_html
 from service.render.junit import comparison_junit
 from service.render.words.markdown import comparison_markdown
+from service.report.comparison import Comparison
+from service.report.plain import of_plain, plain_object
 from service.store.interfaces import StoredReport
 from service.work import tasks
 from service.work.made import JSON, made_json
@@ -28,8 +29,8 @@ MOST_BYTES = 1024 * 1024
 REPRESENTATIONS = {"json": JSON, "html": "text/html", "md": "text/markdown", "junit": "application/xml"}
 
 
-_RENDER: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
-    "json": lambda comparison: made_json(comparison).content,
+_RENDER: dict[str, Callable[[Comparison], bytes]] = {
+    "json": lambda comparison: made_json(plain_object(comparison)).content,
     "html": comparison_html,
     "md": comparison_markdown,
     "junit": comparison_junit,
@@ -62,8 +63,7 @@ def create_comparison() -> Response:
     return sent(_RENDER[form](comparison), content_type, {"Cache-Control": "no-store", "Vary": "Accept"})
 
 
-def compared(base: StoredReport, head: StoredReport, budgets: Mapping[str, Any]) -> dict[str, Any]:
+def compared(base: StoredReport, head: StoredReport, budgets: Mapping[str, object]) -> Comparison:
     """The comparison of two reports. Refused `invalid-budget` where a budget makes no sense."""
     documents = {"base": base.document, "head": head.document}
-    comparison: dict[str, Any] = json.loads(worked_out(tasks.COMPARISON, documents, budgets=budgets).content)
-    return comparison
+    return of_plain(Comparison, json.loads(worked_out(tasks.COMPARISON, documents, budgets=budgets).content))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
@@ -13,6 +12,7 @@ from service.api.features.schemas import ConnectivityQuerySchema
 from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
 from service.render.figures.connectivity_svg import connectivity_svg
+from service.report.plain import read_report
 from service.work.made import SVG
 
 blueprint = Feature("connectivity", __name__, url_prefix="/v1/analyses", description="The connections of a layer.")
@@ -31,6 +31,6 @@ def get_connectivity(chosen: dict[str, Any], report_id: str, layer: str) -> Resp
     report = find_report(report_id)
 
     def make() -> bytes:
-        return connectivity_svg(find_layer(json.loads(report.document)["layers"], layer), chosen["view"], chosen["animate"])
+        return connectivity_svg(find_layer(read_report(report.document).layers, layer), chosen["view"], chosen["animate"])
 
     return answer(tag(report_id, "connectivity", layer, chosen), make, SVG)

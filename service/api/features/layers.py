@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,15 +16,24 @@ from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose
 from service.api.http.problems import Problem
 from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
-from service.render.tables import COLUMNS, flat, write_csv
+from service.render.tables import COLUMNS, LayerTable, write_csv
 from service.render.words.explain import explain
+from service.report.document import Layer
+from service.report.plain import plain_object, read_report
 from service.work.made import CSV, JSON, Made, made_json
 
 blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="The layers of a report.")
 
 _ROWS = {
     "type": "array",
-    "items": {"type": "object", "properties": {column: {"description": f"`{path}` of the layer."} for column, path in COLUMNS.items()}},
+    "items": {
+        "type": "object",
+        "properties": {each.column: {"description": each.described} for each in COLUMNS if not each.has_axes},
+        "additionalProperties": {
+            "type": ["number", "null"],
+            "description": "A column for each axis, its name last: " + ", ".join(f"`{each.column}_…`" for each in COLUMNS if each.has_axes),
+        },
+    },
 }
 
 
@@ -32,7 +42,7 @@ _ROWS = {
 @blueprint.response(
     200,
     _ROWS,
-    description="One flat object a layer; entries of a shape are joined by `×`, names by `;`. CSV by Accept.",
+    description="One flat object a layer, names joined by `;`. What has axes has a number for each of them. CSV by Accept.",
     headers=NEXT_LINK,
 )
 @blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
@@ -59,13 +69,14 @@ def _table(report_id: str, query: dict[str, Any], form: str, address: str) -> Re
 
     def make() -> Made:
         """The rows, and the link to those after them where there are any."""
-        layers = json.loads(report.document)["layers"]
-        chosen = [layer for layer in layers if query.get("kind", layer["kind"]) == layer["kind"] and layer["index"] >= query["cursor"]]
-        rows = [flat(layer) for layer in chosen[: query["limit"]]]
-        content = write_csv(rows, list(COLUMNS)) if form == "csv" else json.dumps(rows).encode()
+        document = read_report(report.document)
+        table, first, kind = LayerTable(document), query["cursor"], query.get("kind")
+        chosen = [layer for layer in document.layers if kind in (None, layer.kind) and layer.index >= first]
+        rows = [table.row(layer) for layer in chosen[: query["limit"]]]
+        content = write_csv(rows, table.columns) if form == "csv" else json.dumps(rows).encode()
         if len(chosen) == len(rows):
             return Made(content, content_type)
-        rest = urlencode({**query, "cursor": chosen[len(rows)]["index"]})
+        rest = urlencode({**query, "cursor": chosen[len(rows)].index})
         return Made(content, content_type, {"Link": f'</v1/analyses/{report_id}/{address}?{rest}>; rel="next"'})
 
     return answer(tag(report.etag, address, form, query), make, content_type, REVALIDATE)
@@ -80,18 +91,18 @@ def get_layer(report_id: str, layer: str) -> Response:
     report = find_report(report_id)
 
     def make() -> Made:
-        document = json.loads(report.document)
-        found = find_layer(document["layers"], layer)
-        return made_json({**found, "explain": explain(document, found)})
+        document = read_report(report.document)
+        found = find_layer(document.layers, layer)
+        return made_json({**plain_object(found), "explain": explain(document, found)})
 
     return answer(tag(report.etag, "layer", layer), make, JSON, REVALIDATE)
 
 
-def find_layer(layers: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+def find_layer(layers: Sequence[Layer], wanted: str) -> Layer:
     """The layer of that index or name, else the problem that there is none."""
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) < len(layers):
         return layers[int(wanted)]
     for layer in layers:
-        if layer["name"] == wanted:
+        if layer.name == wanted:
             return layer
     raise Problem("layer-not-found", f"The model has no layer {wanted[:200]!r}.")

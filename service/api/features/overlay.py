@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response
@@ -14,6 +13,7 @@ from service.api.http.bodies import small_body
 from service.api.http.problems import Problem
 from service.api.http.responses import answer, drawn, sent, tag
 from service.api.http.specification import Feature
+from service.report.plain import read_report
 from service.store.interfaces import StoredReport
 from service.work import tasks
 from service.work.made import PNG, Made
@@ -57,12 +57,13 @@ def post_overlay(chosen: dict[str, Any], report_id: str) -> Response:
 
 
 def _drawn(report: StoredReport, chosen: dict[str, Any], image: bytes | None) -> Made:
-    document = json.loads(report.document)
+    document = read_report(report.document)
     if "layer" in chosen:
-        layer = find_layer(document["layers"], chosen["layer"])["name"]
+        layer = find_layer(document.layers, chosen["layer"]).name
     else:
-        layer = ((document["summary"]["receptive_field"] or {}).get("largest") or {}).get("layer")
-        if layer is None:
+        field = document.summary.receptive_field
+        if field is None or field.largest is None:
             raise Problem("no-field", "The model has no layer with a local receptive field.")
+        layer = field.largest.layer
     documents = {} if image is None else {"image": image}
     return drawn(tasks.OVERLAY_PNG, report, documents, layer=layer, unit=chosen.get("unit"))

@@ -149,6 +149,11 @@ class EntrySchema(Schema):
     size_bytes = fields.Integer(required=True)
     layers = fields.Integer(required=True)
     parameters = fields.Integer(required=True)
+    metrics = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        metadata={"description": "The flat numbers; analyses that were stored before they were kept lack them."},
+    )
     links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
 
 

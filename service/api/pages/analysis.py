@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -19,6 +18,8 @@ from service.render.figures.connectivity_svg import View
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
 from service.render.words import view
+from service.report.document import Layer, Report
+from service.report.plain import read_report
 
 blueprint = Blueprint("analysis_pages", __name__, url_prefix="/analyses")
 
@@ -48,7 +49,7 @@ def layers(report_id: str) -> Response:
     report = _report(report_id)
     text = request.args.get("start", "")
     start = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    start = start if start < len(report["layers"]) else 0
+    start = start if start < len(report.layers) else 0
     return _tab("layers.html", report, "layers", rows=view.rows(report, start), start=start, most=view.MOST_ROWS)
 
 
@@ -56,8 +57,9 @@ def layers(report_id: str) -> Response:
 def receptive_field(report_id: str) -> Response:
     """How the receptive field grows."""
     report = _report(report_id)
-    field = report["summary"]["receptive_field"]
-    return _tab("receptive_field.html", report, "receptive-field", grows=charts.grows(report), pixels=view.pixels(field and field["axes"]))
+    field = report.summary.receptive_field
+    pixels = view.pixels(field.axes if field else None)
+    return _tab("receptive_field.html", report, "receptive-field", grows=charts.grows(report), pixels=pixels)
 
 
 @blueprint.route("/<report:report_id>/filters")
@@ -66,12 +68,12 @@ def filters(report_id: str) -> Response:
     report = _report(report_id)
     chosen = {key: request.args[key] for key, values in GRID_CHOICES.items() if request.args.get(key) in values}
     depth = request.args.get("depth", "1")
-    depths = [row["depth"] for row in report["hierarchy"] or ()]
+    depths = [row.depth for row in report.hierarchy]
     deep = int(depth) if depth.isascii() and depth.isdigit() and int(depth) in depths else 1
     address = f"/v1/analyses/{report_id}/" + ("filters.png" if deep == 1 else f"hierarchy/{deep}.png")
     query = f"?{urlencode(chosen)}" if chosen and deep == 1 else ""
-    first = {one["layer"] for one in report["first_layers"]}
-    drawn = bool(depths) or any(one["values"] is not None for one in report["layers"] if one["name"] in first)
+    first = {one.layer for one in report.first_layers}
+    drawn = bool(depths) or any(one.values is not None for one in report.layers if one.name in first)
     more = {"chosen": chosen, "choices": GRID_CHOICES, "depth": deep, "picture": address + query, "captions": PICTURES}
     return _tab("filters.html", report, "filters", drawn=drawn, **more)
 
@@ -80,19 +82,19 @@ def filters(report_id: str) -> Response:
 def layer(report_id: str, layer: str) -> Response:
     """One layer: its numbers and how they follow, its connections, its receptive field."""
     report = _report(report_id)
-    found = find_layer(report["layers"], layer)
+    found = find_layer(report.layers, layer)
     row = view.row(report, found)
     shape = request.args.get("view", "graph")
     if shape not in get_args(View):
         raise Problem("not-found", "There is no such view.")
-    groups = view.finding_groups([f for f in report["findings"] if f["layer"] == found["name"]], report["layers"])
+    groups = view.finding_groups([f for f in report.findings if f.layer == found.name], report.layers)
     return page(
         "layer.html",
         report=report,
         layer=found,
         row=row,
         themes=view.THEMES,
-        pixels=view.pixels(found["receptive_field"] and found["receptive_field"]["axes"]),
+        pixels=view.pixels(found.receptive_field.axes if found.receptive_field else None),
         groups=groups,
         shape=shape,
         animate=request.args.get("animate") == "true",
@@ -102,7 +104,7 @@ def layer(report_id: str, layer: str) -> Response:
     )
 
 
-def _drawable(layer: dict[str, Any]) -> bool:
+def _drawable(layer: Layer) -> bool:
     try:
         window(layer)
     except Refused:
@@ -110,20 +112,19 @@ def _drawable(layer: dict[str, Any]) -> bool:
     return True
 
 
-def _seen(layer: dict[str, Any]) -> bool:
+def _seen(layer: Layer) -> bool:
     """Whether the field of one unit can be drawn on an image."""
-    field = layer["receptive_field"]
-    return bool(field and field["size"] and len(field["axes"]) == 2)
+    field = layer.receptive_field
+    return field is not None and bool(field.size) and len(field.axes) == 2
 
 
-def _report(report_id: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(find_report(report_id).document)
-    return report
+def _report(report_id: str) -> Report:
+    return read_report(find_report(report_id).document)
 
 
-def _tab(template: str, report: dict[str, Any], tab: str, **values: Any) -> Response:
+def _tab(template: str, report: Report, tab: str, **values: Any) -> Response:
     """One tab of a report; every one begins with the model and the tabs."""
-    base = f"/analyses/{report['id']}"
-    groups = view.finding_groups(report["findings"], report["layers"])
+    base = f"/analyses/{report.id}"
+    groups = view.finding_groups(report.findings, report.layers)
     common: dict[str, Any] = {"report": report, "base": base, "tab": tab, "tabs": TABS, "about": view.about(report)}
     return page(template, **common, answers=view.answers(report), groups=groups, **values)

@@ -14,6 +14,7 @@ from service.api.pages.web import page
 from service.api.services import current
 from service.faults import Refused
 from service.render.words.difference import BUDGET_FIELDS, difference
+from service.report.comparison import Comparison
 
 RECENT = 100
 _ID = re.compile(r"sha256-[0-9a-f]{64}")
@@ -34,10 +35,10 @@ def compare() -> Response:
         except Problem as raised:
             problem = raised
     values = {"recent": recent, "base": base, "head": head, "budgets": budgets, "fields": BUDGET_FIELDS, "problem": problem}
-    return page("compare.html", problem.status if problem else 200, difference=record and difference(record), **values)
+    return page("compare.html", problem.status if problem else 200, difference=difference(record) if record else None, **values)
 
 
-def _compared(base: str, head: str, limits: dict[str, Any]) -> dict[str, Any]:
+def _compared(base: str, head: str, limits: dict[str, Any]) -> Comparison:
     """The comparison of two analyses by their ids."""
     if not _ID.fullmatch(base) or not _ID.fullmatch(head):
         raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 64 digits.")

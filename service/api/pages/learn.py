@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +21,8 @@ from service.render.figures.connections import Window, window
 from service.render.figures.connectivity_svg import View, connectivity_svg
 from service.render.words import view
 from service.render.words.worksheet import worksheet
+from service.report.document import Layer, Report
+from service.report.plain import of_plain, read_report
 from service.work import tasks
 from service.work.made import SVG
 
@@ -64,15 +65,32 @@ def learn() -> Response:
         record = _lesson(tuple(chosen.items()))
     except Problem as problem:
         return page("learn.html", recent=recent, **{**values, "problem": problem})
-    rows = view.rows(record["report"])
-    part = window(record["convolution"])
-    beside = [(name, view.row(record["report"], record[key]), record[key]) for key, name in BESIDE]
-    return page(
-        "learn.html", recent=recent, **{**values, "lesson": record, "rows": rows, "part": part, "sums": _sums(part), "beside": beside}
-    )
+    part = window(record.convolution)
+    beside = [(name, view.row(record.report, layer), layer) for name, layer in zip(BESIDE, record.beside, strict=True)]
+    shown = {"lesson": record, "rows": view.rows(record.report), "part": part, "sums": _sums(part), "beside": beside}
+    return page("learn.html", recent=recent, **{**values, **shown})
 
 
-BESIDE = (("dense", "fully connected"), ("local", "locally connected, nothing shared"), ("convolution", "convolution"))
+BESIDE = ("fully connected", "locally connected, nothing shared", "convolution")
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The chosen network, and its convolution beside layers of the same units that share less."""
+
+    report: Report
+    dense: Layer
+    local: Layer
+
+    @property
+    def convolution(self) -> Layer:
+        """The first of the chosen convolutions."""
+        return self.report.layers[0]
+
+    @property
+    def beside(self) -> tuple[Layer, Layer, Layer]:
+        """The three layers of `BESIDE`."""
+        return self.dense, self.local, self.convolution
 
 
 @blueprint.route("/connections.svg")
@@ -80,14 +98,14 @@ def connections() -> Response:
     """The connections of the chosen layer, drawn."""
     record = _lesson(tuple(_chosen().items()))
     shape: View = "matrix" if request.args.get("view") == "matrix" else "graph"
-    drawing = connectivity_svg(record["convolution"], shape, animate=request.args.get("animate") == "true")
+    drawing = connectivity_svg(record.convolution, shape, animate=request.args.get("animate") == "true")
     return sent(drawing, SVG, {"Cache-Control": REVALIDATE})
 
 
 @blueprint.route("/worksheet/<report:report_id>")
 def show_worksheet(report_id: str) -> Response:
     """Questions on an analysis, and with ?key=true their answers."""
-    report = json.loads(find_report(report_id).document)
+    report = read_report(find_report(report_id).document)
     return page("worksheet.html", report=report, exercises=worksheet(report), key=request.args.get("key") == "true")
 
 
@@ -102,13 +120,14 @@ def _chosen() -> dict[str, int]:
 
 
 @lru_cache(maxsize=512)
-def _lesson(chosen: tuple[tuple[str, int], ...]) -> Mapping[str, Any]:
+def _lesson(chosen: tuple[tuple[str, int], ...]) -> Lesson:
     """The lesson's network as the engine sees it. It depends on nothing but the choices, so it is kept."""
     try:
-        record: Mapping[str, Any] = json.loads(worked_out(tasks.LESSON, chosen=dict(chosen)).content)
+        report, beside = (of_plain(Report, each) for each in json.loads(worked_out(tasks.LESSON, chosen=dict(chosen)).content))
     except Refused as error:
         raise read_problem(error) from None
-    return record
+    dense, local = (next(layer for layer in beside.layers if layer.kind == kind) for kind in ("dense", "locally-connected"))
+    return Lesson(report, dense, local)
 
 
 def _sums(part: Window) -> list[str]:

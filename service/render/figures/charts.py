@@ -5,14 +5,16 @@ One specification gives the interactive chart (vega-embed), the static image (`p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import vl_convert
 
 from service.render.words.text import shown
+from service.report.document import Layer, PerAxis, Report
 
-Report = Mapping[str, Any]
 Specification = dict[str, Any]
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -37,22 +39,30 @@ MOST_MARKED = 150
 
 def grows(report: Report) -> bool:
     """Whether any layer sees a part of the input, so that there is growth to draw."""
-    return any(layer["receptive_field"] is not None and layer["receptive_field"]["size"] for layer in report["layers"])
+    return any(layer.receptive_field is not None and bool(layer.receptive_field.size) for layer in report.layers)
 
 
 def shares(report: Report) -> bool:
     """Whether it is known of any layer what it shares and skips, so that there is something to draw."""
-    return any(map(_is_known, report["layers"]))
+    return any(map(_is_known, report.layers))
 
 
-def _is_known(layer: Report) -> bool:
+def _is_known(layer: Layer) -> bool:
     """Whether a layer has connections, and how they are shared or how many there might be is known; other bars have no length."""
-    return layer["connections"] is not None and (layer["sharing"]["factor"] is not None or layer["sparsity"]["connection"] is not None)
+    return layer.connections is not None and (_factor(layer) is not None or _left_out(layer) is not None)
+
+
+def _factor(layer: Layer) -> float | None:
+    return layer.sharing.factor if layer.sharing else None
+
+
+def _left_out(layer: Layer) -> float | None:
+    return layer.sparsity.connection if layer.sparsity else None
 
 
 def coloured(report: Report) -> bool:
     """Whether the colour share of any convolution is known."""
-    return any(row["colour_share"] is not None for row in report["hierarchy"])
+    return any(row.colour_share is not None for row in report.hierarchy)
 
 
 def growth(report: Report) -> Specification:
@@ -60,13 +70,14 @@ def growth(report: Report) -> Specification:
 
     The dashed line is the size of the input, the vertical line the first layer that sees all of it, the shaded layers are unproductive.
     """
-    summary = report["summary"]["receptive_field"] or {"axes": [], "input_size": []}
-    points = _points(report, summary["axes"])
-    sizes = [{"axis": axis, "size": size} for axis, size in zip(summary["axes"], summary["input_size"], strict=True) if size]
-    same = len({tuple(p[k] for k in ("depth", "series", "pixels")) for p in points}) * max(len(summary["axes"]), 1) == len(points)
-    axes = summary["axes"][:1] if same else summary["axes"]
+    summary = report.summary.receptive_field
+    every, lengths = (summary.axes, summary.input_size or ()) if summary else ((), ())
+    points = _points(report, every)
+    sizes = [(axis, size) for axis, size in zip(every, lengths, strict=False) if size]
+    same = len({(point.depth, point.series, point.pixels) for point in points}) * max(len(every), 1) == len(points)
+    axes = every[:1] if same else every
     title = {"text": "Receptive field against depth", "subtitle": _subtitle(report, same)}
-    data = {"values": [p for p in points if p["axis"] in axes]}
+    data = {"values": [asdict(point) for point in points if point.axis in axes]}
     if len(axes) < 2:
         return {
             "$schema": _SCHEMA,
@@ -82,17 +93,18 @@ def growth(report: Report) -> Specification:
             "width": 640,
             "height": 220,
             "transform": [{"filter": {"field": "axis", "equal": axis}}],
-            "layer": _panel(report, [s for s in sizes if s["axis"] == axis], f" of the {axis}"),
+            "layer": _panel(report, [each for each in sizes if each[0] == axis], f" of the {axis}"),
         }
         for axis in axes
     ]
     return {"$schema": _SCHEMA, "title": title, "data": data, "vconcat": rows, "config": _CONFIG}
 
 
-def _panel(report: Report, sizes: list[Specification], axis: str = "") -> list[Specification]:
+def _panel(report: Report, sizes: Sequence[tuple[str, float]], axis: str = "") -> list[Specification]:
     """What is drawn over one axis of the input, or over one that stands for all."""
-    layers, first = report["layers"], (report["summary"]["receptive_field"] or {}).get("first_global_layer")
-    marks = [_global_layer(first, layer["index"], len(layers)) for layer in layers if layer["name"] == first]
+    layers, summary = report.layers, report.summary.receptive_field
+    first = summary.first_global_layer if summary else None
+    marks = [_global_layer(layer.name, layer.index, len(layers)) for layer in layers if layer.name == first]
     return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"pixels{axis}"), *_input_size(sizes), *marks]
 
 
@@ -106,32 +118,44 @@ _CONFIG = {
 
 
 def _model(report: Report) -> str:
-    return shown(report["model"]["name"] or "model")
+    return shown(report.model.name or "model")
 
 
 def _subtitle(report: Report, same: bool) -> str:
     return f"{_model(report)}, pixels of the input{' (the same along every axis)' if same else ''}"
 
 
-def _points(report: Report, axes: list[str]) -> list[Specification]:
-    """One point for each layer, axis and series, null where a layer has no local path."""
-    seen = [layer for layer in report["layers"] if layer["receptive_field"]]
-    thinned = seen[:: max(1, -(-len(seen) // MOST_POINTS))]
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A point of the growth chart."""
+
+    depth: int
+    layer: str
+    axis: str
+    series: str
+    pixels: float
+
+
+def _points(report: Report, axes: Sequence[str]) -> list[_Point]:
+    """One point for each layer, axis and series; none where a layer has no local path."""
+    seen = [layer for layer in report.layers if layer.receptive_field]
     points = []
-    for layer in thinned:
-        field = layer["receptive_field"]
-        effective = field["effective"] or {}
-        series = {
-            "all paths": field["size"],
-            "narrowest path": field["min_size"],
-            "effective, 95 % of the influence": effective.get("width95"),
-        }
+    for layer in seen[:: max(1, -(-len(seen) // MOST_POINTS))]:
         for i, axis in enumerate(axes):
-            for name, values in series.items():
-                if values is not None and i < len(values) and values[i] is not None:
-                    pixels = round(values[i], 3)
-                    points.append({"depth": layer["index"], "layer": shown(layer["name"]), "axis": axis, "series": name, "pixels": pixels})
+            for name, values in _measured(layer).items():
+                pixels = values[i] if values is not None and i < len(values) else None
+                if pixels is not None:
+                    points.append(_Point(layer.index, shown(layer.name), axis, name, round(pixels, 3)))
     return points
+
+
+def _measured(layer: Layer) -> dict[str, PerAxis | None]:
+    """The series of a layer."""
+    field = layer.receptive_field
+    if field is None:
+        return {}
+    width = field.effective.width95 if field.effective else None
+    return dict(zip(_SERIES, (field.size, field.min_size, width), strict=True))
 
 
 def _lines(marked: bool, title: str) -> Specification:
@@ -159,9 +183,9 @@ def _lines(marked: bool, title: str) -> Specification:
     }
 
 
-def _input_size(sizes: list[Specification]) -> list[Specification]:
+def _input_size(sizes: Sequence[tuple[str, float]]) -> list[Specification]:
     """The size of the input as a dashed line; nothing where it is not known, because an empty layer has no scale."""
-    return [_level(each, "size", f"input: {each['size']:,} pixels") for each in sizes[:1]]
+    return [_level({"axis": axis, "size": size}, "size", f"input: {size:,} pixels") for axis, size in sizes[:1]]
 
 
 def _level(values: Specification, field: str, words: str) -> Specification:
@@ -198,18 +222,18 @@ def _global_layer(name: str, depth: int, layers: int) -> Specification:
 
 def _unproductive(report: Report) -> list[Specification]:
     """Runs of unproductive layers as shaded zones; nothing where there are none."""
-    zones: list[Specification] = []
-    for layer in report["layers"]:
-        if not layer["receptive_field"] or not layer["receptive_field"]["unproductive"]:
+    zones: list[tuple[float, float]] = []
+    for layer in report.layers:
+        if layer.receptive_field is None or not layer.receptive_field.unproductive:
             continue
-        if zones and zones[-1]["to"] == layer["index"] - 0.5:
-            zones[-1]["to"] += 1
+        if zones and zones[-1][1] == layer.index - 0.5:
+            zones[-1] = (zones[-1][0], layer.index + 0.5)
         else:
-            zones.append({"from": layer["index"] - 0.5, "to": layer["index"] + 0.5})
+            zones.append((layer.index - 0.5, layer.index + 0.5))
     if not zones:
         return []
     shaded: Specification = {
-        "data": {"values": zones},
+        "data": {"values": [{"from": begin, "to": end} for begin, end in zones]},
         "mark": {"type": "rect", "color": "#c0392b", "opacity": 0.13},
         "encoding": {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": "to"}},
     }
@@ -218,30 +242,25 @@ def _unproductive(report: Report) -> list[Specification]:
 
 def sharing(report: Report) -> Specification:
     """What each layer with connections shares and skips: its sharing factor (uses per weight) and its connection sparsity."""
+    known = [layer for layer in report.layers if _is_known(layer)][:MOST_POINTS]
     rows = [
         {
-            "layer": shown(layer["name"]),
-            "place": f"{layer['index']} {shown(layer['name'], LONGEST_LABEL)}",
-            "sharing factor": layer["sharing"]["factor"],
-            "sparsity": layer["sparsity"]["connection"],
-            "kind": layer["kind"],
+            "layer": shown(layer.name),
+            "place": _place(layer),
+            "sharing factor": _factor(layer),
+            "sparsity": _left_out(layer),
+            "kind": layer.kind,
         }
-        for layer in report["layers"]
-        if _is_known(layer)
-    ][:MOST_POINTS]
+        for layer in known
+    ]
+    place: Specification = {"field": "place", "type": "nominal", "sort": None, "title": None, "axis": {"labels": False, "ticks": False}}
     shared: Specification = {
-        "x": {
-            "field": "place",
-            "type": "nominal",
-            "sort": None,
-            "title": None,
-            "axis": {"labels": False, "ticks": False},
-        },
+        "x": place,
         "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
     }
     # Names stand once, below both. Too long ones are cut before, because the engine would try out many lengths of each.
     every = -(-len(rows) // MOST_LABELS) or 1
-    names = {"labelAngle": -60, "labelLimit": 0, "labelOverlap": False, "values": [row["place"] for row in rows[::every]]}
+    names = {"labelAngle": -60, "labelLimit": 0, "labelOverlap": False, "values": [_place(layer) for layer in known[::every]]}
     bars = {
         "width": {"step": max(1, min(28, 640 // max(len(rows), 1)))},
         "height": 180,
@@ -253,14 +272,14 @@ def sharing(report: Report) -> Specification:
             "field": "sharing factor",
             "type": "quantitative",
             "scale": {"type": "symlog"},
-            "axis": {"values": _ticks(max((row["sharing factor"] or 0 for row in rows), default=0)), "format": ","},
+            "axis": {"values": _ticks(max((_factor(layer) or 0 for layer in known), default=0)), "format": ","},
             "title": "uses of each weight",
         },
         "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
     }
     left_out = {
         **shared,
-        "x": {**shared["x"], "title": "layers with connections, by index and name", "axis": names},
+        "x": {**place, "title": "layers with connections, by index and name", "axis": names},
         "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
         "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
     }
@@ -274,6 +293,11 @@ def sharing(report: Report) -> Specification:
     }
 
 
+def _place(layer: Layer) -> str:
+    """What stands under the bar of a layer."""
+    return f"{layer.index} {shown(layer.name, LONGEST_LABEL)}"
+
+
 def _ticks(largest: float) -> list[int]:
     """Round numbers for an axis that is nearly logarithmic: powers of ten, and 2 and 5 between them where there is room."""
     steps = (1, 2, 5) if largest < 100 else (1,)
@@ -285,7 +309,7 @@ def colour(report: Report) -> Specification:
 
     The rule at 2/3 is what filters of independent random channels have.
     """
-    rows = [row for row in report["hierarchy"] if row["colour_share"] is not None]
+    rows = [asdict(row) for row in report.hierarchy if row.colour_share is not None]
     x = {"field": "depth", "type": "quantitative", "title": "convolution (from the image on)", "axis": {"tickMinStep": 1}}
     y = {"field": "colour_share", "type": "quantitative", "title": "colour share", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
     tooltip = [{"field": "layer"}, {"field": "colour_share", "type": "quantitative", "format": ".1%"}]
@@ -302,6 +326,17 @@ CHARTS: Mapping[str, tuple[Callable[[Report], Specification], Callable[[Report],
     "colour": (colour, coloured),
 }
 """By name: the chart, and whether a report has anything to show in it."""
+
+
+FORMS = {"svg": "image/svg+xml", "png": "image/png", "vl.json": "application/json"}
+"""The forms of a chart by the end of its address, and their media types."""
+
+
+def written(specification: Specification, form: str) -> bytes:
+    """A chart as a picture (svg, png), or as its specification (vl.json)."""
+    if form == "vl.json":
+        return json.dumps(specification, separators=(",", ":"), allow_nan=False).encode()
+    return picture(specification, "svg" if form == "svg" else "png")
 
 
 def picture(specification: Specification, form: Literal["svg", "png"]) -> bytes:

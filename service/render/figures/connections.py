@@ -9,14 +9,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from service.faults import Refused
-
-Record = Mapping[str, Any]
+from service.report.document import Layer
+from service.report.sliding import SlidingWindow, sliding_window, tied_groups
 
 MOST_INPUTS = 64
 MOST_OUTPUTS = 36
@@ -59,48 +58,49 @@ class Window:
     slides: bool
 
 
-def window(layer: Record) -> Window:
-    """The window of a layer, given as its record in the report."""
-    if layer["connections"] is None or not _is_known(layer):
-        raise Refused("invalid", "no-connections", f"{layer['name']} has no connections to draw")
-    if layer["kind"] in WEIGHTED_WINDOWS and layer["attributes"].get("kernel"):
-        return _sliding(layer)
-    return _dense(layer)
+def window(layer: Layer) -> Window:
+    """The window of a layer. Refused where it has no connections that could be drawn."""
+    geometry = sliding_window(layer) if layer.kind in WEIGHTED_WINDOWS else None
+    if geometry is not None and layer.connections is not None and _is_known(layer, geometry):
+        return _sliding(layer, geometry)
+    fan_in = layer.fan_in.max if layer.fan_in else None
+    if geometry is not None or layer.connections is None or fan_in is None or layer.units is None or layer.units.out is None:
+        raise Refused("invalid", "no-connections", f"{layer.name} has no connections to draw")
+    return _dense(layer, int(fan_in), layer.units.out)
 
 
-def _is_known(layer: Record) -> bool:
+def _is_known(layer: Layer, geometry: SlidingWindow) -> bool:
     """Whether the sizes that a picture needs are numbers: those of a model with open axes may be null."""
-    if layer["kind"] not in WEIGHTED_WINDOWS or not layer["attributes"].get("kernel"):
-        return layer["fan_in"]["max"] is not None and layer["units"]["out"] is not None
-    geometry = (layer["attributes"][key] for key in ("kernel", "strides", "dilations", "pads"))
-    shapes = (shape and shape[1:] for shape in (layer["input_shape"], layer["output_shape"]))
-    return all(sizes is not None and None not in sizes for sizes in (*shapes, *geometry))
+    shapes = (shape and shape[1:] for shape in (layer.input_shape, layer.output_shape))
+    return geometry.is_known and all(sizes is not None and None not in sizes for sizes in shapes)
 
 
-def _sliding(layer: Record) -> Window:
-    geometry = layer["attributes"]
-    kernel, strides, dilations = (tuple(geometry[key]) for key in ("kernel", "strides", "dilations"))
-    before = tuple(pad[0] for pad in geometry["pads"])
-    whole_in, whole_out = tuple(layer["input_shape"][2:]), tuple(layer["output_shape"][2:])
-    back = layer["kind"] == "transposed-convolution"
+def _known(lengths: Sequence[int | None] | None) -> tuple[int, ...]:
+    """Lengths of which none is open."""
+    return tuple(length for length in lengths or () if length is not None)
+
+
+def _sliding(layer: Layer, geometry: SlidingWindow) -> Window:
+    kernel, strides, dilations = (_known(lengths) for lengths in (geometry.kernel, geometry.strides, geometry.dilations))
+    before = _known([pad[0] for pad in geometry.pads])
+    whole_in, whole_out = _known((layer.input_shape or ())[2:]), _known((layer.output_shape or ())[2:])
+    back = layer.kind == "transposed-convolution"
     axes = list(zip(kernel, strides, dilations, before, strict=True))
     outputs = _fitting(whole_out, whole_in, axes, back)
     inputs = tuple(min(n, _reach(m, axis, back)) for n, m, axis in zip(whole_in, outputs, axes, strict=True))
     if math.prod(inputs) > MOST_SHOWN or math.prod(kernel) > MOST_SHOWN:
-        raise Refused(
-            "invalid", "no-connections", f"{layer['name']} reads {_times(inputs)} pixels at one place, more than a picture can show"
-        )
+        raise Refused("invalid", "no-connections", f"{layer.name} reads {_times(inputs)} pixels at one place, more than a picture can show")
     connections: list[Connection] = []
     for target, place in enumerate(product(*map(range, outputs))):
         for tap, index in enumerate(product(*map(range, kernel))):
             source = [_source(o, k, axis, back) for o, k, axis in zip(place, index, axes, strict=True)]
             if all(i is not None and 0 <= i < n for i, n in zip(source, inputs, strict=True)):
                 flat = _flat([i or 0 for i in source], inputs)
-                weight = len(connections) if layer["kind"] == "locally-connected" else tap
+                weight = len(connections) if layer.kind == "locally-connected" else tap
                 connections.append(Connection(flat, target, weight))
-    weights = len(connections) if layer["kind"] == "locally-connected" else math.prod(kernel)
+    weights = len(connections) if layer.kind == "locally-connected" else math.prod(kernel)
     part = _part(layer, inputs, whole_in, outputs, whole_out)
-    return Window(layer["name"], layer["kind"], inputs, outputs, weights, tuple(connections), part, slides=not back)
+    return Window(layer.name, layer.kind, inputs, outputs, weights, tuple(connections), part, slides=not back)
 
 
 def _fitting(whole: Sequence[int], inputs: Sequence[int], axes: Sequence[tuple[int, int, int, int]], back: bool) -> tuple[int, ...]:
@@ -140,23 +140,23 @@ def _flat(index: Sequence[int], shape: Sequence[int]) -> int:
     return flat
 
 
-def _dense(layer: Record) -> Window:
+def _dense(layer: Layer, fan_in: int, units_out: int) -> Window:
     """Every input with every unit; tied inputs share their weight, one group after the other."""
-    fan_in = int(layer["fan_in"]["max"])
-    units = max(int(layer["units"]["out"]) // max(int(layer["sharing"]["positions"] or 1), 1), 1)
+    positions = (layer.sharing.positions if layer.sharing else None) or 1
+    units = max(units_out // max(positions, 1), 1)
     inputs, outputs = min(fan_in, MOST_DENSE_INPUTS), min(units, MOST_DENSE_OUTPUTS)
-    groups = layer["attributes"].get("ties") or [[i] for i in range(inputs)]
+    groups = tied_groups(layer) or tuple((i,) for i in range(inputs))
     owner = {member: group for group, members in enumerate(groups) for member in members}
     kept = sorted({owner[i] for i in range(inputs)})
     connections = tuple(Connection(i, unit, kept.index(owner[i]) * outputs + unit) for unit in range(outputs) for i in range(inputs))
     part = _part(layer, (inputs,), (fan_in,), (outputs,), (units,))
-    return Window(layer["name"], layer["kind"], (inputs,), (outputs,), len(kept) * outputs, connections, part, slides=False)
+    return Window(layer.name, layer.kind, (inputs,), (outputs,), len(kept) * outputs, connections, part, slides=False)
 
 
-def _part(layer: Record, inputs: Sequence[int], whole_in: Sequence[int], outputs: Sequence[int], whole_out: Sequence[int]) -> str:
+def _part(layer: Layer, inputs: Sequence[int], whole_in: Sequence[int], outputs: Sequence[int], whole_out: Sequence[int]) -> str:
     """Which part of the layer is shown."""
-    channels = layer["input_shape"][1] if layer["kind"] in WEIGHTED_WINDOWS and len(layer["input_shape"]) > 2 else 1
-    filters = layer["output_shape"][1] if layer["kind"] in WEIGHTED_WINDOWS and len(layer["output_shape"]) > 2 else 1
+    slides = layer.kind in WEIGHTED_WINDOWS
+    channels, filters = (shape[1] or 1 if slides and shape and len(shape) > 2 else 1 for shape in (layer.input_shape, layer.output_shape))
     said = []
     if channels > 1 or filters > 1:
         said.append(f"input channel 1 of {channels}, filter 1 of {filters}")

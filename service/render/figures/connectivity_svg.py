@@ -8,19 +8,19 @@ and without motion (or for a reader who asked for less) the still picture says t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from service.render.figures.connections import Connection, Window, window
+from service.report.document import Layer
 
 View = Literal["graph", "matrix"]
 
 _SECONDS = 1.2
 
 
-def connectivity_svg(layer: Mapping[str, Any], view: View = "graph", animate: bool = False) -> bytes:
-    """The picture of a layer, given as its record in the report, as SVG. Refused `no-connections` where there is nothing to draw."""
+def connectivity_svg(layer: Layer, view: View = "graph", animate: bool = False) -> bytes:
+    """The picture of a layer as SVG. Refused `no-connections` where there is nothing to draw."""
     part = window(layer)
     body, width, height = (_graph if view == "graph" else _matrix)(part)
     head, head_width = _heading(part)

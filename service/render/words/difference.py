@@ -4,41 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from service.render.words import view
 from service.render.words.numbers import number, percent, times
 from service.render.words.text import shown
-
-Record = Mapping[str, Any]
+from service.report import comparison as compared
+from service.report.comparison import NO_NEW_FINDINGS, Comparison, Judged, LayerDifference, Output, Outputs, number_of
+from service.report.quantities import BY_PATH, LIMITS
 
 VERDICTS = {"pass": "All budgets hold", "fail": "A budget is broken", "none": "No budgets were set"}
 MOST_LAYERS = 2000
-
-NAMES = {
-    "layers": "layers",
-    "parameters.stored": "parameters (each stored tensor once)",
-    "parameters.weights": "weights",
-    "parameters.total": "parameters",
-    "parameters.other": "other parameters",
-    "connections.exact": "connections",
-    "connections.padded": "connections, with padding",
-    "connections.dense": "connections if dense",
-    "connections.effective": "connections by weights other than zero",
-    "sparsity.connection": "connections left out",
-    "sparsity.weight": "weights equal to zero",
-    "sharing.factor": "uses per weight",
-    "reduction.total": "times fewer weights than dense",
-    "receptive_field.largest.size": "largest receptive field, pixels",
-    "receptive_field.first_global_layer": "first layer that sees everything",
-    "receptive_field.unproductive_layers": "unproductive layers",
-    "receptive_field.size": "receptive field, pixels",
-    "receptive_field.min_size": "receptive field of the narrowest path, pixels",
-    "receptive_field.stride": "stride, pixels",
-    "receptive_field.status": "how it sees",
-    "output_shape": "output",
-}
-"""The compared numbers in words, with their units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +26,10 @@ class BudgetField:
 
 
 BUDGET_FIELDS = (
-    BudgetField("max_parameters", "parameters, at most", ""),
-    BudgetField("max_parameters_change", "parameters may grow by", "%"),
-    BudgetField("max_connections", "connections, at most", ""),
-    BudgetField("max_connections_change", "connections may grow by", "%"),
-    BudgetField("max_effective_connections", "connections by weights other than zero, at most", ""),
-    BudgetField("max_layers", "layers, at most", ""),
-    BudgetField("max_unproductive_layers", "unproductive layers, at most", ""),
-    BudgetField("min_receptive_field", "largest receptive field, at least", "pixels"),
-    BudgetField("min_sharing_factor", "uses per weight, at least", ""),
-    BudgetField("min_connection_sparsity", "connections left out, at least", "%"),
-    BudgetField("min_weight_sparsity", "weights equal to zero, at least", "%"),
-    BudgetField("no_new_findings", "no new findings", "yes"),
+    *(BudgetField(limit.name, limit.label, limit.unit) for limit, _ in LIMITS.values()),
+    BudgetField(NO_NEW_FINDINGS, "no new findings", "yes"),
 )
-"""Every budget of service.analysis.comparison."""
+"""Every budget of a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,104 +78,116 @@ class Difference:
     budgets: tuple[Budget, ...]
     summary: tuple[Change, ...]
     output: tuple[Change, ...]
-    counts: Record
+    counts: Mapping[compared.Standing, int]
     layers: tuple[ChangedLayer, ...]
     left_out: int
     new: tuple[view.Group, ...]
     gone: tuple[view.Group, ...]
 
 
-def difference(comparison: Record) -> Difference:
+def difference(comparison: Comparison) -> Difference:
     """A comparison (service.report.comparison.compare) in words and rows."""
-    changed = [layer for layer in comparison["layers"] if layer["status"] != "same"]
-    base, head = (shown(comparison[side]["name"] or comparison[side]["digest"]) for side in ("base", "head"))
+    changed = [layer for layer in comparison.layers if layer.status != "same"]
+    base, head = (shown(side.name or side.digest) for side in (comparison.base, comparison.head))
+    differs = changed or comparison.budgets or comparison.summary
     return Difference(
         base=base,
         head=head,
         columns=(base, head) if base != head else ("before", "after"),
-        verdict=comparison["verdict"],
-        verdict_text=VERDICTS[comparison["verdict"]] if changed or comparison["budgets"] or comparison["summary"] else "Nothing differs",
-        budgets=tuple(_budget(budget) for budget in comparison["budgets"]),
-        summary=_changes(comparison["summary"]),
-        output=_output(comparison["output"]),
-        counts=comparison["counts"],
+        verdict=comparison.verdict,
+        verdict_text=VERDICTS[comparison.verdict] if differs else "Nothing differs",
+        budgets=tuple(_budget(budget) for budget in comparison.budgets),
+        summary=_changes(comparison.summary),
+        output=_output(comparison.output),
+        counts=comparison.counts,
         layers=tuple(_layer(layer) for layer in changed[:MOST_LAYERS]),
         left_out=max(len(changed) - MOST_LAYERS, 0),
-        new=tuple(view.finding_groups(comparison["findings"]["new"], ())),
-        gone=tuple(view.finding_groups(comparison["findings"]["gone"], ())),
+        new=tuple(view.finding_groups(comparison.findings.new, ())),
+        gone=tuple(view.finding_groups(comparison.findings.gone, ())),
     )
 
 
-def _layer(layer: Record) -> ChangedLayer:
-    base, head = (None if layer[side] is None else shown(layer[side]) for side in ("base", "head"))
+def _layer(layer: LayerDifference) -> ChangedLayer:
+    base, head = (None if name is None else shown(name) for name in (layer.base, layer.head))
     name = f"{base} → {head}" if base and head and base != head else head or base
     if base and head:
-        return ChangedLayer(str(name), layer["status"], layer["kind"], _changes(layer["changes"]), "")
-    side = "head" if head else "base"
-    numbers = ((NAMES.get(path, path), change[side], path) for path, change in layer["changes"].items())
-    only = ", ".join(f"{word} {value(path, given)}" for word, given, path in numbers if given not in (None, 0))
-    return ChangedLayer(str(name), layer["status"], layer["kind"], (), only)
+        return ChangedLayer(str(name), layer.status, layer.kind, _changes(layer.changes), "")
+    given = ((path, change.base if head is None else change.head) for path, change in layer.changes.items())
+    only = ", ".join(f"{words_of(path)} {value(path, each)}" for path, each in given if each not in (None, 0))
+    return ChangedLayer(str(name), layer.status, layer.kind, (), only)
 
 
-def _budget(budget: Record) -> Budget:
-    field = next(field for field in BUDGET_FIELDS if field.name == budget["budget"])
-    limit, reached = (_limited(field.unit, budget[key]) for key in ("limit", "value"))
-    return Budget(field.name, field.label, limit, "not known" if budget["value"] is None else reached, budget["passed"])
+def words_of(path: str) -> str:
+    """A compared number in words, with its unit."""
+    return BY_PATH[path].words if path in BY_PATH else path
 
 
-def _limited(unit: str, given: Any) -> str:
+def _budget(budget: Judged) -> Budget:
+    field = next(field for field in BUDGET_FIELDS if field.name == budget.budget)
+    limit, reached = (_limited(field.unit, given) for given in (budget.limit, budget.value))
+    return Budget(field.name, field.label, limit, "not known" if budget.value is None else reached, budget.passed)
+
+
+def _limited(unit: str, given: object) -> str:
     """A limit, or the number that it limits, in the unit of the budget."""
-    if unit == "%" and given is not None:
-        return f"{number(float(f'{100 * given:.6g}'))} %"
+    limited = number_of(given)
+    if unit == "%" and limited is not None:
+        return f"{number(float(f'{100 * limited:.6g}'))} %"
     return f"{value('', given)} {unit}" if unit == "pixels" else value("", given)
 
 
-def _changes(changes: Record) -> tuple[Change, ...]:
+def _changes(changes: Mapping[str, compared.Change]) -> tuple[Change, ...]:
     return tuple(
-        Change(NAMES.get(path, path), value(path, change["base"]), value(path, change["head"]), _change(path, change))
+        Change(words_of(path), value(path, change.base), value(path, change.head), _change(path, change))
         for path, change in changes.items()
     )
 
 
-def _change(path: str, change: Record) -> str:
+def _change(path: str, change: compared.Change) -> str:
     """How much a number changed: a share in percentage points, any other as a share of the number before."""
-    base, head, share = change["base"], change["head"], change.get("change")
-    if path.startswith("sparsity."):
+    base, head, share = number_of(change.base), number_of(change.head), change.change
+    if _is_share(path):
         return "" if base is None or head is None else f"{100 * (head - base):+.3f} points"
     if share is None:
         return ""
     return f"{100 * share:+.2f} %" if abs(share) < 10 else f"× {number(float(f'{share + 1:.4g}'))}"
 
 
-def _output(output: Record) -> tuple[Change, ...]:
+def _is_share(path: str) -> bool:
+    return path in BY_PATH and BY_PATH[path].format == "share"
+
+
+def _output(output: Outputs) -> tuple[Change, ...]:
     """What one unit of each model's last layer with a receptive field sees; nothing of what neither side has."""
-    sides = [output["base"] or {}, output["head"] or {}]
+    sides = (output.base, output.head)
     rows = [
-        ("last layer with a receptive field", *(value("layer", side.get("layer")) for side in sides)),
-        (NAMES["receptive_field.size"], *(_sees(side) for side in sides)),
-        (NAMES["receptive_field.stride"], *(value("stride", side.get("stride")) for side in sides)),
-        ("because of", *(value("because", side.get("because")) for side in sides)),
+        ("last layer with a receptive field", *(value("", side and side.layer) for side in sides)),
+        (words_of("receptive_field.size"), *(_sees(side) for side in sides)),
+        (words_of("receptive_field.stride"), *(value("", side and side.stride) for side in sides)),
+        ("because of", *(value("", side and side.because) for side in sides)),
     ]
     return tuple(Change(word, base, head, "") for word, base, head in rows if (base, head) != ("–", "–"))
 
 
-def _sees(side: Record) -> str:
+def _sees(side: Output | None) -> str:
     """The size of a field, or what is known instead."""
-    whole = {"global": "the whole input", "unknown": "not known"}.get(side.get("status", ""), "–")
-    if not side.get("size"):
+    if side is None:
+        return "–"
+    whole = {"global": "the whole input", "unknown": "not known"}.get(side.status, "–")
+    if not side.size:
         return whole
-    return times(side["size"]) + (f", and {whole} on some path" if side["status"] == "global" else "")
+    return times(side.size) + (f", and {whole} on some path" if side.status == "global" else "")
 
 
-def value(path: str, given: Any) -> str:
+def value(path: str, given: object) -> str:
     """A compared value as text: sizes as 3×3, shares as percentages."""
     if given is None:
         return "–"
     if isinstance(given, bool):
         return "yes" if given else "no"
-    if isinstance(given, list):
+    if isinstance(given, list | tuple):
         numbers = given and all(entry is None or isinstance(entry, int | float) for entry in given)
         return times(given) if numbers else shown(", ".join(map(str, given)) or "none", 300)
     if isinstance(given, int | float):
-        return percent(given) if path.startswith("sparsity.") else number(given)
+        return percent(given) if _is_share(path) else number(given)
     return shown(given)

@@ -9,57 +9,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from service.graph.geometry import AxisTaps, transposed_taps, window_taps
 from service.render.words.explain_field import field_lines
 from service.render.words.numbers import counted, number, product, product_of
+from service.report.document import AxisTaps, Connections, Layer, Report, Shape
+from service.report.sliding import sliding_window, tied_groups, whole
 
-Record = Mapping[str, Any]
 Lines = dict[str, str]
+Makers = Mapping[str, Layer]
+"""The layer that makes a tensor, by the tensor's name."""
 
 
-def explain(report: Record, layer: Record) -> Lines:
+def makers_of(report: Report) -> Makers:
+    """Who makes which tensor: made once for a report, because looking for it layer by layer would take quadratic time."""
+    return {output: layer for layer in report.layers for output in layer.outputs}
+
+
+def explain(report: Report, layer: Layer, makers: Makers | None = None) -> Lines:
     """For each number of the layer, by its path in the record, the line that derives it."""
-    window = None if layer["connections"] is None else _Window.of(layer)
+    counts = layer.connections
+    window = None if counts is None else _Window.of(layer, counts)
     lines = _parameter_lines(layer, window)
-    if layer["connections"] is not None:
+    if counts is not None:
         lines |= {
-            **_connection_lines(layer, window),
-            **_unit_lines(layer, window),
-            **_sparsity_lines(layer),
-            **_sharing_lines(layer, window),
+            **_connection_lines(layer, counts, window),
+            **_unit_lines(layer, counts, window),
+            **_sparsity_lines(layer, counts),
+            **_sharing_lines(layer, counts, window),
         }
-    return lines | field_lines(report, layer)
+    return lines | field_lines(report, layer, makers_of(report) if makers is None else makers)
 
 
 class _Window:
     """A layer whose kernel slides: its taps along every axis, and the pairs of channels that meet at each of its places."""
 
-    def __init__(self, layer: Record, axes: Sequence[AxisTaps]) -> None:
-        self.axes, self.kernel = axes, list[int](layer["attributes"]["kernel"])
-        self.places = [axis.places for axis in axes]
-        exact, real = layer["connections"]["exact"], math.prod(axis.real for axis in axes)
-        self.pairs = exact // real if real else 0
-        channels, filters = layer["input_shape"][1], layer["output_shape"][1]
-        self._channels = [channels // (layer["attributes"].get("groups") or 1), filters]
+    def __init__(self, kernel: Sequence[int], axes: Sequence[AxisTaps], exact: int, channels: Sequence[int]) -> None:
+        self.axes, self.kernel, self._channels = axes, kernel, channels
+        self.places = [axis.places or 0 for axis in axes]
+        self._real = math.prod(axis.real or 0 for axis in axes)
+        self.pairs = exact // self._real if self._real else 0
 
     @classmethod
-    def of(cls, layer: Record) -> _Window | None:
+    def of(cls, layer: Layer, counts: Connections) -> _Window | None:
         """The window of a layer; None where the layer is none, or of unknown size, or reads nothing real."""
-        geometry, exact = layer["attributes"], layer["connections"]["exact"]
-        shapes = (shape and shape[1:] for shape in (layer["input_shape"], layer["output_shape"]))
-        known = (*shapes, *(geometry.get(key) for key in ("kernel", "strides", "dilations", "pads")))
-        if not exact or any(lengths is None or None in lengths for lengths in known):
+        geometry, axes, exact = sliding_window(layer), layer.taps, counts.exact
+        before, after = layer.input_shape, layer.output_shape
+        if geometry is None or not geometry.is_known or not axes or not exact or before is None or after is None:
             return None
         # The layer may begin or end with operators that change the rank.
-        if {len(layer["input_shape"]), len(layer["output_shape"])} != {len(geometry["kernel"]) + 2}:
+        if {len(before), len(after)} != {len(geometry.kernel) + 2} or None in (*before[1:], *after[1:]):
             return None
-        taps = transposed_taps if layer["kind"] == "transposed-convolution" else window_taps
-        lengths = zip(layer["input_shape"][2:], layer["output_shape"][2:], strict=True)
-        steps = zip(geometry["kernel"], geometry["strides"], geometry["dilations"], geometry["pads"], strict=True)
-        window = cls(layer, [taps(n, m, k, s, d, pad[0]) for (n, m), (k, s, d, pad) in zip(lengths, steps, strict=True)])
-        return window if window.pairs * math.prod(axis.real for axis in window.axes) == exact else None
+        kernel = [length or 0 for length in geometry.kernel]
+        window = cls(kernel, axes, exact, [(before[1] or 0) // geometry.groups, after[1] or 0])
+        return window if window.pairs * window._real == exact else None
 
     @property
     def filters(self) -> str:
@@ -68,12 +70,12 @@ class _Window:
 
     def exact(self) -> str:
         """Pairs of channels times the real taps of every axis, those on padding subtracted."""
-        spare = [k * axis.places - axis.real for k, axis in zip(self.kernel, self.axes, strict=True)]
+        spare = [k * places - (axis.real or 0) for k, places, axis in zip(self.kernel, self.places, self.axes, strict=True)]
         if not any(spare):
             return f"{product(self.kernel)}·{self.filters}·{product(self.places)}"
         each = (
-            f"({number(k)}·{number(axis.places)}{f' - {number(lost)}' if lost else ''})"
-            for k, axis, lost in zip(self.kernel, self.axes, spare, strict=True)
+            f"({number(k)}·{number(places)}{f' - {number(lost)}' if lost else ''})"
+            for k, places, lost in zip(self.kernel, self.places, spare, strict=True)
         )
         return f"{self.filters}·{'·'.join(each)}"
 
@@ -82,158 +84,176 @@ class _Window:
         return f"{product(self.kernel)}·{self.filters}·{product(self.places)}"
 
 
-def _parameter_lines(layer: Record, window: _Window | None) -> Lines:
-    parameters, shape = layer["parameters"], layer["parameters"]["shape"]
-    weights, biases, total, other = (parameters[key] for key in ("weights", "biases", "total", "other"))
+def _parameter_lines(layer: Layer, window: _Window | None) -> Lines:
+    parameters, shape = layer.parameters, layer.parameters.shape
+    weights, biases, total, other = parameters.weights, parameters.biases, parameters.total, parameters.other
     lines = {}
-    made = _weights(layer, window) if weights else None
+    made = _weights(layer, weights, window) if weights else None
     if made is not None:
         lines["parameters.weights"] = f"{made} = {number(weights)}"
-    if layer["kind"] == "convolution" and shape and biases == shape[0] and math.prod(shape) == weights:
-        lines["parameters.total"] = f"({product([*shape[2:], shape[1]])} + 1)·{number(shape[0])} = {number(total)}"
+    if layer.kind == "convolution" and shape and biases == shape[0] and _size(shape) == weights:
+        lines["parameters.total"] = f"({_product([*shape[2:], shape[1]])} + 1)·{number(shape[0])} = {number(total)}"
     elif total:
         lines["parameters.total"] = (
-            f"{counted(weights, 'weight')} + {number(biases)} {'bias' if biases == 1 else 'biases'} = {number(total)}"
+            f"{counted(weights or 0, 'weight')} + {number(biases)} {'bias' if biases == 1 else 'biases'} = {number(total)}"
         )
-    lengths = (layer["output_shape"] or [])[1:]
+    lengths = (layer.output_shape or ())[1:]
     each = next((length for length in (*lengths[:1], *lengths[-1:]) if length and other and other % length == 0), None)
-    if each is not None:
+    if each is not None and other is not None:
         lines["parameters.other"] = f"{number(other // each)}·{number(each)} channels = {number(other)}"
     return lines
 
 
-def _weights(layer: Record, window: _Window | None) -> str | None:
+def _size(shape: Shape | None) -> int | None:
+    """The number of entries of a shape; None where an axis is open."""
+    lengths = [length for length in shape or () if length is not None]
+    return math.prod(lengths) if len(lengths) == len(shape or ()) else None
+
+
+def _product(shape: Sequence[int | None]) -> str:
+    return product(length or 0 for length in shape)
+
+
+def _weights(layer: Layer, weights: int, window: _Window | None) -> str | None:
     """The weights of a layer as a product."""
-    weights, shape, geometry = layer["parameters"]["weights"], layer["parameters"]["shape"] or [], layer["attributes"]
-    if "cell" in geometry and len(shape) == 3:
-        directions, rows, features = shape
-        hidden = geometry["hidden"]
+    shape = layer.parameters.shape or ()
+    hidden = whole(layer.attributes, "hidden")
+    if "cell" in layer.attributes and hidden and len(shape) == 3 and None not in shape:
+        directions, rows, features = (length or 0 for length in shape)
         if directions * rows * (features + hidden) == weights:
             gates = f"{counted(directions, 'direction')}·{counted(rows // hidden, 'gate')}"
             return f"{gates}·{number(hidden)}·({number(features)} inputs + {number(hidden)} hidden)"
-    if layer["kind"] == "locally-connected" and layer["connections"]["exact"] == weights:
+    if layer.kind == "locally-connected" and layer.connections is not None and layer.connections.exact == weights:
         return f"{counted(weights, 'connection')}·1 weight each"
-    if geometry.get("ties"):
-        return product_of(weights, [len(geometry["ties"]), geometry["units"]])
-    if math.prod(shape) != weights and window is not None and window.pairs * math.prod(window.kernel) == weights:
+    ties = tied_groups(layer)
+    if ties:
+        return product_of(weights, [len(ties), whole(layer.attributes, "units")])
+    if _size(shape) != weights and window is not None and window.pairs * math.prod(window.kernel) == weights:
         return f"{window.filters}·{product(window.kernel)}"
     return product_of(weights, shape)
 
 
-def _connection_lines(layer: Record, window: _Window | None) -> Lines:
-    counts, units = layer["connections"], layer["units"]
-    exact, padded, with_bias, dense, effective = (counts[key] for key in ("exact", "padded", "with_bias", "dense", "effective"))
-    if exact is None:
+def _connection_lines(layer: Layer, counts: Connections, window: _Window | None) -> Lines:
+    exact, padded, with_bias = counts.exact, counts.padded, counts.with_bias
+    if exact is None or padded is None or with_bias is None or layer.units is None:
         return {}
-    lines = {"connections.exact": f"{window.exact() if window else _per_position(layer)} = {number(exact)}"}
+    lines = {"connections.exact": f"{window.exact() if window else _per_position(layer, exact)} = {number(exact)}"}
     if window:
         lines["connections.padded"] = f"{window.padded()} = {number(padded)}"
     else:
         lines["connections.padded"] = f"{number(exact)} real + {counted(padded - exact, 'tap')} on padding = {number(padded)}"
-    lines["connections.with_bias"] = f"{_with_bias(layer, window)} = {number(with_bias)}"
-    sides = (_factors(units[side], layer[f"{side}put_shape"]) for side in ("in", "out"))
-    lines["connections.dense"] = f"{'·'.join(sides)} = {number(dense)}"
-    if effective is not None:
-        lines["connections.effective"] = f"{number(exact)} - {number(exact - effective)} by weights at zero = {number(effective)}"
+    lines["connections.with_bias"] = f"{_with_bias(layer, exact, padded, with_bias, window)} = {number(with_bias)}"
+    sides = ((layer.units.in_, layer.input_shape), (layer.units.out, layer.output_shape))
+    lines["connections.dense"] = f"{'·'.join(_factors(units, shape) for units, shape in sides)} = {number(counts.dense)}"
+    if counts.effective is not None:
+        left = counts.effective
+        lines["connections.effective"] = f"{number(exact)} - {number(exact - left)} by weights at zero = {number(left)}"
     return lines
 
 
-def _factors(units: int, shape: Sequence[int | None] | None) -> str:
+def _factors(units: int | None, shape: Shape | None) -> str:
     """Units as a product of the lengths of their axes, without the batch."""
-    lengths = (shape or [])[1:]
+    lengths = (shape or ())[1:]
     found = product_of(units, lengths)
     return f"({found})" if found is not None and len(lengths) > 1 else number(units)
 
 
-def _per_position(layer: Record) -> str:
+def _per_position(layer: Layer, exact: int) -> str:
     """The kernel at every position, in the factors of the kernel's shape where these are its weights."""
-    exact, positions, weights = layer["connections"]["exact"], layer["sharing"]["positions"], layer["parameters"]["weights"]
-    shape = layer["parameters"]["shape"]
-    if positions and positions * weights == exact:
-        return f"{counted(positions, 'position')}·{product_of(weights, shape) or number(weights)}"
+    positions, weights = layer.sharing and layer.sharing.positions, layer.parameters.weights
+    if positions and weights is not None and positions * weights == exact:
+        return f"{counted(positions, 'position')}·{product_of(weights, layer.parameters.shape) or number(weights)}"
     if positions and exact % positions == 0:
         return f"{counted(positions, 'position')}·{counted(exact // positions, 'connection')} each"
-    return f"{counted(layer['units']['out'], 'unit')}·{number(layer['fan_in']['mean'])} connections each"
+    units, mean = layer.units and layer.units.out, layer.fan_in.mean if layer.fan_in else None
+    return f"{counted(units or 0, 'unit')}·{number(mean)} connections each"
 
 
-def _with_bias(layer: Record, window: _Window | None) -> str:
+def _with_bias(layer: Layer, exact: int, padded: int, with_bias: int, window: _Window | None) -> str:
     """LeCun's form where every unit has all its taps and its bias, "(5·5·1 + 1)·6·28·28", else the sum."""
-    counts = layer["connections"]
-    biased = counts["with_bias"] - counts["exact"]
-    filters = layer["output_shape"][1] if window else 0
-    if window and biased and counts["exact"] == counts["padded"] and biased == math.prod([filters, *window.places]):
+    filters = (layer.output_shape or (0, 0))[1] or 0
+    biased = with_bias - exact
+    if window and filters and biased and exact == padded and biased == math.prod([filters, *window.places]):
         channels, rest = divmod(window.pairs, filters)
         if not rest:
             return f"({product([*window.kernel, channels])} + 1)·{product([filters, *window.places])}"
-    return f"{number(counts['exact'])} exact + {counted(biased, 'biased unit')}"
+    return f"{number(exact)} exact + {counted(biased, 'biased unit')}"
 
 
-def _unit_lines(layer: Record, window: _Window | None) -> Lines:
+def _unit_lines(layer: Layer, counts: Connections, window: _Window | None) -> Lines:
     """Connections of one output unit, and uses of one weight: the fewest, the mean, the most."""
-    exact = layer["connections"]["exact"]
-    lines = {}
-    for name, divisor, word in (("fan_in", layer["units"]["out"], "unit"), ("uses", layer["parameters"]["weights"], "weight")):
-        spread = layer[name] or {}
+    exact, lines = counts.exact, {}
+    divided = (("fan_in", layer.fan_in, layer.units and layer.units.out, "unit"), ("uses", layer.uses, layer.parameters.weights, "weight"))
+    for name, spread, divisor, word in divided:
+        if spread is None:
+            continue
         mean = f"{number(exact)} / {counted(divisor, word)}" if exact is not None and divisor else None
-        for end in ("min", "mean", "max"):
-            made = mean if end == "mean" else _end(layer, window, name, end) or (mean if spread.get("min") == spread.get("max") else None)
-            if spread.get(end) is not None and made:
-                lines[f"{name}.{end}"] = f"{made} = {number(spread[end])}"
+        if mean is not None and spread.mean is not None:
+            lines[f"{name}.mean"] = f"{mean} = {number(spread.mean)}"
+        for end, value in (("min", spread.min), ("max", spread.max)):
+            made = _end(layer, window, name, end, value) or (mean if spread.min == spread.max else None)
+            if value is not None and made:
+                lines[f"{name}.{end}"] = f"{made} = {number(value)}"
     return lines
 
 
-def _end(layer: Record, window: _Window | None, name: str, end: str) -> str | None:
+def _end(layer: Layer, window: _Window | None, name: str, end: str, value: float | None) -> str | None:
     """The fewest or most real taps of one place, with its channels; the fewest or most places where one tap is real."""
-    value, pick = (layer[name] or {}).get(end), min if end == "min" else max
-    if value is not None and layer["attributes"].get("ties") and name == "uses":
-        size = pick(len(group) for group in layer["attributes"]["ties"])
-        return f"{counted(value // size, 'position')}·{counted(size, 'input')} of the group"
+    ties = tied_groups(layer)
+    if value is not None and ties and name == "uses":
+        size = (min if end == "min" else max)(len(group) for group in ties)
+        return f"{counted(int(value) // size, 'position')}·{counted(size, 'input')} of the group"
     if window is None or value is None:
         # Of a window at an unknown number of places the whole kernel is known.
-        shape = layer["parameters"]["shape"] or []
+        shape = layer.parameters.shape or ()
         return product_of(value, [*shape[2:], shape[1]]) if len(shape) > 2 and name == "fan_in" else None
     if name == "uses":
-        return product_of(value, [pick(axis.uses) for axis in window.axes])
-    taps = [axis.least if end == "min" else axis.most for axis in window.axes]
+        return product_of(value, [(axis.fewest_uses if end == "min" else axis.most_uses) for axis in window.axes])
+    taps = [(axis.least if end == "min" else axis.most) or 0 for axis in window.axes]
     each = math.prod(taps)
-    return product_of(value, [*taps, value // each] if each else taps)
+    return product_of(value, [*taps, int(value) // each] if each else taps)
 
 
-def _sparsity_lines(layer: Record) -> Lines:
-    counts, sparsity, weights = layer["connections"], layer["sparsity"], layer["parameters"]["weights"]
-    dense = number(counts["dense"])
-    lines = {}
-    if sparsity["connection"] is not None and counts["exact"] is not None:
-        lines["sparsity.connection"] = f"1 - {number(counts['exact'])} / {dense} = {number(sparsity['connection'])}"
-    if sparsity["weight"] is not None and weights:
-        zeros = round(sparsity["weight"] * weights)
-        lines["sparsity.weight"] = f"{number(zeros)} at zero / {counted(weights, 'weight')} = {number(sparsity['weight'])}"
-    if sparsity["effective"] is not None and counts["effective"] is not None:
-        lines["sparsity.effective"] = f"1 - {number(counts['effective'])} / {dense} = {number(sparsity['effective'])}"
+def _sparsity_lines(layer: Layer, counts: Connections) -> Lines:
+    sparsity, weights = layer.sparsity, layer.parameters.weights
+    if sparsity is None:
+        return {}
+    dense, lines = number(counts.dense), {}
+    if sparsity.connection is not None and counts.exact is not None:
+        lines["sparsity.connection"] = f"1 - {number(counts.exact)} / {dense} = {number(sparsity.connection)}"
+    if sparsity.weight is not None and weights:
+        zeros = round(sparsity.weight * weights)
+        lines["sparsity.weight"] = f"{number(zeros)} at zero / {counted(weights, 'weight')} = {number(sparsity.weight)}"
+    if sparsity.effective is not None and counts.effective is not None:
+        lines["sparsity.effective"] = f"1 - {number(counts.effective)} / {dense} = {number(sparsity.effective)}"
     return lines
 
 
-def _sharing_lines(layer: Record, window: _Window | None) -> Lines:
-    exact, dense, weights = layer["connections"]["exact"], layer["connections"]["dense"], layer["parameters"]["weights"]
-    sharing, reduction = layer["sharing"], layer["reduction"]
-    lines = {}
-    shape = layer["input_shape"] or []
+def _sharing_lines(layer: Layer, counts: Connections, window: _Window | None) -> Lines:
+    sharing, lines = layer.sharing, {}
+    exact, dense, weights = (number(value) for value in (counts.exact, counts.dense, layer.parameters.weights))
+    shape = list(layer.input_shape or ())
     # The steps of a recurrent layer come first in ONNX and last in a layer spec.
-    around = (shape[:1], shape[-1:]) if layer["kind"] == "recurrent" else (shape[1:-1] or [1], shape[1:])
-    positions = product_of(sharing["positions"], window.places if window else None, *around)
-    if positions is not None:
-        lines["sharing.positions"] = f"{positions} = {number(sharing['positions'])}"
-    if sharing["factor"] is not None:
-        lines["sharing.factor"] = f"{number(exact)} / {number(weights)} = {number(sharing['factor'])}"
-    if reduction["from_sparsity"] is not None:
-        lines["reduction.from_sparsity"] = f"{number(dense)} / {number(exact)} = {number(reduction['from_sparsity'])}"
-    if reduction["from_sharing"] is not None:
-        lines["reduction.from_sharing"] = f"{number(exact)} / {number(weights)} = {number(reduction['from_sharing'])}"
-    if reduction["total"] is not None:
-        parts = (
-            ""
-            if reduction["from_sparsity"] is None
-            else f" = {number(reduction['from_sparsity'])} from sparsity × {number(reduction['from_sharing'])} from sharing"
-        )
-        lines["reduction.total"] = f"{number(dense)} / {number(weights)}{parts} = {number(reduction['total'])}"
+    around = (shape[:1], shape[-1:]) if layer.kind == "recurrent" else (shape[1:-1] or [1], shape[1:])
+    if sharing is not None:
+        positions = product_of(sharing.positions, window.places if window else None, *around)
+        if positions is not None:
+            lines["sharing.positions"] = f"{positions} = {number(sharing.positions)}"
+        if sharing.factor is not None:
+            lines["sharing.factor"] = f"{exact} / {weights} = {number(sharing.factor)}"
+    return lines | _reduction_lines(layer, exact, dense, weights)
+
+
+def _reduction_lines(layer: Layer, exact: str, dense: str, weights: str) -> Lines:
+    reduction, lines = layer.reduction, {}
+    if reduction is None:
+        return {}
+    sparsity, sharing = number(reduction.from_sparsity), number(reduction.from_sharing)
+    if reduction.from_sparsity is not None:
+        lines["reduction.from_sparsity"] = f"{dense} / {exact} = {sparsity}"
+    if reduction.from_sharing is not None:
+        lines["reduction.from_sharing"] = f"{exact} / {weights} = {sharing}"
+    if reduction.total is not None:
+        parts = "" if reduction.from_sparsity is None else f" = {sparsity} from sparsity × {sharing} from sharing"
+        lines["reduction.total"] = f"{dense} / {weights}{parts} = {number(reduction.total)}"
     return lines

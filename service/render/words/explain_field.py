@@ -8,14 +8,14 @@ that holds theirs. The variance of the effective field grows by that of the taps
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from service.analysis.field.effective import WIDTH95
 from service.render.words.numbers import number, product
+from service.report.document import WIDTH95, Layer, LayerField, PerAxis, Report
+from service.report.sliding import sliding_window
 
-Record = Mapping[str, Any]
 Lines = dict[str, str]
 Expressions = list[str | None]
 
@@ -23,31 +23,60 @@ _MOST_INPUTS = 8
 """Values written out where many inputs meet."""
 
 
-def field_lines(report: Record, layer: Record) -> Lines:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the units of an input of a layer see, per axis; Nones where it is not known."""
+
+    size: PerAxis
+    min_size: PerAxis
+    stride: PerAxis
+    padding: PerAxis
+    sigma: PerAxis | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Along:
+    """One axis: a number after the layer and before it, the stride before it, and the place of the axis."""
+
+    after: float | None
+    before: float | None
+    stride: float | None
+    axis: int
+
+
+def field_lines(report: Report, layer: Layer, makers: Mapping[str, Layer]) -> Lines:
     """For each number of the layer's receptive field, by its path in the record, the line that derives it."""
-    field = layer["receptive_field"]
+    field = layer.receptive_field
     if field is None:
         return {}
-    if field["size"] is None:
-        why = f", because of {field['because']}" if field["because"] else ""
-        lines = {"receptive_field.size": f"no local path is left{why}" if field["status"] == "global" else f"unknown{why}"}
-        return lines | _line("coverage", field["axes"], field["coverage"], _coverage(report, field))
-    derived = {"coverage": _coverage(report, field)}
-    inputs = _inputs(report, layer)
+    coverage = _coverage(report, field)
+    if field.size is None:
+        why = f", because of {field.because}" if field.because else ""
+        lines = {"receptive_field.size": f"no local path is left{why}" if field.status == "global" else f"unknown{why}"}
+        return lines | _line("coverage", field.axes, field.coverage, coverage)
+    inputs = _inputs(layer, field, makers)
+    derived: dict[str, Expressions] = {}
     if len(inputs) == 1:
-        derived |= _of_one(layer, inputs[0])
+        derived = _of_one(layer, field, inputs[0])
     elif inputs:
-        derived |= _of_several(field, inputs)
+        derived = _of_several(field, inputs)
+    derived["coverage"] = coverage
     lines = {"receptive_field.size": "the largest box of a unit, each followed through the operators of the layer"}
-    for key in ("size", "min_size", "stride", "padding", "coverage"):
-        lines |= _line(key, field["axes"], field[key], derived.get(key))
-    if field["effective"]:
-        lines |= _line("effective.sigma", field["axes"], field["effective"]["sigma"], derived.get("sigma"))
-        if len(inputs) > 1:
-            lines["receptive_field.effective.sigma"] = "the mixture of its inputs, each by its number of paths"
-        widths = [None if sigma is None else f"{number(WIDTH95)}·{number(sigma)}" for sigma in field["effective"]["sigma"] or ()]
-        lines |= _line("effective.width95", field["axes"], field["effective"]["width95"], widths)
-    return lines | _density_line(field)
+    numbers = {"size": field.size, "min_size": field.min_size, "stride": field.stride, "padding": field.padding, "coverage": field.coverage}
+    for key, values in numbers.items():
+        lines |= _line(key, field.axes, values, derived.get(key))
+    return lines | _effective_lines(field, derived.get("sigma"), len(inputs)) | _density_line(field, field.size)
+
+
+def _effective_lines(field: LayerField, expressions: Expressions | None, inputs: int) -> Lines:
+    effective = field.effective
+    if effective is None or effective.sigma is None:
+        return {}
+    lines = _line("effective.sigma", field.axes, effective.sigma, expressions)
+    if inputs > 1:
+        lines["receptive_field.effective.sigma"] = "the mixture of its inputs, each by its number of paths"
+    widths: Expressions = [f"{number(WIDTH95)}·{number(sigma)}" for sigma in effective.sigma]
+    return lines | _line("effective.width95", field.axes, effective.width95, widths)
 
 
 def _line(key: str, axes: Sequence[str], values: Sequence[float | None] | None, expressions: Expressions | None) -> Lines:
@@ -59,53 +88,58 @@ def _line(key: str, axes: Sequence[str], values: Sequence[float | None] | None, 
     return {f"receptive_field.{key}": "; ".join(named)}
 
 
-def _inputs(report: Record, layer: Record) -> list[Record]:
+def _inputs(layer: Layer, field: LayerField, makers: Mapping[str, Layer]) -> list[_Seen]:
     """What the units of the layer's inputs see of the same input of the model; nothing of inputs that see none of it."""
-    field = layer["receptive_field"]
-    makers = {output: each for each in report["layers"] for output in each["outputs"]}
     seen = []
-    for name in dict.fromkeys(layer["inputs"]):
-        known = makers[name]["receptive_field"] if name in makers else _itself(field) if name == field["input"] else None
-        if known is not None and known["input"] == field["input"] and known["size"] is not None:
-            seen.append(known)
+    for name in dict.fromkeys(layer.inputs):
+        if name in makers:
+            known = makers[name].receptive_field
+            if known is not None and known.input == field.input and known.size is not None:
+                seen.append(_seen(known, known.size))
+        elif name == field.input:
+            seen.append(_itself(len(field.axes)))
     return seen
 
 
-def _itself(field: Record) -> Record:
+def _seen(field: LayerField, size: PerAxis) -> _Seen:
+    nothing = (None,) * len(field.axes)
+    sigma = None if field.effective is None else field.effective.sigma
+    return _Seen(size, field.min_size or nothing, field.stride or nothing, field.padding or nothing, sigma)
+
+
+def _itself(axes: int) -> _Seen:
     """A pixel of the model's input sees itself."""
-    ones, zeros = [1] * len(field["axes"]), [0] * len(field["axes"])
-    return {"input": field["input"], "size": ones, "min_size": ones, "stride": ones, "padding": zeros, "effective": {"sigma": zeros}}
+    ones, zeros = (1,) * axes, (0,) * axes
+    return _Seen(ones, ones, ones, zeros, zeros)
 
 
-def _each(layer: Record, before: Record, key: str) -> Iterable[tuple[Any, Any, Any, int]]:
+def _each(after: PerAxis | None, before: PerAxis, strides: PerAxis) -> Iterator[_Along]:
     """For every axis: the number after the layer and before it, the stride before it, and the axis."""
-    after = layer["receptive_field"]
-    values = (known[key] or [None] * len(after["axes"]) for known in (after, before))
-    return zip(*values, before["stride"] or [None] * len(after["axes"]), range(len(after["axes"])), strict=True)
+    values = after or (None,) * len(before)
+    for axis, numbers in enumerate(zip(values, before, strides, strict=True)):
+        yield _Along(*numbers, axis)
 
 
 # -- one path comes in ---------------------------------------------------------------------------------------------
 
 
-def _of_one(layer: Record, before: Record) -> dict[str, Expressions]:
+def _of_one(layer: Layer, field: LayerField, before: _Seen) -> dict[str, Expressions]:
     return {
-        "size": [_span(layer, *numbers) for numbers in _each(layer, before, "size")],
-        "min_size": [_span(layer, *numbers) for numbers in _each(layer, before, "min_size")],
-        "stride": [_pace(layer, *numbers) for numbers in _each(layer, before, "stride")],
-        "padding": [_begin(*numbers) for numbers in _each(layer, before, "padding")],
-        "sigma": _sigma(layer, before),
+        "size": [_span(layer, along) for along in _each(field.size, before.size, before.stride)],
+        "min_size": [_span(layer, along) for along in _each(field.min_size, before.min_size, before.stride)],
+        "stride": [_pace(layer, along) for along in _each(field.stride, before.stride, before.stride)],
+        "padding": [_begin(along) for along in _each(field.padding, before.padding, before.stride)],
+        "sigma": _sigma(layer, field, before),
     }
 
 
-def _geometry(layer: Record, axis: int) -> tuple[int, int, int]:
+def _geometry(layer: Layer, axis: int) -> tuple[int, int, int]:
     """Kernel, stride and dilation of a window that slides along the axis; those of a window of one unit where the layer is none."""
-    geometry = layer["attributes"]
-    keys = ("kernel", "strides", "dilations")
-    window = layer["kind"] != "transposed-convolution" and all(isinstance(geometry.get(key), list) for key in keys)
-    if not window or len(geometry["kernel"]) != len(layer["receptive_field"]["axes"]):
+    window, field = sliding_window(layer), layer.receptive_field
+    if window is None or field is None or layer.kind == "transposed-convolution" or len(window.kernel) != len(field.axes):
         return 1, 1, 1
-    kernel, stride, dilation = (geometry[key][axis] for key in keys)
-    return kernel, stride, dilation
+    kernel, stride, dilation = window.kernel[axis], window.strides[axis], window.dilations[axis]
+    return kernel or 1, stride or 1, dilation or 1
 
 
 def _units(change: float, stride: float | None) -> int | None:
@@ -116,53 +150,55 @@ def _units(change: float, stride: float | None) -> int | None:
     return int(count) if count.denominator == 1 else None
 
 
-def _span(layer: Record, value: int | None, have: int | None, stride: float | None, axis: int) -> str | None:
+def _span(layer: Layer, along: _Along) -> str | None:
     """have + (units spanned - 1)·stride, the units as (kernel - 1)·dilation + 1 where the layer is a window."""
+    value, have = along.after, along.before
     if value is None or have is None:
         return None
     if value == have:
         return f"{number(have)} at its input"
-    kernel, _, dilation = _geometry(layer, axis)
-    more = _units(value - have, stride)
+    kernel, _, dilation = _geometry(layer, along.axis)
+    more = _units(value - have, along.stride)
     if more is None or more < 0:
         return None
     reach = f"({number(more + 1)} units of the input - 1)"
     if more == (kernel - 1) * dilation:
         reach = f"({number(kernel)} - 1){f'·{number(dilation)}' if dilation > 1 else ''}"
-    return f"{number(have)} + {reach}·{number(stride)}"
+    return f"{number(have)} + {reach}·{number(along.stride)}"
 
 
-def _pace(layer: Record, value: float | None, have: float | None, _: float | None, axis: int) -> str | None:
+def _pace(layer: Layer, along: _Along) -> str | None:
     """have·stride of the layer; divided where it enlarges."""
+    value, have = along.after, along.before
     if not value or not have:
         return None
     ratio = Fraction(value).limit_denominator(1 << 20) / Fraction(have).limit_denominator(1 << 20)
-    if ratio == 1 and _geometry(layer, axis)[1] == 1:
+    if ratio == 1 and _geometry(layer, along.axis)[1] == 1:
         return f"{number(have)} at its input"
     by = f"·{number(ratio.numerator)}" if ratio.numerator != 1 or ratio.denominator == 1 else ""
     return f"{number(have)}{by}{f' / {number(ratio.denominator)}' if ratio.denominator > 1 else ''}"
 
 
-def _begin(value: int | None, have: int | None, stride: float | None, _: int) -> str | None:
+def _begin(along: _Along) -> str | None:
     """have + units before the first·stride."""
+    value, have = along.after, along.before
     if value is None or have is None:
         return None
-    before = _units(value - have, stride)
+    before = _units(value - have, along.stride)
     if not before:
         return None if before is None else f"{number(have)} at its input"
-    return f"{number(have)} {'+' if before > 0 else '-'} {number(abs(before))}·{number(stride)}"
+    return f"{number(have)} {'+' if before > 0 else '-'} {number(abs(before))}·{number(along.stride)}"
 
 
-def _sigma(layer: Record, before: Record) -> Expressions:
+def _sigma(layer: Layer, field: LayerField, before: _Seen) -> Expressions:
     """√(σ² of the input + variance of the taps·stride²): (k² - 1)/12 for k equal taps at dilation 1."""
-    if not layer["receptive_field"]["effective"] or not before["effective"]:
+    if field.effective is None or before.sigma is None:
         return []
-    sigmas = (known["effective"]["sigma"] for known in (layer["receptive_field"], before))
-    paces = before["stride"] or [None] * len(before["size"])
-    return [_deviation(_geometry(layer, axis), *numbers) for axis, numbers in enumerate(zip(*sigmas, paces, strict=True))]
+    return [_deviation(_geometry(layer, along.axis), along) for along in _each(field.effective.sigma, before.sigma, before.stride)]
 
 
-def _deviation(geometry: tuple[int, int, int], sigma: float | None, have: float | None, stride: float | None) -> str | None:
+def _deviation(geometry: tuple[int, int, int], along: _Along) -> str | None:
+    sigma, have, stride = along.after, along.before, along.stride
     if sigma is None or have is None:
         return None
     if math.isclose(sigma, have, rel_tol=1e-9, abs_tol=1e-12):
@@ -180,17 +216,24 @@ def _deviation(geometry: tuple[int, int, int], sigma: float | None, have: float 
 # -- several paths meet --------------------------------------------------------------------------------------------
 
 
-def _of_several(field: Record, inputs: Sequence[Record]) -> dict[str, Expressions]:
+def _of_several(field: LayerField, inputs: Sequence[_Seen]) -> dict[str, Expressions]:
     """What holds where the layer does no more than join its inputs."""
-    joined: dict[str, Expressions] = {key: [] for key in ("size", "min_size", "stride", "padding")}
-    for axis in range(len(field["axes"])):
-        values = {key: [known[key] and known[key][axis] for known in inputs] for key in joined}
-        after = {key: field[key] and field[key][axis] for key in joined}
-        joined["size"].append(_extreme("max", values["size"], after["size"]) or _box(values, after["size"]))
-        joined["min_size"].append(_extreme("min", values["min_size"], after["min_size"]))
-        joined["stride"].append(_extreme("max", values["stride"], after["stride"]) if len(set(values["stride"])) == 1 else None)
-        joined["padding"].append(_extreme("max", values["padding"], after["padding"]))
+    joined: dict[str, Expressions] = {"size": [], "min_size": [], "stride": [], "padding": []}
+    for axis in range(len(field.axes)):
+        sizes, paddings, strides = ([known[axis] for known in each] for each in _columns(inputs))
+        narrowest = [known.min_size[axis] for known in inputs]
+        after = (field.size, field.min_size, field.stride, field.padding)
+        size, smallest, stride, begin = (known[axis] if known else None for known in after)
+        alike = len(set(strides)) == 1
+        joined["size"].append(_extreme("max", sizes, size) or (_box(sizes, paddings, size) if alike else None))
+        joined["min_size"].append(_extreme("min", narrowest, smallest))
+        joined["stride"].append(_extreme("max", strides, stride) if alike else None)
+        joined["padding"].append(_extreme("max", paddings, begin))
     return joined
+
+
+def _columns(inputs: Sequence[_Seen]) -> tuple[list[PerAxis], list[PerAxis], list[PerAxis]]:
+    return [known.size for known in inputs], [known.padding for known in inputs], [known.stride for known in inputs]
 
 
 def _extreme(name: str, values: Sequence[float | None], after: float | None) -> str | None:
@@ -203,48 +246,49 @@ def _extreme(name: str, values: Sequence[float | None], after: float | None) -> 
     return f"{name}({', '.join(number(value) for value in known[:_MOST_INPUTS])}) of its inputs"
 
 
-def _box(values: Mapping[str, Sequence[Any]], after: int | None) -> str | None:
+def _box(sizes: Sequence[float | None], paddings: Sequence[float | None], after: float | None) -> str | None:
     """The smallest box around those of the inputs: the most pixels before the first unit's place, and the most from there on."""
-    if any(None in values[key] for key in ("size", "padding")) or len(set(values["stride"])) != 1:
+    ends = [(padding, size - padding) for size, padding in zip(sizes, paddings, strict=True) if size is not None and padding is not None]
+    if len(ends) < len(sizes) or max(begin for begin, _ in ends) + max(end for _, end in ends) != after:
         return None
-    ends = [size - padding for size, padding in zip(values["size"], values["padding"], strict=True)]
-    if max(values["padding"]) + max(ends) != after:
-        return None
-    before, later = (
-        ", ".join(number(each) for each in sorted(set(part), reverse=True)[:_MOST_INPUTS]) for part in (values["padding"], ends)
-    )
+    before, later = (", ".join(number(each) for each in sorted(set(part), reverse=True)[:_MOST_INPUTS]) for part in zip(*ends, strict=True))
     return f"max({before}) before the place of the unit + max({later}) from there on"
 
 
 # -- of the layer's own numbers ------------------------------------------------------------------------------------
 
 
-def _coverage(report: Record, field: Record) -> Expressions:
+def _coverage(report: Report, field: LayerField) -> Expressions:
     """Pixels that the best-placed unit sees / pixels of the input."""
-    summary = report["summary"]["receptive_field"]
-    lengths = summary["input_size"] if summary and summary["input"] == field["input"] else [None] * len(field["axes"])
-    expressions: Expressions = []
-    for share, length, size in zip(*(known or [None] * len(lengths) for known in (field["coverage"], lengths, field["size"])), strict=True):
-        if share is None or not (length or share == 1):
-            expressions.append(None)
-        elif not length or field["status"] == "global":
-            expressions.append("the whole input")
-        elif size is not None and round(share * length) == min(size, length):
-            expressions.append(f"min({number(size)}, {number(length)}) / {number(length)}")
-        else:
-            expressions.append(f"{number(round(share * length))} / {number(length)}")
-    return expressions
+    summary, nothing = report.summary.receptive_field, (None,) * len(field.axes)
+    lengths = (summary.input_size if summary is not None and summary.input == field.input else None) or nothing
+    return [
+        _covered(share, length, size, field.status == "global")
+        for share, length, size in zip(field.coverage or nothing, lengths, field.size or nothing, strict=True)
+    ]
 
 
-def _density_line(field: Record) -> Lines:
+def _covered(share: float | None, length: float | None, size: float | None, is_global: bool) -> str | None:
+    """How a share of an axis follows from its length."""
+    if share is None or not (length or share == 1):
+        return None
+    if not length or is_global:
+        return "the whole input"
+    if size is not None and round(share * length) == min(size, length):
+        return f"min({number(size)}, {number(length)}) / {number(length)}"
+    return f"{number(round(share * length))} / {number(length)}"
+
+
+def _density_line(field: LayerField, sizes: PerAxis) -> Lines:
     """Pixels read / pixels of the box."""
-    if field["density"] is None or None in field["size"]:
+    known = [int(size) for size in sizes if size is not None]
+    if field.density is None or len(known) < len(sizes):
         return {}
-    box = math.prod(field["size"])
-    read = round(field["density"] * box)
-    pixels = f"({product(field['size'])})" if len(field["size"]) > 1 else number(box)
-    if not math.isclose(read, field["density"] * box, rel_tol=1e-9):
+    box = math.prod(known)
+    read = round(field.density * box)
+    pixels = f"({product(known)})" if len(known) > 1 else number(box)
+    if not math.isclose(read, field.density * box, rel_tol=1e-9):
         return {
-            "receptive_field.density": f"pixels read / pixels of the box, the mean of units whose boxes differ = {number(field['density'])}"
+            "receptive_field.density": f"pixels read / pixels of the box, the mean of units whose boxes differ = {number(field.density)}"
         }
-    return {"receptive_field.density": f"{number(read)} read / {pixels} = {number(field['density'])}"}
+    return {"receptive_field.density": f"{number(read)} read / {pixels} = {number(field.density)}"}

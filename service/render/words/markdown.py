@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from service.render.words.difference import Change, ChangedLayer, difference
 from service.render.words.numbers import number, percent, times
 from service.render.words.text import shown
-
-Record = Mapping[str, Any]
+from service.render.words.view import seen
+from service.report.comparison import Comparison
+from service.report.document import Finding, Layer, Report, Severity, Summary
+from service.report.quantities import all_parameters
 
 MOST_LAYERS = 200
 """Rows of the layer table; a longer one ends with a line that says how many follow."""
@@ -46,13 +47,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -
     return [f"| {' | '.join(line)} |" for line in (head, aligned, *rows)]
 
 
-def report_markdown(report: Record) -> bytes:
+def report_markdown(report: Report) -> bytes:
     """The report: what the model shares, skips and sees, its findings first, and a row for every layer."""
-    summary, model = report["summary"], report["model"]
-    lines = [f"## {safe(model['name'] or 'Model')}: what it shares, skips and sees", "", *_summary_lines(summary), ""]
-    if report["findings"]:
-        lines += ["### Findings", "", *_finding_lines(report["findings"]), ""]
-    layers = report["layers"][:MOST_LAYERS]
+    title = safe(report.model.name or "Model")
+    lines = [f"## {title}: what it shares, skips and sees", "", *_summary_lines(report.summary), ""]
+    if report.findings:
+        lines += ["### Findings", "", *_finding_lines(report.findings), ""]
     head = (
         "layer",
         "kind",
@@ -64,61 +64,62 @@ def report_markdown(report: Record) -> bytes:
         "sees: pixels",
         "stride",
     )
-    lines += ["### Layers", "", *_table(head, [_layer_row(layer) for layer in layers], 2)]
-    if len(report["layers"]) > MOST_LAYERS:
-        lines += ["", f"… and {number(len(report['layers']) - MOST_LAYERS)} more layers."]
-    lines += ["", f"<sub>Receptive {safe(report.get('analyzer', {}).get('version', ''))}, model {safe(model['digest'])}</sub>", ""]
+    lines += ["### Layers", "", *_table(head, [_layer_row(layer) for layer in report.layers[:MOST_LAYERS]], 2)]
+    if len(report.layers) > MOST_LAYERS:
+        lines += ["", f"… and {number(len(report.layers) - MOST_LAYERS)} more layers."]
+    lines += ["", f"<sub>Receptive {safe(report.analyzer.version)}, model {safe(report.model.digest)}</sub>", ""]
     return "\n".join(lines).encode()
 
 
-def _summary_lines(summary: Record) -> list[str]:
-    connections, parameters, field = summary["connections"], summary["parameters"], summary["receptive_field"]
+def _summary_lines(summary: Summary) -> list[str]:
+    counts, sparsity, field = summary.connections, summary.sparsity, summary.receptive_field
     rows = [
-        ("layers", number(summary["layers"])),
-        ("parameters (each stored tensor once)", number(parameters["stored"])),
-        ("connections (exact)", number(connections["exact"])),
-        ("connections of a dense network", number(connections["dense"])),
-        ("connections left out (sparsity)", percent(summary["sparsity"]["connection"])),
-        ("weights equal to zero", percent(summary["sparsity"]["weight"])),
-        ("uses of each weight (sharing)", number(summary["sharing"]["factor"])),
+        ("layers", number(summary.layers)),
+        ("parameters (each stored tensor once)", number(summary.parameters.stored)),
+        ("connections (exact)", number(counts.exact if counts else None)),
+        ("connections of a dense network", number(counts.dense if counts else None)),
+        ("connections left out (sparsity)", percent(sparsity.connection if sparsity else None)),
+        ("weights equal to zero", percent(sparsity.weight if sparsity else None)),
+        ("uses of each weight (sharing)", number(summary.sharing.factor if summary.sharing else None)),
     ]
     if field is not None:
-        largest = field["largest"]
-        rows.append(("input, pixels", times(field["input_size"])))
-        rows.append(("largest receptive field, pixels", f"{times(largest['size'])} at {safe(largest['layer'])}" if largest else "–"))
-        rows.append(("first layer that sees everything", safe(field["first_global_layer"] or "none")))
-        rows.append(("unproductive layers", number(field["unproductive_layers"])))
+        largest = field.largest
+        rows.append(("input, pixels", times(field.input_size)))
+        rows.append(("largest receptive field, pixels", f"{times(largest.size)} at {safe(largest.layer)}" if largest else "–"))
+        rows.append(("first layer that sees everything", safe(field.first_global_layer or "none")))
+        rows.append(("unproductive layers", number(field.unproductive_layers)))
     return _table(("", "value"), rows)
 
 
-_MARKS = {"error": "🛑", "warning": "⚠️", "info": "ℹ️"}
+_MARKS: dict[Severity, str] = {"error": "🛑", "warning": "⚠️", "info": "ℹ️"}
 
 
-def _finding_lines(findings: Sequence[Record]) -> list[str]:
-    worst = sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding["severity"]))
-    lines = [f"* {_MARKS[f['severity']]} `{f['code']}` {safe(f['layer'] or 'model')}: {safe(f['message'])}" for f in worst[:50]]
+def _finding_lines(findings: Sequence[Finding]) -> list[str]:
+    worst = sorted(findings, key=lambda finding: list(_MARKS).index(finding.severity))
+    lines = [f"* {_MARKS[f.severity]} `{f.code}` {safe(f.layer or 'model')}: {safe(f.message)}" for f in worst[:50]]
     return lines + ([f"* … and {number(len(worst) - 50)} more findings"] if len(worst) > 50 else [])
 
 
-def _layer_row(layer: Record) -> tuple[str, ...]:
-    field, connections = layer["receptive_field"], layer["connections"]
+def _layer_row(layer: Layer) -> tuple[str, ...]:
+    field, counts = layer.receptive_field, layer.connections
+    factor = layer.sharing.factor if layer.sharing else None
     return (
-        safe(layer["name"]),
-        layer["kind"],
-        times(layer["output_shape"]),
-        number(layer["parameters"]["total"] + layer["parameters"]["other"]),
-        "–" if connections is None else number(connections["exact"]),
-        "–" if connections is None or layer["sharing"]["factor"] is None else number(layer["sharing"]["factor"]),
-        "–" if connections is None else percent(layer["sparsity"]["connection"]),
-        "–" if field is None else times(field["size"]) if field["size"] else field["status"],
-        "–" if field is None else times(field["stride"]),
+        safe(layer.name),
+        layer.kind,
+        times(layer.output_shape),
+        number(all_parameters(layer)),
+        "–" if counts is None else number(counts.exact),
+        "–" if factor is None else number(factor),
+        percent(layer.sparsity.connection if layer.sparsity else None),
+        seen(field),
+        times(field.stride if field else None),
     )
 
 
 _VERDICTS = {"pass": "✅ ", "fail": "❌ ", "none": ""}
 
 
-def comparison_markdown(comparison: Record) -> bytes:
+def comparison_markdown(comparison: Comparison) -> bytes:
     """A comparison for a pull request: the verdict, the budgets, what changed in the model and at its output, and the layers that did."""
     said = difference(comparison)
     counts = {status: number(count) for status, count in said.counts.items()}
@@ -132,9 +133,9 @@ def comparison_markdown(comparison: Record) -> bytes:
         lines += [*_table(("model", *columns, "change"), [_change(change) for change in said.summary]), ""]
     lines += [*_table(("at the output", *columns), [_change(change)[:3] for change in said.output]), ""]
     lines.append(f"{counts['same']} layers the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")
-    for title, side in (("New findings", "new"), ("Findings that are gone", "gone")):
-        if comparison["findings"][side]:
-            lines += ["", f"### {title}", "", *_finding_lines(comparison["findings"][side])]
+    for title, findings in (("New findings", comparison.findings.new), ("Findings that are gone", comparison.findings.gone)):
+        if findings:
+            lines += ["", f"### {title}", "", *_finding_lines(findings)]
     if said.layers:
         lines += ["", "<details><summary>Layers that differ</summary>", ""]
         lines += _layers_that_differ(said.layers, said.left_out, columns, MOST_CHARACTERS - sum(map(len, lines)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 
 def number(value: float | None) -> str:
@@ -26,7 +25,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.3f} %"
 
 
-def times(values: Sequence[Any] | None) -> str:
+def times(values: Sequence[float | None] | None) -> str:
     """Sizes along the axes, "7×7"; a question mark for one that is not known."""
     return "–" if not values else "×".join("?" if value is None else number(value) for value in values)
 
@@ -36,7 +35,7 @@ def product(factors: Iterable[int]) -> str:
     return "·".join(number(factor) for factor in factors) or "1"
 
 
-def product_of(value: int | None, *candidates: Sequence[int | None] | None) -> str | None:
+def product_of(value: float | None, *candidates: Sequence[int | None] | None) -> str | None:
     """The first of the candidates whose factors multiply to the value, as a product; None where none does."""
     for candidate in candidates:
         factors = [factor for factor in candidate or () if factor is not None]
