@@ -32,10 +32,9 @@ from service.report import document as report
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a model's weights are read: the mode of the options, the size in bytes up to which `auto` reads all, and the zero tolerance."""
+    """Whose weights are read (`all`, `first`, `none`: who takes options in settles `auto` by the size of the file), and what is zero."""
 
-    mode: str = "auto"
-    auto_bytes: int = 1 << 30
+    mode: str = "all"
     zero_tolerance: float = 0.0
 
 
@@ -129,7 +128,7 @@ class _GraphReport:
 
     def _statistics(self) -> dict[str, KernelStatistics]:
         layers = {layer.name: layer for layer in self.graph.layers if layer.kernel}
-        names = chosen(layers, (first.layer.name for first in self.first), self.reading.mode, self.reading.auto_bytes)
+        names = chosen(layers, (first.layer.name for first in self.first), self.reading.mode)
         known: dict[tuple[str, ...], KernelStatistics | None] = {}
         result = {}
         for name in names:

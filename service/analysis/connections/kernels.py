@@ -244,10 +244,8 @@ def effective_connections(exact_tap_uses: NDArray[np.int64], statistics: KernelS
     return sum(int(uses) * int(n) for uses, n in zip(exact_tap_uses.flat, statistics.nonzero_per_tap.flat, strict=True))
 
 
-def chosen(layers: Mapping[str, Layer], first: Iterable[str], mode: str, most_bytes: int) -> list[str]:
-    """The layers whose kernels `read_weights` asks for: `auto` means all up to a size in bytes, else the first layers'."""
+def chosen(layers: Mapping[str, Layer], first: Iterable[str], mode: str) -> list[str]:
+    """The layers whose kernels are read: `none`, those of the `first` layers, or all."""
     if mode == "none":
         return []
-    total = sum(weight.count for layer in layers.values() for weight in layer.kernel) * 4
-    everything = mode == "all" or (mode == "auto" and total <= most_bytes)
-    return list(layers) if everything else [name for name in first if name in layers]
+    return [name for name in first if name in layers] if mode == "first" else list(layers)
