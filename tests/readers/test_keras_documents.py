@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -168,3 +169,13 @@ def test_transposed_convolutions_of_tensorflow(kernel: int, stride: int, extra: 
     (found,) = report(sequential([6, 1], layer("Conv1DTranspose", "c", **config)))["layers"]
     assert found["output_shape"] == [1, 1, places]
     assert (found["connections"]["exact"], found["receptive_field"]["size"]) == (exact, [size])
+
+
+@pytest.mark.parametrize("kind", ["Dense", "Lambda"])
+def test_thousands_of_equal_names_take_linear_time(kind: str) -> None:
+    """2^13 layers of one name: a search for each name would be 2^25 steps, and each of them a comparison of long strings."""
+    document = sequential([3], *[layer(kind, "x" * 200, units=2) for _ in range(2**13)])
+    start = time.process_time()
+    graph = read(document)
+    assert len({entry.name for entry in graph.layers}) == 2**13
+    assert time.process_time() - start < 20
