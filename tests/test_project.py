@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "readers": {"faults", "graph", "options", "sources"},
     "analysis": {"faults", "graph", "report"},
     "render": {"analysis", "faults", "graph", "report"},
-    "store": {"clock", "report.identity", "settings"},
+    "store": {"clock", "faults", "report.identity", "settings", "sources"},
     "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report"},
     "jobs": {"clock", "faults", "options", "report", "store", "work.made", "work.tasks"},
     "api": {"server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},

@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
     logs.register(app)
     connection.register(app)
     api = ProblemApi(app, spec_kwargs=documentation.SPECIFICATION)
-    api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{64}$"})
+    api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{8,64}$"})
     problems.register(app)
     for feature in FEATURES:
         api.register_blueprint(feature.blueprint)

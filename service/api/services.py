@@ -1,10 +1,11 @@
-"""What a request needs of the service: settings, store and runner."""
+"""What a request needs of the service: settings, store and engines."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -12,11 +13,16 @@ from typing import Protocol
 import structlog
 from flask import current_app
 
+from service.jobs.drawing import Drawing
+from service.jobs.in_process import InProcessQueue
+from service.jobs.intake import Intake
+from service.jobs.keeper import Keeper
 from service.jobs.local import sandbox
 from service.jobs.local.drawer import Drawer, KeptProcess
 from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
-from service.jobs.runner import Runner
+from service.jobs.queue import Queue
+from service.jobs.watch import Watch
 from service.settings import Settings
 from service.store import Store
 from service.work import tasks
@@ -95,8 +101,19 @@ class Engines:
     """What works for one process of the server, and the id of that process."""
 
     process: int
-    runner: Runner
+    queue: Queue
+    keeper: Keeper
+    intake: Intake
+    watch: Watch
+    drawing: Drawing
     drawer: Drawer
+
+    def close(self) -> None:
+        """Stop everything; jobs under way go back to the store, for another process."""
+        self.watch.close()
+        self.drawer.close()
+        self.keeper.close()
+        self.queue.close()
 
 
 class Service:
@@ -109,39 +126,36 @@ class Service:
         self._running: Engines | None = None
 
     @property
-    def runner(self) -> Runner:
-        """The runner of this process."""
-        return self._engines().runner
-
-    @property
-    def drawer(self) -> Drawer:
-        """The drawer of this process."""
-        return self._engines().drawer
+    def engines(self) -> Engines:
+        """What works for this process."""
+        with self._lock:
+            if self._running is None or self._running.process != os.getpid():
+                _tell(sandbox.offered())
+                self._running = self._started()
+            return self._running
 
     def start(self) -> None:
         """Starts the engines of this process, for a server that wants the first request to be as fast as the second."""
-        self._engines().drawer.start()
+        self.engines.drawer.start()
 
     def close(self) -> None:
         """Stops the engines and closes the database."""
         with self._lock:
             if self._running is not None:
-                self._running.drawer.close()
-                self._running.runner.close()
+                self._running.close()
                 self._running = None
-        self.store.engine.dispose()
+        self.store.close()
 
-    def _engines(self) -> Engines:
-        with self._lock:
-            if self._running is None or self._running.process != os.getpid():
-                settings = self.settings
-                limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
-                pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
-                runner = Runner(self.store, pool, self.tasks.report, settings.job_keep_seconds)
-                drawing = replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS))
-                _tell(sandbox.offered())
-                self._running = Engines(os.getpid(), runner, KeptProcess(drawing, self.tasks.warm_up))
-            return self._running
+    def _started(self) -> Engines:
+        settings, store, owner = self.settings, self.store, uuid.uuid4().hex
+        limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
+        pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
+        keeper = Keeper(store, self.tasks.report)
+        queue = InProcessQueue(pool, keeper)
+        drawer = KeptProcess(replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS)), self.tasks.warm_up)
+        watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive)
+        watch.start()
+        return Engines(os.getpid(), queue, keeper, Intake(store, queue, keeper, owner), watch, Drawing(store, pool), drawer)
 
 
 def _tell(offer: sandbox.Offer) -> None:

@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def stored_report(made: Made, question: Question, created_at: str) -> StoredReport:
     """The answer to a question, as it is kept. BrokenAnalysisError where its header does not say what it must."""
     entry = _entry(made.headers.get(ENTRY, ""))
-    digest = f"sha256:{question.model}"
+    digest = str(question.model)
     return StoredReport(
         id=question.id,
         created_at=created_at,
@@ -49,7 +49,7 @@ def stored_report(made: Made, question: Question, created_at: str) -> StoredRepo
         document=made.content,
         etag=hashlib.sha256(made.content).hexdigest(),
         options=options_document(question.options),
-        blobs={"": question.model, **question.externals},
+        blobs=question.blobs,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NewType
+from typing import Any, Literal, NewType, get_args
 
 from service import __version__
 from service.options import Options
@@ -14,24 +14,66 @@ from service.options import Options
 Digest = NewType("Digest", str)
 """64 hexadecimal digits: the SHA-256 of some bytes."""
 
+Kind = Literal["sha256", "object", "run"]
+
 ANALYZER = {"name": "receptive", "version": __version__}
+
+LABELS = frozenset(("name",))
+"""The options that name an analysis and change nothing in it: one question has one report, whatever it is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a file the same file: the SHA-256 of an upload's bytes (`sha256`), the address of an object with its ETag or version
+    (`object`), or the run that a registry's version came from (`run`)."""
+
+    kind: Kind
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+    @classmethod
+    def of_digest(cls, digest: Digest) -> Identity:
+        """The identity of bytes that were sent."""
+        return cls("sha256", digest)
+
+    @classmethod
+    def parsed(cls, text: str) -> Identity:
+        """The identity that `str` wrote."""
+        kind, _, value = text.partition(":")
+        for known in get_args(Kind):
+            if known == kind:
+                return cls(known, value)
+        raise ValueError(f"got the identity {text[:100]!r}; expected one of {', '.join(get_args(Kind))}")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: the digest of a model, those of its external data files by name, and the options."""
+    """What is asked: the identity of a model, those of its external data files by name, and the options."""
 
-    model: Digest
-    externals: Mapping[str, Digest]
+    model: Identity
+    externals: Mapping[str, Identity]
     options: Options
+
+    @classmethod
+    def of_digests(cls, model: Digest, externals: Mapping[str, Digest], options: Options) -> Question:
+        """The question about files that were sent."""
+        return cls(Identity.of_digest(model), {name: Identity.of_digest(digest) for name, digest in externals.items()}, options)
 
     @property
     def id(self) -> str:
-        """`sha256-` and the digest of the question and of the analyser's version."""
-        text = canonical(
-            {"model": self.model, "externals": dict(self.externals), "options": options_document(self.options), "analyzer": ANALYZER}
-        )
+        """`sha256-` and the digest of the question without labels and of the analyser's version."""
+        document = question_document(self)
+        options = {key: value for key, value in document["options"].items() if key not in LABELS}
+        text = canonical({**document, "options": options, "analyzer": ANALYZER})
         return "sha256-" + hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def blobs(self) -> dict[str, Digest]:
+        """The files that are kept as blobs, by name: "" for the model."""
+        files = {"": self.model, **self.externals}
+        return {name: Digest(identity.value) for name, identity in files.items() if identity.kind == "sha256"}
 
 
 def canonical(value: Mapping[str, Any]) -> str:
@@ -52,13 +94,14 @@ def read_options(document: Mapping[str, Any]) -> Options:
 
 def question_document(question: Question) -> dict[str, Any]:
     """The question as JSON data: all that a job needs to be told."""
-    return {"model": question.model, "externals": dict(question.externals), "options": options_document(question.options)}
+    externals = {name: str(identity) for name, identity in question.externals.items()}
+    return {"model": str(question.model), "externals": externals, "options": options_document(question.options)}
 
 
 def read_question(document: Mapping[str, Any]) -> Question:
     """The question that `question_document` wrote."""
-    externals = {name: Digest(digest) for name, digest in document["externals"].items()}
-    return Question(Digest(document["model"]), externals, read_options(document["options"]))
+    externals = {name: Identity.parsed(text) for name, text in document["externals"].items()}
+    return Question(Identity.parsed(document["model"]), externals, read_options(document["options"]))
 
 
 def links(report_id: str) -> dict[str, str]:

@@ -1,32 +1,62 @@
-"""What is kept: reports and jobs in a database, models on disk by their digest."""
+"""What is kept: reports, jobs and claims in a database, models as blobs by their digest."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
-
+from service.report.identity import Digest
 from service.settings import Settings
-from service.store.disk.blobs import LocalBlobs, Uploads
-from service.store.interfaces import Blobs, Jobs, Reports
-from service.store.sql.database import migrate, open_database
+from service.store.disk.blobs import LocalBlobs
+from service.store.disk.uploads import Uploads
+from service.store.interfaces import Blobs, Claims, Jobs, Reports
+from service.store.sql.claims import SqlClaims
+from service.store.sql.database import Database, migrate
 from service.store.sql.jobs import SqlJobs
 from service.store.sql.reports import SqlReports
+
+MIN_FREE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Everything that is kept, under one data directory."""
+    """Everything that is kept. What it cannot do now is a StoreError."""
 
     directory: Path
-    engine: Engine
+    database: Database
     reports: Reports
     jobs: Jobs
+    claims: Claims
     blobs: Blobs
     uploads: Uploads
+
+    def check(self) -> dict[str, str]:
+        """What is well (`ok`) and what is not, by name."""
+        return {"database": self.database.check(), "disk": _check_disk(self.directory)}
+
+    def forget(self, report_id: str) -> bool:
+        """Remove a report, and its files where nobody else needs them; say whether it was known."""
+        digests = self.reports.remove(report_id)
+        for digest in set(digests or ()):
+            self.drop(digest)
+        return digests is not None
+
+    def release(self, holder: str) -> None:
+        """Give up what `holder` claims, and remove the files that nobody else needs."""
+        for digest in self.claims.release(holder):
+            self.drop(digest)
+
+    def drop(self, digest: Digest) -> None:
+        """Remove a file if nobody needs it."""
+        self.claims.drop(digest, self.blobs.remove)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
 
 
 def keep_private(directory: Path) -> None:
@@ -39,9 +69,20 @@ def keep_private(directory: Path) -> None:
 
 
 def open_store(settings: Settings) -> Store:
-    """Opens the store that the settings name and brings its tables up to date."""
+    """Open the store that the settings name and bring its tables up to date."""
     directory = settings.data_dir.resolve()
     keep_private(directory)
-    engine = open_database(settings.database)
-    migrate(engine, directory)
-    return Store(directory, engine, SqlReports(engine), SqlJobs(engine), LocalBlobs(directory / "blobs"), Uploads(directory / "uploads"))
+    database = Database(settings.database)
+    migrate(database, directory)
+    blobs, uploads = LocalBlobs(directory / "blobs"), Uploads(directory / "uploads")
+    return Store(directory, database, SqlReports(database), SqlJobs(database), SqlClaims(database), blobs, uploads)
+
+
+def _check_disk(directory: Path) -> str:
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return error.strerror or "not there"
+    if not os.access(directory, os.W_OK):
+        return "not writable"
+    return "ok" if free >= MIN_FREE_BYTES else "full"

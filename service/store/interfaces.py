@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from service.report.identity import Digest
+from service.sources.local import Source
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
@@ -60,8 +60,12 @@ class Job:
         return self.state not in ACTIVE
 
 
-class CursorError(ValueError):
-    """The cursor is none that this store gave out."""
+class StoreError(Exception):
+    """The store cannot do this now: it is locked, broken or away, or `full`. What it was asked for may be asked again."""
+
+    def __init__(self, detail: str, *, full: bool = False) -> None:
+        super().__init__(detail)
+        self.full = full
 
 
 class Reports(Protocol):
@@ -71,19 +75,19 @@ class Reports(Protocol):
         """Keeps `report`; does nothing where its id is known."""
 
     def get(self, report_id: str) -> StoredReport | None:
-        """The report of that id."""
+        """The report of that id, or of an id that it had before."""
+
+    def matching(self, prefix: str) -> list[str]:
+        """The ids that begin so, two at the most."""
 
     def has(self, report_id: str) -> bool:
         """Whether the report is known."""
 
     def page(self, limit: int, cursor: str | None = None, name: str | None = None, digest: str | None = None) -> Page:
-        """The entries of at most `limit` reports, newest first. Raises CursorError."""
+        """The entries of at most `limit` reports, newest first. Refused `invalid-arguments` for a cursor that was not given out."""
 
     def remove(self, report_id: str) -> list[Digest] | None:
         """Forgets a report and returns the digests of its files; None where it was not known."""
-
-    def unused(self, digests: Collection[Digest]) -> set[Digest]:
-        """Those of `digests` that no report needs."""
 
 
 class Jobs(Protocol):
@@ -104,6 +108,9 @@ class Jobs(Protocol):
     def request_cancel(self, job_id: str) -> None:
         """Asks whoever works on the job to stop."""
 
+    def owned(self, owner: str) -> list[Job]:
+        """The jobs of `owner` that are not finished."""
+
     def beat(self, owner: str) -> list[str]:
         """Notes that `owner` lives, and returns the ids of its jobs that are asked to stop."""
 
@@ -113,6 +120,9 @@ class Jobs(Protocol):
     def adopt(self, owner: str, silent_seconds: float) -> list[Job]:
         """Takes over the jobs of owners that were silent for so long."""
 
+    def working_on(self, report_id: str) -> Job | None:
+        """The job that is working on a report."""
+
     def active(self) -> list[Job]:
         """The jobs that are not finished."""
 
@@ -120,17 +130,42 @@ class Jobs(Protocol):
         """Forgets jobs that ended so long ago."""
 
 
+class Claims(Protocol):
+    """Who needs which blob: reports do, and whoever claims one while it works on it. A file goes when nobody does."""
+
+    def claim(self, holder: str, digests: Collection[Digest]) -> None:
+        """Note that `holder` needs these, before it puts them."""
+
+    def release(self, holder: str) -> list[Digest]:
+        """Note that `holder` needs nothing any more; what it needed."""
+
+    def drop(self, digest: Digest, remove: Callable[[Digest], None]) -> bool:
+        """Remove a blob by `remove` if nobody needs it, while nobody can claim it; say whether it was removed."""
+
+    def unneeded(self) -> list[Digest]:
+        """The blobs that nobody needs: what is left where a process died between two steps."""
+
+    def stale(self, older_than_seconds: float) -> list[str]:
+        """The holders that are no active jobs and claimed something so long ago: their process died."""
+
+
 class Blobs(Protocol):
-    """Files by their digest."""
+    """Files by their digest: complete or not there. Every method raises StoreError where the place cannot be reached or is full."""
 
-    def put(self, path: Path, digest: Digest) -> None:
-        """Moves a file in; it is on disk when this returns."""
+    def put(self, stream: BinaryIO, digest: Digest) -> None:
+        """Keep what a stream holds from its beginning, in the place of what is there; it is durable when this returns."""
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Holds off every other process that adds or removes reports, so that no file goes while a new report begins to need it."""
+    def has(self, digest: Digest, size: int) -> bool:
+        """Whether the file is there in that size."""
 
-    def path(self, digest: Digest) -> Path:
-        """Where the file of that digest can be read."""
+    def open(self, digest: Digest) -> Source:
+        """The bytes of a file, to be read at any offset."""
+
+    def local(self, digest: Digest) -> Path:
+        """A file of this machine with that content, for a process that reads nothing else."""
+
+    def sound(self, digest: Digest) -> bool:
+        """Whether the file is there and its content has that digest. Reads the whole of it."""
 
     def remove(self, digest: Digest) -> None:
-        """Removes the file if it is there."""
+        """Remove the file if it is there."""

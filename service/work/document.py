@@ -31,7 +31,7 @@ def complete(found: Report, question: Question, created_at: str) -> Made:
     model = replace(
         found.model,
         name=question.options.name or found.model.name,
-        digest=f"sha256:{question.model}",
+        digest=str(question.model),
         structure_digest=structure_digest(found.layers),
     )
     report = replace(

@@ -17,7 +17,7 @@ from service.work.made import Made, made_json
 def report_document(files: Files, options: Mapping[str, Any], created_at: str) -> Made:
     """Analyse a model: the report as JSON, with the address that the service gives to the same question."""
     externals = {name: _digest(place) for name, place in files.items() if name}
-    question = Question(_digest(files[""]), externals, read_options(options))
+    question = Question.of_digests(_digest(files[""]), externals, read_options(options))
     return make_report(files, question_document(question), created_at)
 
 

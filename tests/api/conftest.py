@@ -36,10 +36,10 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     yield shared_app
     service = shared_app.extensions[EXTENSION]
     for job in service.store.jobs.active():
-        service.runner.cancel(job.id)
-        service.runner.wait(job.id, 10)
+        service.engines.watch.cancel(job.id)
+        service.engines.keeper.wait(job.id, 10)
     for entry in service.store.reports.page(1000).items:
-        service.runner.remove(entry["id"])
+        service.store.forget(entry["id"])
     assert left_over(service.settings) == []
 
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from service.api import create_app
 from service.api.services import EXTENSION
-from service.jobs import runner
+from service.jobs import watch
 from service.settings import Settings
 from tests.api.conftest import FAKE, left_over
 
@@ -39,7 +39,7 @@ def start(client: FlaskClient, body: bytes, prefer: str = "respond-async") -> st
 
 def finish(client: FlaskClient, job: str) -> dict[str, Any]:
     """The job when it is finished."""
-    ended = client.application.extensions[EXTENSION].runner.wait(job.removeprefix("/v1/jobs/"), 60)
+    ended = client.application.extensions[EXTENSION].engines.keeper.wait(job.removeprefix("/v1/jobs/"), 60)
     assert ended is not None and ended.finished
     document: dict[str, Any] = client.get(job).get_json()
     return document
@@ -108,7 +108,7 @@ def test_too_many_jobs_are_turned_away(own: Settings) -> None:
     client = app.test_client()
     first = start(client, b"sleep")
     deadline = time.monotonic() + 10
-    while app.extensions[EXTENSION].runner._pool._waiting.qsize() and time.monotonic() < deadline:
+    while app.extensions[EXTENSION].engines.queue.status(first.removeprefix("/v1/jobs/")) != "running" and time.monotonic() < deadline:
         time.sleep(0.01)
     start(client, b"sleep 2")
     response = client.post(URL, data=b"sleep 3", content_type="application/onnx")
@@ -138,7 +138,7 @@ def test_slow_requests_leave_places_for_quick_ones(own: Settings) -> None:
 
 
 def test_other_process_sees_waits_for_and_cancels_a_job(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "BEAT_SECONDS", 0.05)
     app, other = create_app(own, FAKE), create_app(own, FAKE)
     mine, theirs = app.test_client(), other.test_client()
     job = start(mine, b"slow 0.4")
@@ -153,7 +153,7 @@ def test_other_process_sees_waits_for_and_cancels_a_job(own: Settings, monkeypat
 
 
 def test_job_of_a_dead_process_is_finished_by_another(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "BEAT_SECONDS", 0.05)
     app = create_app(own, FAKE)
     job = start(app.test_client(), b"slow 1.5")
     app.extensions[EXTENSION].close()
@@ -164,8 +164,8 @@ def test_job_of_a_dead_process_is_finished_by_another(own: Settings, monkeypatch
 
 
 def test_job_that_takes_every_process_with_it_is_given_up(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(runner, "MOST_ATTEMPTS", 0)
+    monkeypatch.setattr(watch, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "MAX_ATTEMPTS", 0)
     app = create_app(own, FAKE)
     job = start(app.test_client(), b"slow 1.5")
     app.extensions[EXTENSION].close()

@@ -32,7 +32,7 @@ def pool() -> Iterator[ProcessPool]:
 def submit(pool: ProcessPool, directory: Path, content: str) -> Ticket:
     path = directory / f"{content.replace(' ', '-')}.model"
     path.write_text(content)
-    question = question_document(Question(Digest("0" * 64), {}, Options()))
+    question = question_document(Question.of_digests(Digest("0" * 64), {}, Options()))
     return pool.submit(Call(fakes.REPORT, {"question": question, "created_at": "2026-11-30T00:00:00Z"}, files={"": str(path)}))
 
 

@@ -65,7 +65,7 @@ def test_what_is_plain_is_told_from_what_is_not() -> None:
 
 def test_options_and_questions_survive_json() -> None:
     options = Options("a\ud800", {"x": (1, 3, 8, 8), "": (2,)}, "first", 0.25, "bgr", "ignore")
-    question = Question(Digest("0" * 64), {"w.bin": Digest("f" * 64)}, options)
+    question = Question.of_digests(Digest("0" * 64), {"w.bin": Digest("f" * 64)}, options)
     assert read_options(json.loads(json.dumps(options_document(options)))) == options
     assert read_question(json.loads(json.dumps(question_document(question)))) == question
 

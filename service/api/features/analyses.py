@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, request
+from flask import Response, g, request
 
 from service.api.features.jobs import job_response
 from service.api.features.report_schemas import ReportSchema
@@ -18,12 +18,12 @@ from service.api.http.receive import received, upload_place
 from service.api.http.responses import answer, drawn, rendered, tag
 from service.api.http.specification import Feature
 from service.api.services import current
-from service.jobs.runner import Accepted
+from service.jobs.intake import Accepted
 from service.render.tables import layers_csv
 from service.render.words.markdown import report_markdown
 from service.report.identity import Question
 from service.report.plain import read_report
-from service.store.interfaces import CursorError, StoredReport
+from service.store.interfaces import StoredReport
 from service.work import tasks
 from service.work.made import CSV, Made
 
@@ -80,8 +80,8 @@ def take_in(chosen: Mapping[str, Any]) -> Accepted:
     service = current()
     with upload_place(service), received(request, service.store.uploads) as arrived:
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
-        question = Question(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
-        return service.runner.submit(arrived.upload, arrived.model, arrived.externals, question)
+        question = Question.of_digests(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
+        return service.engines.intake.accept(arrived.parts, question)
 
 
 def _answer(accepted: Accepted) -> Response:
@@ -90,7 +90,7 @@ def _answer(accepted: Accepted) -> Response:
     if accepted.job is not None:
         seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
         with service.waits.place() as free:
-            job = service.runner.wait(accepted.job.id, seconds if free else 0.0)
+            job = service.engines.keeper.wait(accepted.job.id, seconds if free else 0.0)
         if job is None or not job.finished:
             return job_response(job or accepted.job, 202)
         if job.problem is not None:
@@ -111,11 +111,7 @@ def list_analyses(query: dict[str, Any]) -> Any:
     digest = query.get("digest")
     if digest is not None and not digest.startswith("sha256:"):
         digest = f"sha256:{digest}"
-    try:
-        page = current().store.reports.page(query["limit"], query.get("cursor"), query.get("name"), digest)
-    except CursorError:
-        error = {"pointer": "/query/cursor", "detail": "This cursor was not given out here.", "code": "invalid-argument"}
-        raise Problem("invalid-arguments", "The cursor is not valid.", [error]) from None
+    page = current().store.reports.page(query["limit"], query.get("cursor"), query.get("name"), digest)
     headers = {}
     if page.cursor is not None:
         headers["Link"] = f'</v1/analyses?{urlencode({**query, "cursor": page.cursor})}>; rel="next"'
@@ -193,17 +189,27 @@ def _represented(report_id: str, form: str) -> Response:
 @blueprint.problems(404)
 def delete_analysis(report_id: str) -> Any:
     """Forget a report"""
-    if not current().runner.remove(report_id):
+    if not current().store.forget(find_report(report_id).id):
         raise _unknown(report_id)
     return ""
 
 
 def find_report(report_id: str) -> StoredReport:
-    """The report of that id, else the problem that there is none."""
-    report = current().store.reports.get(report_id)
+    """The report of that id, or of the one that begins so; else the problem that there is none, or more than one."""
+    report = current().store.reports.get(report_id) or _by_prefix(report_id)
     if report is None:
         raise _unknown(report_id)
     return report
+
+
+def _by_prefix(prefix: str) -> StoredReport | None:
+    """The report whose id begins so. That may be said of two later, so the answer is not for ever (see negotiation.tagged)."""
+    reports = current().store.reports
+    ids = reports.matching(prefix)
+    if len(ids) > 1:
+        raise Problem("ambiguous-id", f"More than one analysis has an id that begins with {prefix}.")
+    g.abbreviated = True
+    return reports.get(ids[0]) if ids else None
 
 
 def _unknown(report_id: str) -> Problem:

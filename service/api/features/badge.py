@@ -52,4 +52,4 @@ def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
         return badge_svg(badge) if form == "svg" else json.dumps(plain_object(badge)).encode()
 
     # As text, because a budget may be a number that JSON lacks (1e999) until the comparison refuses it.
-    return answer(tag(report_id, "badge", json.dumps(chosen, sort_keys=True), form), make, SVG if form == "svg" else JSON)
+    return answer(tag(report.id, "badge", json.dumps(chosen, sort_keys=True), form), make, SVG if form == "svg" else JSON)

@@ -33,7 +33,7 @@ def _add_route(address: str, form: str) -> None:
 
     def get_chart(report_id: str) -> Response:
         report = find_report(report_id)
-        return answer(tag(report_id, address, form), partial(rendered, tasks.CHART, report, name=chart, form=form), content_type)
+        return answer(tag(report.id, address, form), partial(rendered, tasks.CHART, report, name=chart, form=form), content_type)
 
     get_chart.__name__ = f"get_{address}_{form}".replace("-", "_").replace(".", "_")
     get_chart.__doc__ = f"{summary}, as {'a Vega-Lite specification' if form == 'vl.json' else form.upper()}"

@@ -33,4 +33,4 @@ def get_connectivity(chosen: dict[str, Any], report_id: str, layer: str) -> Resp
     def make() -> bytes:
         return connectivity_svg(find_layer(read_report(report.document).layers, layer), chosen["view"], chosen["animate"])
 
-    return answer(tag(report_id, "connectivity", layer, chosen), make, SVG)
+    return answer(tag(report.id, "connectivity", layer, chosen), make, SVG)

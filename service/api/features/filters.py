@@ -31,7 +31,7 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
     filters.map.json, with the same arguments, says it in full.
     """
     report = find_report(report_id)
-    return answer(tag(report_id, "grid", chosen), lambda: drawn(current().tasks.filters, report, chosen=chosen), PNG)
+    return answer(tag(report.id, "grid", chosen), lambda: drawn(current().tasks.filters, report, chosen=chosen), PNG)
 
 
 @blueprint.route("/<report:report_id>/filters.map.json", methods=["GET"])
@@ -42,7 +42,7 @@ def get_filters(chosen: dict[str, Any], report_id: str) -> Response:
 def get_filters_map(chosen: dict[str, Any], report_id: str) -> Response:
     """Say which filter is at which pixel of filters.png, drawn with the same arguments"""
     report = find_report(report_id)
-    return answer(tag(report_id, "grid map", chosen), lambda: drawn(tasks.FILTERS_MAP, report, chosen=chosen), JSON)
+    return answer(tag(report.id, "grid map", chosen), lambda: drawn(tasks.FILTERS_MAP, report, chosen=chosen), JSON)
 
 
 @blueprint.route("/<report:report_id>/filters", methods=["GET"])
@@ -77,4 +77,4 @@ def _measurements(report_id: str, chosen: dict[str, Any], form: str) -> Response
     report = find_report(report_id)
     content_type = CSV if form == "csv" else JSON
     make = partial(drawn, tasks.FILTER_MEASUREMENTS, report, layer=chosen.get("layer"), form=form)
-    return answer(tag(report_id, "measurements", form, chosen), make, content_type)
+    return answer(tag(report.id, "measurements", form, chosen), make, content_type)

@@ -31,4 +31,4 @@ def get_hierarchy(chosen: dict[str, Any], report_id: str, depth: int) -> Respons
     report = find_report(report_id)
     grid = {key: value for key, value in chosen.items() if key != "strongest"}
     make = partial(drawn, tasks.HIERARCHY_PNG, report, depth=depth, strongest=chosen["strongest"], chosen=grid)
-    return answer(tag(report_id, "hierarchy", depth, chosen), make, PNG)
+    return answer(tag(report.id, "hierarchy", depth, chosen), make, PNG)

@@ -66,7 +66,7 @@ def get_job(job_id: str) -> Response:
 def cancel_job(job_id: str) -> Any:
     """Cancel a job"""
     find_job(job_id)
-    current().runner.cancel(job_id)
+    current().engines.watch.cancel(job_id)
     return ""
 
 
@@ -89,7 +89,7 @@ def _events(service: Service, job: Job) -> Iterator[str]:
     shown, quiet = job.state, 0
     with service.waits.place() as free:
         while free and not job.finished:
-            latest = service.runner.wait(job.id, EVENT_SECONDS)
+            latest = service.engines.keeper.wait(job.id, EVENT_SECONDS)
             if latest is None:
                 return
             job, quiet = latest, quiet + 1
@@ -106,7 +106,7 @@ def _event(job: Job) -> str:
 
 def find_job(job_id: str) -> Job:
     """The job of that id, else the problem that there is none."""
-    job = current().runner.job(job_id)
+    job = current().store.jobs.get(job_id)
     if job is None:
         raise Problem("job-not-found", f"There is no job {job_id[:64]}.")
     return job

@@ -38,7 +38,7 @@ def get_overlay(chosen: dict[str, Any], report_id: str) -> Response:
     Receptive-Unit and Receptive-Origin say which unit it is and where its field begins.
     """
     report = find_report(report_id)
-    return answer(tag(report_id, "overlay", chosen), lambda: _drawn(report, chosen, None), PNG)
+    return answer(tag(report.id, "overlay", chosen), lambda: _drawn(report, chosen, None), PNG)
 
 
 @blueprint.route("/<report:report_id>/receptive-field/overlay.png", methods=["POST"])

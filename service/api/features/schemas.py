@@ -19,7 +19,7 @@ from service.store.interfaces import State
 
 MOST_INPUTS = 64
 MOST_SIZES = 64
-REPORT_ID = r"sha256-[0-9a-f]{64}\Z"
+REPORT_ID = r"sha256-[0-9a-f]{8,64}\Z"
 
 AXIS = fields.Integer(strict=True, validate=validate.Range(1, LARGEST_AXIS))
 

@@ -30,4 +30,4 @@ def get_sweep(chosen: dict[str, Any], report_id: str) -> Response:
     """
     report = find_report(report_id)
     sizes = chosen["sizes"]
-    return answer(tag(report_id, "sweep", sizes), partial(worked_out, tasks.SWEEP, {"report": report.document}, sizes=sizes), JSON)
+    return answer(tag(report.id, "sweep", sizes), partial(worked_out, tasks.SWEEP, {"report": report.document}, sizes=sizes), JSON)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from flask import Response, request
+from flask import Response, g, request
 
 from service.api.http.problems import Problem
 
@@ -35,7 +35,7 @@ def unchanged(etag: str, cache_control: str) -> Response | None:
 def tagged(response: Response, etag: str, cache_control: str) -> Response:
     """`response` with a strong entity tag."""
     response.set_etag(etag)
-    response.headers["Cache-Control"] = cache_control
+    response.headers["Cache-Control"] = REVALIDATE if "abbreviated" in g else cache_control
     response.headers["Vary"] = "Accept"
     return response
 

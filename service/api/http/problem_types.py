@@ -55,6 +55,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "limit-time": ProblemType(422, "The analysis takes too long"),
     "limit-depth": ProblemType(422, "The model is nested too deeply"),
     "worker-died": ProblemType(422, "The analysis ended without an answer"),
+    "ambiguous-id": ProblemType(409, "More than one analysis has such an id"),
     "job-cancelled": ProblemType(409, "The job was cancelled"),
     "http-error": ProblemType(400, "The request failed"),
     "header-too-large": ProblemType(431, "The header of the request is too large"),
@@ -63,6 +64,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "too-busy": ProblemType(503, "Too many jobs, uploads or connections are waiting"),
     "not-finished": ProblemType(503, "The answer is not finished yet"),
     "storage-unavailable": ProblemType(503, "The store does not answer"),
+    "blob-damaged": ProblemType(503, "The stored model is damaged"),
     "storage-full": ProblemType(503, "The store is full"),
 }
 

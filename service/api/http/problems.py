@@ -9,12 +9,12 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from service.api.http.problem_types import HTTP_CODES, problem_type
 from service.faults import Refused
 from service.jobs.message import BrokenAnalysisError, Stopped
+from service.store.interfaces import StoreError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -99,10 +99,10 @@ def other_problem(error: Exception) -> Problem:
     if isinstance(error, BrokenAnalysisError):
         log.error("analysis-failed", error=str(error))
         return Problem("analysis-failed", "The service could not analyse this model.")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if (isinstance(error, StoreError) and error.full) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
         log.error("storage-full", error=str(error))
         return Problem("storage-full", "There is no space left to store this.")
-    if isinstance(error, (SQLAlchemyError, OSError)):
+    if isinstance(error, (StoreError, OSError)):
         log.error("storage-unavailable", exc_info=error)
         return Problem("storage-unavailable", "The store does not answer.")
     log.error("internal-error", exc_info=error)

@@ -20,7 +20,7 @@ from service.api.features.schemas import OptionsSchema
 from service.api.http.connection import connection, limit_pauses, mark_read
 from service.api.http.problems import Problem, argument_errors
 from service.api.services import Service
-from service.store.disk.blobs import Part, Upload, Uploads
+from service.store.disk.uploads import Part, Upload, Uploads
 
 PIECE_BYTES = 1024 * 1024
 LONGEST_SOURCE = 64 * 1024
@@ -38,9 +38,14 @@ class Received:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """All files by name: "" for the model."""
+        return {"": self.model, **self.externals}
+
+    @property
     def size_bytes(self) -> int:
         """The size of all files."""
-        return self.model.size + sum(part.size for part in self.externals.values())
+        return sum(part.size for part in self.parts.values())
 
 
 class Body:
@@ -85,7 +90,7 @@ def upload_place(service: Service) -> Iterator[None]:
 
 @contextlib.contextmanager
 def received(request: Request, uploads: Uploads) -> Iterator[Received]:
-    """The model that `request` brings. Whoever takes the upload over does so inside the block; if the block fails, it is removed."""
+    """The model that `request` brings; it is removed when the block ends, and whoever wants to keep it has done so by then."""
     check_encoding(request)
     kind = request.mimetype
     if kind not in RAW_TYPES and kind != FORM_TYPE:

@@ -46,17 +46,17 @@ def sent(content: bytes, content_type: str, headers: Mapping[str, str] | None = 
 
 def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> Made:
     """What a task makes of the files and options of a report, in a job's process."""
-    return _awaited(lambda seconds: current().runner.draw(task, report, seconds, documents or {}, arguments))
+    return _awaited(lambda seconds: current().engines.drawing.of_report(task, report, seconds, documents or {}, arguments))
 
 
 def worked_out(task: Task, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> Made:
     """What a task makes of its documents and arguments, in a job's process."""
-    return _awaited(lambda seconds: current().runner.call(Call(task, arguments, documents or {}), seconds))
+    return _awaited(lambda seconds: current().engines.drawing.of_call(Call(task, arguments, documents or {}), seconds))
 
 
 def rendered(task: Task, report: StoredReport, **arguments: Any) -> Made:
     """What a task makes of a stored report, in the process that is kept for drawing them."""
-    return _awaited(lambda seconds: current().drawer.draw(Call(task, arguments, {"report": report.document}), seconds))
+    return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": report.document}), seconds))
 
 
 def _awaited(work: Callable[[float], Made]) -> Made:

@@ -88,9 +88,9 @@ def json_schema(_: Any, field: marshmallow.fields.Field[Any], ret: dict[str, Any
 
 
 class ReportIdConverter(BaseConverter):
-    """The id of an analysis in an address."""
+    """The id of an analysis in an address, or its beginning."""
 
-    regex = "sha256-[0-9a-f]{64}"
+    regex = "sha256-[0-9a-f]{8,64}"
 
 
 class LayerConverter(BaseConverter):

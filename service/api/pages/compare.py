@@ -17,7 +17,7 @@ from service.render.words.difference import BUDGET_FIELDS, difference
 from service.report.comparison import Comparison
 
 RECENT = 100
-_ID = re.compile(r"sha256-[0-9a-f]{64}")
+_ID = re.compile(r"sha256-[0-9a-f]{8,64}")
 
 blueprint = Blueprint("compare_page", __name__)
 
@@ -41,7 +41,7 @@ def compare() -> Response:
 def _compared(base: str, head: str, limits: dict[str, Any]) -> Comparison:
     """The comparison of two analyses by their ids."""
     if not _ID.fullmatch(base) or not _ID.fullmatch(head):
-        raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 64 digits.")
+        raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 8 to 64 digits.")
     try:
         return compared(find_report(base), find_report(head), limits)
     except Refused as error:

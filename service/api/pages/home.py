@@ -20,7 +20,7 @@ from service.api.pages import web
 from service.api.pages.web import page, problem_page
 from service.api.services import current
 from service.faults import Refused
-from service.jobs.runner import Accepted
+from service.jobs.intake import Accepted
 from service.render.json_lines import line_of
 from service.report.identity import Question
 
@@ -123,9 +123,8 @@ def _submitted(content: bytes, **chosen: str) -> Accepted:
     with service.store.uploads.begin() as upload:
         part = upload.part()
         part.write(content)
-        part.close()
         options = make_options(chosen, part.size, service.settings.auto_read_bytes)
-        return service.runner.submit(upload, part, {}, Question(part.digest, {}, options))
+        return service.engines.intake.accept({"": part}, Question.of_digests(part.digest, {}, options))
 
 
 def _onward(accepted: Accepted) -> Response:
@@ -134,7 +133,7 @@ def _onward(accepted: Accepted) -> Response:
     if accepted.job is None:
         return _see_other(f"/analyses/{accepted.report_id}")
     with service.waits.place() as free:
-        job = service.runner.wait(accepted.job.id, PAGE_WAIT_SECONDS if free else 0.0)
+        job = service.engines.keeper.wait(accepted.job.id, PAGE_WAIT_SECONDS if free else 0.0)
     if job is not None and job.problem is not None:
         raise kept_problem(job.problem)
     if job is not None and job.state == "done":

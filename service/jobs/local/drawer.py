@@ -40,6 +40,9 @@ class Drawer(Protocol):
     def start(self) -> None:
         """Get ready in the background, where that is not done or under way: for a server that wants its first drawing to be fast."""
 
+    def revive(self) -> None:
+        """Get ready again where that was done and undone."""
+
     def draw(self, call: Call, seconds: float) -> Made:
         """Return what was made; TimeoutError after `seconds`. Raises Refused, BrokenAnalysisError and Stopped."""
 
@@ -59,7 +62,7 @@ class KeptProcess:
         self._worker: Worker | None = None
         self._drawings = 0
         self._turn = threading.Lock()
-        self._closed = threading.Event()
+        self._wanted, self._closed = threading.Event(), threading.Event()
         # Runs before multiprocessing ends its children (last in, first out), so that their deaths are known to be our doing.
         atexit.register(self.close)
 
@@ -70,11 +73,17 @@ class KeptProcess:
 
     def start(self) -> None:
         """Start the process in the background, unless it lives or is being started."""
+        self._wanted.set()
         if self._turn.locked() or self._closed.is_set():
             return
         worker = self._worker
         if worker is None or not worker.alive:
             threading.Thread(target=self._get_ready, name="drawer", daemon=True).start()
+
+    def revive(self) -> None:
+        """Start the process again where it was wanted once and died."""
+        if self._wanted.is_set():
+            self.start()
 
     def draw(self, call: Call, seconds: float) -> Made:
         """Return what was made, or raise why nothing was; TimeoutError after `seconds` of waiting or drawing."""

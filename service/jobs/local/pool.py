@@ -13,7 +13,7 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -85,29 +85,43 @@ class ProcessPool:
 
     def submit(self, call: Call) -> Ticket:
         """Queue a call. Refused `too-busy` where too many wait or the pool is closed."""
+        ticket = Ticket(call)
+        self.take(ticket)
+        return ticket
+
+    def take(self, ticket: Ticket) -> None:
+        """Queue a ticket that was made before. Refused as `submit` says."""
         if self._closed.is_set():
             raise Refused("unavailable", "too-busy", "The server is stopping.")
         if self.full:
             raise Refused("unavailable", "too-busy", "Too many jobs are waiting.")
-        ticket = Ticket(call)
         self._waiting.put(ticket)
-        return ticket
+
+    def revive(self) -> None:
+        """See to it that the fork server lives."""
+        if not self._closed.is_set():
+            load_fork_server()
 
     def wait(self, ticket: Ticket, seconds: float | None = None) -> Made:
         """Return what was made, or raise why nothing was; TimeoutError after `seconds`."""
-        return ticket.future.result(seconds)
+        try:
+            return ticket.future.result(seconds)
+        except CancelledError:
+            raise Stopped("cancelled") from None
 
     def cancel(self, ticket: Ticket) -> None:
-        """Stop the job, whether it waits or runs."""
+        """Stop the job: one that waits is at its end at once, one that runs when its process is dead."""
         ticket.cancelled.set()
+        if ticket.future.cancel():
+            return
         if ticket.worker is not None:
             ticket.worker.kill()
 
     def status(self, ticket: Ticket) -> Status:
         """Say what has become of the job."""
         if not ticket.future.done():
-            return "running" if ticket in self._running else "queued"
-        error = ticket.future.exception()
+            return "running" if ticket.future.running() else "queued"
+        error = Stopped("cancelled") if ticket.future.cancelled() else ticket.future.exception()
         return "done" if error is None else "cancelled" if isinstance(error, Stopped) else "failed"
 
     def close(self) -> None:
@@ -125,6 +139,8 @@ class ProcessPool:
     def _serve(self) -> None:
         """What a thread of the pool does: one job after the other, until the end of the queue."""
         while (ticket := self._waiting.get()) is not None:
+            if not ticket.future.set_running_or_notify_cancel():
+                continue
             self._running.add(ticket)
             try:
                 made = result_of(self._run(ticket))

@@ -1,10 +1,11 @@
-"""Opens the database, brings its tables up to date, and says whether it answers."""
+"""Opens the database, brings its tables up to date, and says whether it answers. Its errors are the store's (StoreError)."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,58 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from service.store.interfaces import StoreError
+from service.store.sql.tables import metadata
 
 BUSY_SECONDS = 20.0
 
 
-def open_database(address: str) -> Engine:
-    """An engine for the SQLAlchemy `address`. No connection is kept open, so the process may still fork."""
+class Database:
+    """A database by its SQLAlchemy address. No connection is opened yet, so the process may still fork."""
+
+    def __init__(self, address: str) -> None:
+        self.engine = _engine(address)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read by. StoreError where the database cannot be read."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction. StoreError where it cannot be written; IntegrityError goes through, for whoever expects it.
+
+        Its first statement writes, so that it never has to turn from a reader into a writer (SQLITE_BUSY_SNAPSHOT).
+        """
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    def check(self) -> str:
+        """`ok`, or what is wrong: whether the database is there, answers, and has the tables of this version."""
+        place = self.engine.url.database
+        if self.engine.dialect.name == "sqlite" and place and not Path(place).is_file():
+            return "its file is not there"
+        try:
+            with self.reading() as connection:
+                if MigrationContext.configure(connection).get_current_revision() != newest_revision():
+                    return "its tables are not those of this version"
+                for table in metadata.sorted_tables:
+                    connection.execute(select(*table.primary_key.columns).limit(1)).all()
+        except StoreError as error:
+            return f"does not answer: {error}"
+        return "ok"
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(address: str) -> Engine:
     if not address.startswith("sqlite"):
         return create_engine(address, pool_pre_ping=True)
     engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
@@ -34,28 +80,47 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def migrate(engine: Engine, directory: Path) -> None:
-    """Brings the tables to the newest version; of several processes that start together, one does it and the others wait."""
-    with locked(directory / "migrate.lock"):
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None)
+        full = isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise StoreError(str(cause or error), full=full) from error
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose key is not there yet."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if rows:
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def migrate(database: Database, directory: Path) -> None:
+    """Bring the tables to the newest version; of several processes that start together, one does it and the others wait."""
+    engine = database.engine
+    with _locked(directory / "migrate.lock"), _translated():
         if engine.dialect.name == "sqlite":
             # Readers go on while one process writes (sqlite.org/wal.html). The mode stays with the file; changing it waits for nobody.
             with contextlib.closing(engine.raw_connection()) as raw:
                 raw.cursor().execute("PRAGMA journal_mode=WAL").close()
         with engine.begin() as connection:
-            config = _migrations()
+            config = migrations()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     engine.dispose()
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether the database answers and its tables are those this version of the service wants."""
-    newest = ScriptDirectory.from_config(_migrations()).get_current_head()
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest
+def newest_revision() -> str | None:
+    """The version of the tables that this version of the service wants."""
+    return ScriptDirectory.from_config(migrations()).get_current_head()
 
 
-def _migrations() -> Config:
+def migrations() -> Config:
+    """Alembic's configuration."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -63,7 +128,7 @@ def _migrations() -> Config:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     """Holds the lock file at `path`, against other processes and threads of this machine."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

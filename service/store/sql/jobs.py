@@ -7,20 +7,21 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from service.clock import now
 from service.store.interfaces import ACTIVE, Job, State
+from service.store.sql.database import Database
 from service.store.sql.tables import jobs
 
 
 class SqlJobs:
     """Jobs in any database that SQLAlchemy speaks to."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, job: Job, owner: str) -> Job:
         """Keeps a new job, or returns the one that is already working on the same report."""
@@ -39,19 +40,18 @@ class SqlJobs:
         }
         while True:
             try:
-                with self._engine.begin() as connection:
+                with self._database.writing() as connection:
                     connection.execute(insert(jobs), row)
                 return job
             except IntegrityError:
-                with self._engine.connect() as connection:
-                    rival = connection.execute(select(jobs).where(jobs.c.active_key == job.report_id)).mappings().one_or_none()
+                rival = self.working_on(job.report_id)
                 if rival is not None:
-                    return _job(rival)
+                    return rival
                 # It finished between the two statements: try again.
 
     def get(self, job_id: str) -> Job | None:
         """The job of that id."""
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
         return None if row is None else _job(row)
 
@@ -69,43 +69,55 @@ class SqlJobs:
 
     def release(self, job_id: str) -> None:
         """Lets another process take the job over at once. That its own one stops is not the job's fault, so it is no attempt."""
-        self._change(job_id, state="queued", heartbeat=0.0, attempts=jobs.c.attempts - 1)
+        self._change(job_id, state="queued", owner="", heartbeat=0.0, attempts=jobs.c.attempts - 1)
+
+    def owned(self, owner: str) -> list[Job]:
+        """The jobs of `owner` that are not finished."""
+        with self._database.reading() as connection:
+            query = select(jobs).where(jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
+            return [_job(row) for row in connection.execute(query).mappings()]
 
     def beat(self, owner: str) -> list[str]:
         """Notes that `owner` lives, and returns the ids of its jobs that are asked to stop."""
         mine = (jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
-        with self._engine.begin() as connection:
+        with self._database.writing() as connection:
             connection.execute(update(jobs).where(*mine).values(heartbeat=time.time()))
             return list(connection.execute(select(jobs.c.id).where(*mine, jobs.c.cancel_requested)).scalars())
 
     def adopt(self, owner: str, silent_seconds: float) -> list[Job]:
         """Takes over the jobs of owners that were silent for so long."""
         silent = (jobs.c.state.in_(ACTIVE), jobs.c.heartbeat < time.time() - silent_seconds)
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             orphans = connection.execute(select(jobs).where(*silent)).mappings().all()
         adopted = []
         for row in orphans:
             # The heartbeat in the condition makes sure that only one process gets it.
             claim = update(jobs).where(jobs.c.id == row["id"], jobs.c.heartbeat == row["heartbeat"], jobs.c.state.in_(ACTIVE))
-            with self._engine.begin() as connection:
+            with self._database.writing() as connection:
                 claimed = connection.execute(claim.values(owner=owner, heartbeat=time.time(), attempts=row["attempts"] + 1)).rowcount
             if claimed:
                 adopted.append(_job({**row, "attempts": row["attempts"] + 1}))
         return adopted
 
+    def working_on(self, report_id: str) -> Job | None:
+        """The job that is working on a report."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.active_key == report_id)).mappings().one_or_none()
+        return None if row is None else _job(row)
+
     def active(self) -> list[Job]:
         """The jobs that are not finished."""
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.state.in_(ACTIVE))).mappings()]
 
     def remove_finished(self, older_than_seconds: float) -> None:
         """Forgets jobs that ended so long ago."""
-        with self._engine.begin() as connection:
+        with self._database.writing() as connection:
             connection.execute(delete(jobs).where(jobs.c.state.not_in(ACTIVE), jobs.c.updated_at < now(older_than_seconds)))
 
     def _change(self, job_id: str, **values: Any) -> None:
         """Changes an active job; a finished one stays as it is."""
-        with self._engine.begin() as connection:
+        with self._database.writing() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(ACTIVE)).values(updated_at=now(), **values))
 
 

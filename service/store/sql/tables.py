@@ -21,12 +21,31 @@ reports = Table(
     Index("reports_by_digest", "digest"),
 )
 
+report_aliases = Table(
+    "report_aliases",
+    metadata,
+    # An id that the report had under the rule of an earlier version.
+    Column("alias", String(71), primary_key=True),
+    Column("report_id", String(71), ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
+)
+
+# A row for every file that is there or about to be. Those who need it refer to it, so the database itself keeps it from going.
+blobs = Table("blobs", metadata, Column("digest", String(64), primary_key=True))
+
+blob_claims = Table(
+    "blob_claims",
+    metadata,
+    Column("holder", String(64), primary_key=True),
+    Column("digest", String(64), ForeignKey("blobs.digest"), primary_key=True),
+    Column("created_at", String(32), nullable=False),
+)
+
 report_blobs = Table(
     "report_blobs",
     metadata,
     Column("report_id", String(71), ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True),
     Column("part", String(255), primary_key=True),
-    Column("digest", String(64), nullable=False),
+    Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),
     Index("report_blobs_by_digest", "digest"),
 )
 

@@ -1,27 +1,14 @@
-"""Jobs are seen by every process, worked on by one, and outlive it."""
+"""What every store of jobs keeps to: they are seen by every process, worked on by one, and outlive it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from service.clock import now
-from service.settings import Settings
-from service.store import Store, open_store
+from service.store import Store
 from service.store.interfaces import Job
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(Settings(data_dir=tmp_path))
-    yield store
-    store.engine.dispose()
-
-
 def job(name: str, report: str = "sha256-1") -> Job:
-    return Job(name, report, "queued", now(), now(), {"upload": name})
+    return Job(name, report, "queued", now(), now(), {"model": name})
 
 
 def test_one_report_has_one_active_job(store: Store) -> None:
@@ -57,7 +44,7 @@ def test_job_of_a_silent_owner_is_adopted_once(store: Store) -> None:
     assert store.jobs.adopt("them", 60) == []
     store.jobs.release("a")
     adopted = store.jobs.adopt("them", 60)
-    assert [(each.id, each.attempts, each.request) for each in adopted] == [("a", 1, {"upload": "a"})]
+    assert [(each.id, each.attempts, each.request) for each in adopted] == [("a", 1, {"model": "a"})]
     assert store.jobs.adopt("others", 60) == []
     assert [each.attempts for each in store.jobs.adopt("others", -1)] == [2]
 
@@ -70,3 +57,19 @@ def test_old_jobs_are_forgotten(store: Store) -> None:
     assert store.jobs.get("a") is not None
     store.jobs.remove_finished(-1)
     assert store.jobs.get("a") is None and store.jobs.get("b") is not None
+
+
+def test_job_that_was_released_is_nobodys_until_it_is_adopted(store: Store) -> None:
+    store.jobs.add(job("a"), "us")
+    store.jobs.release("a")
+    assert store.jobs.owned("us") == [] and store.jobs.beat("us") == []
+    assert [each.id for each in store.jobs.adopt("us", 60)] == ["a"]
+    assert [each.id for each in store.jobs.owned("us")] == ["a"]
+
+
+def test_job_is_found_by_what_it_works_on_while_it_does(store: Store) -> None:
+    store.jobs.add(job("a"), "us")
+    found = store.jobs.working_on("sha256-1")
+    assert found is not None and found.id == "a"
+    store.jobs.finish("a", "done")
+    assert store.jobs.working_on("sha256-1") is None

@@ -1,0 +1,55 @@
+"""Drawings: what a request waits for, of the files of a report or of nothing but its arguments. They are not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from service.faults import Refused
+from service.jobs.local.pool import Pool
+from service.jobs.message import BrokenAnalysisError, Call
+from service.store import Store
+from service.store.interfaces import StoredReport
+from service.work.made import Made
+from service.work.tasks import Task
+
+log = structlog.get_logger(__name__)
+
+DAMAGED = "The stored file of this analysis is damaged; send the model again, and it is mended."
+
+
+class Drawing:
+    """Has a pool draw what requests ask of a store. Both verbs raise what the pool does, and TimeoutError after so many seconds."""
+
+    def __init__(self, store: Store, pool: Pool) -> None:
+        self._store, self._pool = store, pool
+
+    def of_report(
+        self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes], arguments: Mapping[str, Any]
+    ) -> Made:
+        """What a task makes of the files and options of a report. Refused `blob-damaged` where a file is not what it was."""
+        files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}
+        try:
+            return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files), seconds)
+        except (Refused, BrokenAnalysisError):
+            if self._damaged(report):
+                raise Refused("unavailable", "blob-damaged", DAMAGED) from None
+            raise
+
+    def of_call(self, call: Call, seconds: float) -> Made:
+        """What a call makes in a process of its own."""
+        ticket = self._pool.submit(call)
+        try:
+            return self._pool.wait(ticket, seconds)
+        finally:
+            self._pool.cancel(ticket)
+
+    def _damaged(self, report: StoredReport) -> bool:
+        """Whether a file of a report is not what it was; it is removed then, so that the next upload puts it back."""
+        damaged = [digest for digest in set(report.blobs.values()) if not self._store.blobs.sound(digest)]
+        for digest in damaged:
+            log.error("blob-damaged", digest=digest, report=report.id)
+            self._store.blobs.remove(digest)
+        return bool(damaged)

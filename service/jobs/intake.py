@@ -1,0 +1,101 @@
+"""The intake: takes a model over, so that it is analysed once and is not lost.
+
+1. A question whose report is known, or that a job works on, is not asked again.
+2. A full queue refuses before anything is written.
+3. The files are claimed, put among the blobs and durable before the job is; the job is durable before anybody is told of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from service.clock import now
+from service.faults import Refused
+from service.jobs.keeper import Keeper
+from service.jobs.message import Stopped
+from service.jobs.queue import Queue
+from service.report.identity import Digest, Question, question_document
+from service.store import Store
+from service.store.interfaces import Job, StoreError
+
+
+class Part(Protocol):
+    """One file that arrived."""
+
+    size: int
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of its content."""
+
+    def open(self) -> BinaryIO:
+        """Its content, from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a model: `job` works on it, or is None where the report was known already."""
+
+    report_id: str
+    job: Job | None
+
+
+class Intake:
+    """Takes models into a store and has them worked on by a queue; `owner` is the process that answers for its jobs."""
+
+    def __init__(self, store: Store, queue: Queue, keeper: Keeper, owner: str) -> None:
+        self._store, self._queue, self._keeper, self._owner = store, queue, keeper, owner
+
+    def accept(self, parts: Mapping[str, Part], question: Question) -> Accepted:
+        """Have a question answered about the files `parts` ("" for the model), unless that is done or under way already.
+
+        Refused `too-busy` where the queue is full; StoreError where the model cannot be kept. In both cases nothing of it is left.
+        """
+        known = self._store.reports.has(question.id)
+        working = None if known else self._store.jobs.working_on(question.id)
+        if working is None and not known and self._queue.full:
+            raise Refused("unavailable", "too-busy", "Too many jobs are waiting.")
+        if working is not None:
+            return Accepted(question.id, working)
+        if known and all(self._store.blobs.has(part.digest, part.size) for part in parts.values()):
+            return Accepted(question.id, None)
+        moment = now()
+        asked = Job(uuid.uuid4().hex, question.id, "queued", moment, moment, question_document(question))
+        with self._kept(asked.id, parts):
+            if known:  # its files were damaged, and are whole again now
+                self._store.release(asked.id)
+                return Accepted(question.id, None)
+            job = self._keeper.expect(asked, self._owner)
+        if job.id != asked.id:  # another request was faster
+            self._store.release(asked.id)
+        else:
+            self._submit(job)
+        return Accepted(question.id, job)
+
+    def _submit(self, job: Job) -> None:
+        try:
+            self._queue.submit(job)
+        except Refused:
+            self._keeper.keep(job, Stopped("cancelled"))
+            raise
+
+    @contextlib.contextmanager
+    def _kept(self, holder: str, parts: Mapping[str, Part]) -> Iterator[None]:
+        """The files of a job among the blobs, claimed for it; given up again where that or what follows fails."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._give_up, holder)
+            self._store.claims.claim(holder, [part.digest for part in parts.values()])
+            for part in parts.values():
+                with part.open() as stream:
+                    self._store.blobs.put(stream, part.digest)
+            yield
+            undo.pop_all()
+
+    def _give_up(self, holder: str) -> None:
+        """What cannot be given up now, because the store fails, is given up by the next sweep (see watch)."""
+        with contextlib.suppress(StoreError):
+            self._store.release(holder)

@@ -1,0 +1,125 @@
+"""The keeper: on the side of whoever works, says what a job needs and keeps what comes of it.
+
+Every job ends in `keep`, whatever happened to it. Nothing that it needs is given up before its outcome is in the store: where the store is
+locked, full or away, the keeper waits and tries again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+
+from service.faults import Refused
+from service.jobs.message import Call, Outcome, Stopped
+from service.jobs.stored import stored_report
+from service.report.identity import Question, read_question
+from service.store import Store
+from service.store.interfaces import Job, StoreError
+from service.work.made import Made
+from service.work.tasks import Task
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 0.5
+POLL_SECONDS = 0.1
+
+FAILED = Refused("invalid", "analysis-failed", "The service could not analyse this model.")
+
+
+class Keeper:
+    """Keeps the outcomes of jobs in a store; `task` makes a report."""
+
+    def __init__(self, store: Store, task: Task) -> None:
+        self._store, self._task = store, task
+        self._ended: dict[str, threading.Event] = {}
+        self._closed = threading.Event()
+
+    def expect(self, job: Job, owner: str) -> Job:
+        """Write down a new job, or return the one that is already working on the same report."""
+        self._ended[job.id] = threading.Event()
+        try:
+            added = self._store.jobs.add(job, owner)
+        except StoreError:
+            del self._ended[job.id]
+            raise
+        if added.id != job.id:
+            del self._ended[job.id]
+        return added
+
+    def call(self, job: Job) -> Call:
+        """What is to be done for a job, on this machine. StoreError where its files cannot be had."""
+        question = read_question(job.request)
+        files = {name: str(self._store.blobs.local(digest)) for name, digest in question.blobs.items()}
+        return Call(self._task, {"question": job.request, "created_at": job.created_at}, files=files)
+
+    def keep(self, job: Job, outcome: Outcome | Stopped) -> None:
+        """Write down how a job ended, and give up what it needed. Returns when that is in the store, or when the keeper closes: then the
+        job is still active there, and is done again by another process."""
+        while True:
+            try:
+                self._settle(job, outcome)
+                break
+            except StoreError as error:
+                log.error("storage-unavailable", job=job.id, error=str(error))
+                if self._closed.wait(RETRY_SECONDS):
+                    break
+        self._tell(job.id)
+
+    def wait(self, job_id: str, seconds: float) -> Job | None:
+        """The job as it is when it has ended, or after so many seconds; None where it is not known."""
+        deadline = time.monotonic() + seconds
+        ended = self._ended.get(job_id)
+        if ended is not None:
+            ended.wait(seconds)
+        # A job of another process is watched through the store.
+        while (job := self._store.jobs.get(job_id)) is not None and not job.finished and time.monotonic() < deadline:
+            if self._closed.wait(POLL_SECONDS):
+                break
+        return job
+
+    def close(self) -> None:
+        """Wait for the store no longer; whoever waits for a job is told that it is not finished."""
+        self._closed.set()
+        for job_id in tuple(self._ended):
+            self._tell(job_id)
+
+    def _settle(self, job: Job, outcome: Outcome | Stopped) -> None:
+        """One attempt at writing it down, in steps that may be done again."""
+        try:
+            question = read_question(job.request)
+            self._write(job, question, outcome)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.error("analysis-failed", job=job.id, exc_info=error)
+            self._store.jobs.finish(job.id, "failed", FAILED.record())
+        if outcome_is_final(outcome):
+            self._store.release(job.id)
+
+    def _write(self, job: Job, question: Question, outcome: Outcome | Stopped) -> None:
+        if isinstance(outcome, Made):
+            self._store.reports.add(stored_report(outcome, question, job.created_at))
+            self._store.jobs.finish(job.id, "done")
+        elif not outcome_is_final(outcome):
+            self._store.jobs.release(job.id)
+        elif isinstance(outcome, Stopped):
+            self._store.jobs.finish(job.id, "cancelled")
+        elif isinstance(outcome, Refused):
+            self._store.jobs.finish(job.id, "failed", outcome.record())
+        else:
+            log.error("analysis-failed", job=job.id, model=str(question.model), error=str(outcome))
+            self._store.jobs.finish(job.id, "failed", FAILED.record())
+
+    def _tell(self, job_id: str) -> None:
+        ended = self._ended.pop(job_id, None)
+        if ended is not None:
+            ended.set()
+
+
+def outcome_is_final(outcome: Outcome | Stopped) -> bool:
+    """Whether a job ends with this. It does not where the process that worked on it closes, or could not work: then it is done again."""
+    if isinstance(outcome, Stopped):
+        return outcome.reason == "cancelled"
+    return not (isinstance(outcome, Refused) and outcome.fault == "unavailable")
