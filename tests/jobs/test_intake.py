@@ -87,26 +87,22 @@ def test_second_upload_joins_the_first_whatever_it_is_called(store: Store, queue
 
 
 def test_uploads_at_the_same_moment_make_one_job(store: Store, queue: Recorded, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        SqlJobs,
-        "working_on",
-        lambda self, report_id, known=SqlJobs.working_on: both.wait(10) and None if early() else known(self, report_id),
-    )
-    both, asked = threading.Barrier(2), list[int]()
+    both, works = threading.Barrier(2), SqlJobs.add
 
-    def early() -> bool:
-        asked.append(1)
-        return len(asked) <= 2
+    def together(self: SqlJobs, job: Job, owner: str) -> Job:
+        """Both found no job before either adds its own."""
+        both.wait(10)
+        return works(self, job, owner)
 
+    monkeypatch.setattr(SqlJobs, "add", together)
     accepted: list[Accepted] = []
     threads = [threading.Thread(target=lambda: accepted.append(sent(store, intake, b"model"))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(queue.jobs) == 1
-    assert {each.job.id for each in accepted if each.job} == {queue.jobs[0].id}
-    assert files(store) == [b"model"]
+    assert [job.id for job in queue.jobs] * 2 == [each.job.id for each in accepted if each.job]
+    assert files(store) == [b"model"] and len(store.jobs.active()) == 1
 
 
 def test_full_queue_refuses_before_anything_is_written(store: Store, queue: Recorded, intake: Intake) -> None:
@@ -142,11 +138,9 @@ def test_store_that_fails_refuses_and_keeps_nothing(
 
 def test_known_report_needs_no_job_and_mends_its_damaged_file(store: Store, queue: Recorded, intake: Intake) -> None:
     first = sent(store, intake, b"model")
-    keeper = Keeper(store, fakes.REPORT)
-    keeper.keep(
-        queue.jobs[0],
-        fakes.make_report({"": str(next((store.directory / "blobs").rglob("*/*")))}, queue.jobs[0].request, queue.jobs[0].created_at),
-    )
+    (job,), keeper = queue.jobs, Keeper(store, fakes.REPORT)
+    call = keeper.call(job)
+    keeper.keep(job, fakes.make_report(call.files, **call.arguments))
     assert sent(store, intake, b"model") == Accepted(first.report_id, None)
     for path in (store.directory / "blobs").rglob("*/*"):
         path.write_bytes(b"cut")

@@ -26,6 +26,7 @@ from service.settings import Settings
 from service.store import Store, open_store
 from service.store.interfaces import Job, StoreError
 from service.store.sql import database
+from service.store.sql.claims import SqlClaims
 from service.store.sql.jobs import SqlJobs
 from service.store.sql.reports import SqlReports
 from service.work.made import JSON, Made
@@ -148,8 +149,6 @@ def test_locked_database_delays_and_loses_nothing(store: Store, keeper: Keeper, 
 def _impatient(path: str) -> dict[str, object]:
     """The tables of a database that is not waited for long."""
     opened = database.Database(f"sqlite:///{path}")
-    from service.store.sql.claims import SqlClaims
-
     return {"database": opened, "reports": SqlReports(opened), "jobs": SqlJobs(opened), "claims": SqlClaims(opened)}
 
 

@@ -123,12 +123,11 @@ def test_job_that_no_queue_takes_is_left_to_the_next(store: Store, queue: Record
     assert queue.submitted == [job.id]
 
 
-def test_job_that_ended_every_process_is_given_up(store: Store, queue: Recorded, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_that_ended_every_process_is_given_up(store: Store, queue: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     job = accepted(store, owner="dead")
     monkeypatch.setattr(watch_module, "SILENT_SECONDS", -1.0)
     for _ in range(watch_module.MAX_ATTEMPTS):
-        queue.states.clear()
-        watch.beat()
+        Watch(store, queue, Keeper(store, fakes.REPORT), uuid.uuid4().hex, 60.0).beat()
     failed = store.jobs.get(job.id)
     assert failed is not None and failed.problem is not None and failed.problem["code"] == "worker-died"
     assert len(queue.submitted) == watch_module.MAX_ATTEMPTS - 1
