@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import get_args
 from urllib.parse import quote
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.api.services import EXTENSION
 from service.graph.network import Kind
 from service.report.document import KINDS
 from service.settings import Settings
@@ -99,7 +102,8 @@ def test_wrong_method_is_told_the_right_ones(client: FlaskClient, method: str, p
 
 
 def test_forgotten_report_takes_its_file_along(client: FlaskClient, settings: Settings) -> None:
-    one, other, third = create(client, b"model", "one"), create(client, b"model", "other"), create(client, b"third")
+    one, third = create(client, b"model", "one"), create(client, b"third")
+    other = client.post("/v1/analyses?zero_tolerance=0.5", data=b"model", content_type="application/onnx").headers["Location"]
     digests = sorted(hashlib.sha256(body).hexdigest() for body in (b"model", b"third"))
     assert left_over(settings) == digests
     assert client.delete(one).status_code == 204
@@ -130,7 +134,7 @@ def test_list_is_paged_newest_first(client: FlaskClient) -> None:
 
 def test_list_is_filtered(client: FlaskClient) -> None:
     create(client, b"model 1", "one & two")
-    create(client, b"model 1", "other")
+    client.post("/v1/analyses?zero_tolerance=0.5&name=other", data=b"model 1", content_type="application/onnx")
     create(client, b"model 2", "other")
     digest = hashlib.sha256(b"model 1").hexdigest()
 
@@ -213,3 +217,36 @@ def test_flat_numbers_are_one_request_away(client: FlaskClient) -> None:
     assert text.data.decode().endswith("# EOF\n") and 'receptive_model_layers{model="fake"}' in text.data.decode()
     assert client.get(f"{place}/metrics", headers={"If-None-Match": text.headers["ETag"], "Accept": prometheus}).status_code == 304
     assert client.get(f"{place}/metrics", headers={"Accept": "image/png"}).status_code == 406
+
+
+def test_beginning_of_an_id_is_enough_where_it_is_of_one_only(client: FlaskClient, app: Flask) -> None:
+    place = create(client, b"model")
+    whole = client.get(place)
+    report_id = place.removeprefix("/v1/analyses/")
+    for length in (8, 20, 63):
+        short = client.get(place[: len("/v1/analyses/sha256-") + length])
+        assert (short.status_code, short.data, short.headers["ETag"]) == (200, whole.data, whole.headers["ETag"])
+    assert client.get(place[: len("/v1/analyses/sha256-") + 7]).status_code == 404
+    picture, short = (client.get(f"{each}/filters.png") for each in (place, place[:-50]))
+    assert picture.headers["ETag"] == short.headers["ETag"]
+    assert "immutable" in picture.headers["Cache-Control"] and "immutable" not in short.headers["Cache-Control"]
+    body = {"base": report_id[:15], "head": report_id, "budgets": {}}
+    assert client.post("/v1/comparisons", json=body).status_code in (200, 422)
+    reports = app.extensions[EXTENSION].store.reports
+    stored = reports.get(report_id)
+    twin = report_id[:-1] + ("0" if report_id[-1] != "0" else "1")
+    reports.add(replace(stored, id=twin, entry={**stored.entry, "id": twin}))
+    assert code(client.get(place[:-1])) == (409, "ambiguous-id")
+    assert client.get(place).status_code == 200
+    assert code(client.delete(place[:-1])) == (409, "ambiguous-id")
+
+
+def test_damaged_file_is_the_services_fault_and_is_mended_by_the_next_upload(client: FlaskClient, settings: Settings) -> None:
+    place = create(client, b"model")
+    (path,) = (settings.data_dir / "blobs").glob("??/*")
+    for damage in (b"mod", b"", b"invalid"):
+        path.write_bytes(damage)
+        broken = code(client.get(f"{place}/filters.map.json"))
+        assert broken == (503, "blob-damaged")
+        assert client.post("/v1/analyses", data=b"model", content_type="application/onnx").status_code == 200
+        assert path.read_bytes() == b"model"

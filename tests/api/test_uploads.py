@@ -20,6 +20,8 @@ from werkzeug.test import TestResponse
 from service.api.services import PAUSED_SECONDS, Gate
 from service.server.client import Client, Room
 from service.settings import Settings
+from service.store.interfaces import StoredReport, StoreError
+from service.store.sql.reports import SqlReports
 from tests.api.conftest import left_over
 
 URL = "/v1/analyses"
@@ -57,9 +59,16 @@ def test_new_model_is_created_and_known_the_next_time(client: FlaskClient, setti
 def test_options_are_part_of_the_question(client: FlaskClient) -> None:
     ids = {
         post(client, b"model", query=query).get_json()["id"]
-        for query in ({}, {"name": "a"}, {"zero_tolerance": "0.5"}, {"input_shape": "1,3,8,8"}, {"input_shapes": '{"x": [1, 3, 8, 8]}'})
+        for query in ({}, {"zero_tolerance": "0.5"}, {"input_shape": "1,3,8,8"}, {"input_shapes": '{"x": [1, 3, 8, 8]}'})
     }
-    assert len(ids) == 5
+    assert len(ids) == 4
+
+
+def test_name_is_a_label_and_no_part_of_the_question(client: FlaskClient) -> None:
+    first, second = (post(client, b"model", query={"name": name}) for name in ("one", "another"))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.get_json() == first.get_json()
+    assert first.get_json()["model"]["name"] == "one"
 
 
 def test_auto_is_settled_by_size(client: FlaskClient) -> None:
@@ -290,20 +299,37 @@ def test_disk_that_is_full_is_the_services_problem(client: FlaskClient, settings
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("service.store.disk.blobs.Part.write", full)
+    monkeypatch.setattr("service.store.disk.uploads.Part.write", full)
     response = post(client, b"model")
     assert problem(response) == (503, "storage-full")
     assert response.headers["Retry-After"]
     assert left_over(settings) == []
 
 
-def test_blob_that_cannot_be_kept_fails_the_job(client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise OSError(5, "Input/output error")
+def test_blob_that_does_not_fit_is_refused_and_leaves_nothing(
+    client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("No space left on device", full=True)
 
-    monkeypatch.setattr("service.store.sql.reports.SqlReports.add", broken)
-    assert problem(post(client, b"model")) == (503, "storage-unavailable")
+    monkeypatch.setattr("service.store.disk.blobs.LocalBlobs.put", full)
+    assert problem(post(client, b"model")) == (503, "storage-full")
     assert left_over(settings) == []
+
+
+def test_database_that_fails_for_a_while_delays_the_job(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed, works = list[int](), SqlReports.add
+
+    def flaky(self: SqlReports, report: StoredReport) -> None:
+        if len(failed) < 2:
+            failed.append(1)
+            raise StoreError("database is locked")
+        works(self, report)
+
+    monkeypatch.setattr("service.jobs.keeper.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(SqlReports, "add", flaky)
+    assert post(client, b"model").status_code == 201
+    assert len(failed) == 2
 
 
 def test_data_directory_is_relative_to_where_the_service_starts(

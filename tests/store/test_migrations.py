@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
-from sqlalchemy import inspect
+from alembic import command
+from sqlalchemy import insert, inspect
 
-from service.store.sql.database import Database, migrate
-from service.store.sql.tables import metadata
+from service.options import Options
+from service.report.identity import ANALYZER, Digest, Question, options_document
+from service.settings import Settings
+from service.store import open_store
+from service.store.sql.database import Database, migrate, migrations
+from service.store.sql.tables import jobs, metadata, report_blobs, reports
 
 
 def test_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
@@ -26,3 +33,60 @@ def test_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     database.close()
+
+
+OLD = "sha256-" + "1" * 64
+OLDER = "sha256-" + "2" * 64
+QUESTION = Question.of_digests(Digest("a" * 64), {"w.bin": Digest("b" * 64)}, Options(None, {"x": (1, 3)}, "all"))
+
+
+def old_database(path: Path) -> Database:
+    """A database of the first version with two reports that answer one question under two names, and a job."""
+    database = Database(f"sqlite:///{path}")
+    with database.engine.begin() as connection:
+        config = migrations()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for report_id, name, day in ((OLDER, "first", 1), (OLD, "second", 2)):
+            document = {
+                "id": report_id,
+                "schema": "receptive.report/1",
+                "analyzer": ANALYZER,
+                "links": {"self": f"/v1/analyses/{report_id}"},
+            }
+            row = {
+                "id": report_id,
+                "created_at": f"2026-01-0{day}T00:00:00.000000Z",
+                "name": name,
+                "digest": "sha256:" + "a" * 64,
+                "etag": "0" * 64,
+                "entry": json.dumps({"id": report_id, "name": name}),
+                "options": json.dumps({**options_document(QUESTION.options), "name": name}),
+                "document": json.dumps(document, separators=(",", ":")).encode(),
+            }
+            connection.execute(insert(reports), row)
+            parts = (("", "a"), ("w.bin", "b"))
+            connection.execute(insert(report_blobs), [{"report_id": report_id, "part": part, "digest": d * 64} for part, d in parts])
+        job = {"id": "j", "report_id": "sha256-3", "active_key": "sha256-3", "state": "running", "created_at": "", "updated_at": ""}
+        job |= {"request": "{}", "owner": "o", "heartbeat": 0.0, "attempts": 1, "cancel_requested": False}
+        connection.execute(insert(jobs), job)
+    return database
+
+
+def test_old_reports_stay_reachable_and_the_newest_has_the_new_id(tmp_path: Path) -> None:
+    old_database(tmp_path / "receptive.sqlite3").close()
+    store = open_store(Settings(data_dir=tmp_path))
+    found = store.reports.get(QUESTION.id)
+    assert found is not None and found.name == "second" and found.blobs == QUESTION.blobs
+    assert store.reports.get(OLD) == found
+    document = json.loads(found.document)
+    assert document["id"] == QUESTION.id and document["links"]["self"] == f"/v1/analyses/{QUESTION.id}"
+    assert found.etag == hashlib.sha256(found.document).hexdigest()
+    other = store.reports.get(OLDER)
+    assert other is not None and (other.id, other.name) == (OLDER, "first")
+    assert [item["id"] for item in store.reports.page(10).items] == [QUESTION.id, OLDER]
+    assert store.claims.unneeded() == []
+    stopped = store.jobs.get("j")
+    assert stopped is not None and stopped.problem is not None and stopped.problem["fault"] == "unavailable"
+    assert store.forget(QUESTION.id) and store.reports.get(OLD) is None and store.reports.get(OLDER) is not None
+    store.close()
