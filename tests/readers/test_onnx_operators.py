@@ -247,3 +247,10 @@ def test_constants_in_every_attribute() -> None:
         proto = model(nodes, {"x": shape})
         proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
         assert read(proto).tensors["y"].shape == expected
+
+
+@pytest.mark.parametrize("shape", [[0, 4], [4]], ids=["an axis without units", "fewer axes than indices"])
+def test_a_scatter_onto_places_that_are_not_there_names_no_block(shape: list[int]) -> None:
+    places = np.array([[[1, 1], [1, 2]], [[2, 1], [2, 2]]])
+    graph = read(model([node("ScatterND", "x", "i", "u")], {"x": shape}, {"i": places, "u": np.ones((2, 2), np.float32)}))
+    assert [layer.op for layer in graph.layers] == ["ScatterND"]

@@ -155,6 +155,8 @@ def _block(indices: NDArray[np.generic] | None, shape: Shape) -> tuple[int, ...]
     """Where a block of the leading axes begins whose places the indices name one by one in their order; None where they name no block."""
     if indices is None or indices.dtype.kind not in "iu" or indices.ndim - 1 != indices.shape[-1] or not indices.size:
         return None
+    if indices.shape[-1] > len(shape) or 0 in shape:
+        return None
     starts = []
     for axis, length in enumerate(indices.shape[:-1]):
         places = np.moveaxis(indices[..., axis], axis, -1).astype(np.int64)
