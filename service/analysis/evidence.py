@@ -39,6 +39,11 @@ class Examined:
         return None if self.input is None else self.seen.output[self.input]
 
     @property
+    def unit(self) -> str:
+        """What the receptive field is counted in: positions of a sequence, pixels of an image."""
+        return "positions" if len(self.lengths) == 1 else "pixels"
+
+    @property
     def unproductive(self) -> bool | None:
         """Whether the narrowest path sees more than the whole input already before this layer, on every axis (Richter et al. 2021).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.analysis.field.density import Density, PixelCounter
+from service.analysis.field.density import TOO_MUCH, Density, PixelCounter
 from service.analysis.field.influence import Ended
 from service.analysis.field.receptive_field import View, walk
 from service.graph import Operator, Shape
@@ -167,7 +167,7 @@ def counted(builder: Builder, steps: int) -> Density | None:
 def test_too_much_to_count_is_no_number() -> None:
     """With too few steps nothing is said; with enough, the plus."""
     builder = branched(*CROSS)
-    assert counted(builder, 2) is None
+    assert counted(builder, 2) is TOO_MUCH
     assert counted(builder, 100) == Density(13 / 49, (1.0, 1.0))
 
 

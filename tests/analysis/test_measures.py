@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.analysis.field.intervals import Field, identity, join, nothing, slide, transpose
-from service.analysis.field.published import inner_units, measure, measured, placement, size_at
+from service.analysis.field.published import Placement, inner_units, measure, measured, placement, size_at
 from service.analysis.field.reshaping import reshape
 from service.analysis.field.taps import listed, shifted, sliding, transposed
 
@@ -101,9 +101,10 @@ def test_units_in_the_middle_that_see_nothing() -> None:
     assert measure(uneven, (11,), 12).coverage == pytest.approx(7 / 12)
 
 
-def test_placement_is_stride_and_centre() -> None:
-    assert placement(line((3, 2, 1, 1))) == (2, 0)
-    assert placement(line((2, 2, 1, 0))) == (2, Fraction(1, 2))
+def test_placement_is_stride_and_ends() -> None:
+    assert placement(line((3, 2, 1, 1))) == Placement(Fraction(2), Fraction(-1), Fraction(1))
+    found = placement(line((2, 2, 1, 0)))
+    assert found is not None and (found.stride, found.centre) == (2, Fraction(1, 2))
     assert placement(nothing(1)) is None
 
 

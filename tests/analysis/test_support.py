@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.analysis.field.intervals import TooLarge
-from service.analysis.field.support import MAX_PRODUCTS, Product, pixels, united
+from service.analysis.field.support import MAX_PRODUCTS, Allowance, Product, pixels, united
 
 
 def product(*axes: tuple[int, ...] | None) -> Product:
@@ -32,7 +32,7 @@ unions = st.lists(st.tuples(places, places, places), min_size=1, max_size=6)
 
 @given(unions)
 def test_fewer_products_hold_the_same_pixels(parts: list[Product]) -> None:
-    fewer = united(parts)
+    fewer = united(parts, Allowance(1000))
     assert len(fewer) <= len(parts)
     assert listed(fewer, (6, 6, 6)) == listed(parts, (6, 6, 6))
 
@@ -46,11 +46,13 @@ def test_pixels_are_counted_once(parts: list[Product]) -> None:
 
 
 def test_what_lies_in_another_is_dropped_and_neighbours_become_one() -> None:
-    (whole,) = united([product((1, 2), (3,)), product((0, 1, 2, 3), (3, 4)), product((4,), (3, 4))])
+    (whole,) = united([product((1, 2), (3,)), product((0, 1, 2, 3), (3, 4)), product((4,), (3, 4))], Allowance(10))
     assert [own.tolist() for own in whole if own is not None] == [[0, 1, 2, 3, 4], [3, 4]]
-    assert len(united([product((0, 1), (0,)), product((0,), (0, 1))])) == 2
+    assert len(united([product((0, 1), (0,)), product((0,), (0, 1))], Allowance(10))) == 2
 
 
 def test_too_many_products() -> None:
     with pytest.raises(TooLarge):
-        united([product((i,), (i,)) for i in range(MAX_PRODUCTS + 1)])
+        united([product((i,), (i,)) for i in range(MAX_PRODUCTS + 1)], Allowance(1 << 20))
+    with pytest.raises(TooLarge):
+        united([product((i,), (i,)) for i in range(9)], Allowance(9))

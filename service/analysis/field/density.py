@@ -36,8 +36,11 @@ MAX_PLACES = 1 << 20
 MAX_STEPS = 100
 """Steps that are walked backwards at the most for each layer of the graph, over all units that are counted."""
 
-LEAST_STEPS = 10_000
-"""Steps that a small graph may take all the same."""
+MAX_STEPS_OF_UNIT = 20
+"""The same for one unit."""
+
+LEAST_LAYERS = 100
+"""Graphs of fewer layers may take the steps of so many."""
 
 Flags = NDArray[np.bool_]
 
@@ -84,29 +87,38 @@ def union_filled(parts: Sequence[tuple[Sequence[Field], bool]], shape: Shape) ->
     """
     (held, filled), *others = sorted(parts, key=lambda part: -math.prod(int(sizes(f.bounds)[0].max(initial=0)) for f in part[0]))
     for fields, has_no_holes in others:
-        if not filled or not _one_box(held, fields, shape, has_no_holes):
+        if not filled:
+            return False
+        pairs = [unified(one, two, shape)[:2] for one, two in zip(held, fields, strict=True)]
+        if _holds(pairs):
+            continue
+        if not has_no_holes or not _one_box(pairs):
             return False
         held = [join([one, two], shape) for one, two in zip(held, fields, strict=True)]
     return filled
 
 
-def _one_box(left: Sequence[Field], right: Sequence[Field], shape: Shape, has_no_holes: bool) -> bool:
-    """Whether two boxes make up one: one of them holds the other, or they touch along one axis and agree on all others.
+Pair = tuple[Integers, Integers]
+"""Along one axis of the input, the bounds of two paths that meet, over common periods."""
 
-    The left ones have no holes; where the right ones may have some, they have to lie in the left ones.
-    """
-    holds, held, touching, other = [], [], [], []
-    for one, two in zip(left, right, strict=True):
-        a, b, _ = unified(one, two, shape)
+
+def _holds(pairs: Sequence[Pair]) -> bool:
+    """Whether the boxes of the first path hold those of the second one at every place: axis by axis they do."""
+    return all(bool(((a[0] <= b[0]) & (a[1] <= b[1]) | (b[0] >= FAR // 2)).all()) for a, b in pairs)
+
+
+def _one_box(pairs: Sequence[Pair]) -> bool:
+    """Whether two boxes make up one at every place: one of them holds the other, or they touch along one axis and agree on all others."""
+    holds, held, touching, same = [], [], [], []
+    for a, b in pairs:
         a_sees, b_sees = a[0] < FAR // 2, b[0] < FAR // 2
         holds.append(((a[0] <= b[0]) & (a[1] <= b[1])) | ~b_sees)
         held.append(((b[0] <= a[0]) & (b[1] <= a[1])) | ~a_sees)
         touching.append(a_sees & b_sees & (np.maximum(a[0], b[0]) <= np.minimum(-a[1], -b[1]) + 1))
-        other.append((a[:2] != b[:2]).any(0))
-    filled = [_everywhere(holds), _everywhere(held)] if has_no_holes else [_everywhere(holds)]
-    for axis in range(len(left) if has_no_holes else 0):
-        agreeing = [~differ for position, differ in enumerate(other) if position != axis]
-        filled.append(_everywhere([touching[axis], *agreeing]))
+        same.append((a[:2] == b[:2]).all(0))
+    filled = [_everywhere(holds), _everywhere(held)]
+    for axis in range(len(pairs)):
+        filled.append(_everywhere([touching[axis], *(agree for position, agree in enumerate(same) if position != axis)]))
     known = [flags for flags in filled if flags is not None]
     return len(known) == len(filled) and _anywhere(known)
 
@@ -143,12 +155,15 @@ def _touching(bounds: Integers) -> bool:
 class Density:
     """Pixels read / pixels of the box, and positions read / length of the box along each axis of the input.
 
-    `alike`: units whose boxes agree are known to read the same pixels.
+    No pixels, where it is too much to count. `alike`: units whose boxes agree are known to read the same pixels.
     """
 
-    pixels: float
-    positions: tuple[float, ...]
+    pixels: float | None
+    positions: tuple[float, ...] = ()
     alike: bool = False
+
+
+TOO_MUCH = Density(None)
 
 
 class PixelCounter:
@@ -156,41 +171,43 @@ class PixelCounter:
 
     def __init__(self, graph: Graph, axes: SpatialAxes, ended: Mapping[int, Ended], steps: int | None = None) -> None:
         self._graph, self._axes = graph, axes
-        allowance = Allowance(max(LEAST_STEPS, MAX_STEPS * len(graph.layers)) if steps is None else steps)
-        self._supports = {index: Support(graph, graph.inputs[index].name, ended[index], allowance) for index in axes}
+        layers = max(LEAST_LAYERS, len(graph.layers))
+        self._left = MAX_STEPS * layers if steps is None else steps
+        self._most = MAX_STEPS_OF_UNIT * layers
+        self._supports = {index: Support(graph, graph.inputs[index].name, ended[index]) for index in axes}
 
     def density(self, position: int, index: int, fields: tuple[Field, ...], shape: Shape) -> tuple[Density | None, bool]:
         """The density of the inner unit of a layer's output that sees most of an input, and whether all units read their whole boxes.
 
-        None where nothing is read by a local path, or where it is too much to count. That all units do is known only where they read all
-        channels: of channels whose boxes agree, the first is followed.
+        None where nothing is read by a local path. That all units do is known only where they read all channels: of channels whose boxes
+        agree, the first is followed.
         """
         if 0 in shape or all(field.empty for field in fields) or any(field.reach in ("bound", "unknown") for field in fields):
             return None, False
         units, all_phases = inner_units(fields, shape)
         widest = [unit for unit in units if _seen(fields, unit) == _seen(fields, units[0])]
-        found: Density | None = None
-        for unit in widest:
-            found = self._counted(position, index, fields, unit)
-            if found is not None:
-                break
-        if found is None or not _channels_alike(self._graph.layers[position], fields, shape):
-            return found, False
-        if found.pixels < 1 or not all_phases:
-            return replace(found, alike=True), False
-        others = (unit for unit in units if _seen(fields, unit))
-        return found, all((one := self._counted(position, index, fields, unit)) is not None and one.pixels == 1 for unit in others)
+        try:
+            counted = (self._counted(position, index, fields, unit) for unit in widest)
+            found = next((one for one in counted if one is not None), None)
+            if found is None or not _channels_alike(self._graph.layers[position], fields, shape):
+                return found, False
+            others = (unit for unit in units if _seen(fields, unit)) if found.pixels == 1 and all_phases else ()
+            whole = [(one := self._counted(position, index, fields, unit)) is not None and one.pixels == 1 for unit in others]
+        except TooLarge:
+            return TOO_MUCH, False
+        return replace(found, alike=True), bool(whole) and all(whole)
 
     def _counted(self, position: int, index: int, fields: Sequence[Field], unit: Sequence[int | None]) -> Density | None:
-        """What a unit reads of its box; None where a border cuts what it reads, or where it is too much to count."""
-        source = self._graph.inputs[index]
+        """What a unit reads of its box; None where a border cuts what it reads. TooLarge where it is too much to count."""
+        allowance = Allowance(min(self._left, self._most))
+        before = allowance.left
         try:
-            read = self._supports[index].read(position, [place or 0 for place in unit])
-        except TooLarge:
-            return None
+            read = self._supports[index].read(position, [place or 0 for place in unit], allowance)
+        finally:
+            self._left -= before - allowance.left
         if not read:
             return None
-        count, along = pixels(read, source.shape or (), self._axes[index])
+        count, along = pixels(read, self._graph.inputs[index].shape or (), self._axes[index])
         lengths = [int(np.ptp(places)) + 1 for places in along]
         if any(length != size_at(field, unit) for length, field in zip(lengths, fields, strict=True)):
             return None

@@ -72,8 +72,23 @@ def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Meas
     )
 
 
-def placement(field: Field) -> tuple[Fraction, Fraction] | None:
-    """Stride and centre of unit 0 in pixels, as means over one period, by which paths that meet can be compared.
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a unit at place 0 looks, in pixels: stride, and the oldest and newest position it sees, as means over one period."""
+
+    stride: Fraction
+    oldest: Fraction
+    newest: Fraction
+
+    @property
+    def centre(self) -> Fraction:
+        """The middle between both ends."""
+        return (self.oldest + self.newest) / 2
+
+
+@lru_cache(maxsize=4096)
+def placement(field: Field) -> Placement | None:
+    """Where the units of a field look, by which paths that meet can be compared.
 
     None where the field does not move along exactly one axis by a period.
     """
@@ -84,10 +99,15 @@ def placement(field: Field) -> tuple[Fraction, Fraction] | None:
     stride = Fraction(field.steps[axis] or 0, field.extents[axis])
     seen = field.bounds[0] < FAR // 2
     phase = np.arange(field.extents[axis]).reshape([-1 if a == axis else 1 for a in range(len(field.steps))])
-    doubled = np.where(seen, field.bounds[0] - field.bounds[1], 0)
     units = int(seen.sum())
-    centres = Fraction(int(doubled.sum()), 2 * units) - stride * Fraction(int(np.where(seen, phase, 0).sum()), units)
-    return stride, centres
+    moved = stride * Fraction(int(np.where(seen, phase, 0).sum()), units)
+    oldest, newest = (Fraction(int(np.where(seen, ends, 0).sum()), units) - moved for ends in (field.bounds[0], -field.bounds[1]))
+    return Placement(stride, oldest, newest)
+
+
+def lies_along_one_axis(field: Field) -> bool:
+    """Whether the units lie along one tensor axis only: not as an image whose rows lie one after the other along an axis of the input."""
+    return len(_moving(field) or [axis for axis, extent in enumerate(field.extents) if extent > 1]) < 2
 
 
 @lru_cache(maxsize=4096)

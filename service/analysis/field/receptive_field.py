@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.analysis.field.axes import SpatialAxes
-from service.analysis.field.density import Density, PixelCounter, one_by_one, widest_box
+from service.analysis.field.density import TOO_MUCH, Density, PixelCounter, one_by_one, widest_box
 from service.analysis.field.dependence import Path, Place, Step, Widen, paths
 from service.analysis.field.domains import Holes, Intervals, Row, Sight, Spreading
 from service.analysis.field.effective import Spread, TapWeights, weighed
@@ -46,7 +46,7 @@ class View:
     @property
     def gridded(self) -> bool:
         """Whether an inner unit leaves out whole rows or columns of its box."""
-        return not self.filled and self.counted is not None and min(self.counted.positions) < 1
+        return not self.filled and self.counted is not None and min(self.counted.positions, default=1) < 1
 
     @property
     def sight(self) -> Sight:
@@ -179,10 +179,15 @@ def without_places(seen: Seen) -> Seen:
 
 
 def _same_density(layer: Layer, views: Mapping[str, Views], index: int) -> tuple[Density, bool] | None:
-    """The density of what a layer reads, where its units read the units of one tensor one by one, and see as much."""
+    """The density of what a layer reads, where its units read the units of one tensor one by one, and see as much.
+
+    Behind a tensor of which it is too much to count, it is not tried again.
+    """
     source: View | None = None
     for node in layer.nodes:
         read = [views[name][index] for name in node.inputs if index in views.get(name, {})]
+        if any(view.counted is TOO_MUCH for view in read):
+            return TOO_MUCH, False
         source = source or next(iter(read), None)
         if (
             source is None

@@ -38,7 +38,7 @@ MAX_LISTED = 1 << 18
 
 @dataclass(slots=True)
 class Allowance:
-    """How many more steps may be walked backwards, each for one product."""
+    """How many more steps may be walked backwards, each for one product, or products compared."""
 
     left: int
 
@@ -59,11 +59,11 @@ class Support:
     `ended` may still grow, but for nodes that were walked through it is complete.
     """
 
-    def __init__(self, graph: Graph, source: str, ended: Ended, allowance: Allowance) -> None:
-        self._graph, self._source, self._ended, self._allowance = graph, source, ended, allowance
+    def __init__(self, graph: Graph, source: str, ended: Ended) -> None:
+        self._graph, self._source, self._ended = graph, source, ended
         self._known: dict[str, list[Way]] = {}
 
-    def read(self, position: int, unit: Sequence[int | None]) -> list[Product]:
+    def read(self, position: int, unit: Sequence[int | None], allowance: Allowance) -> list[Product]:
         """The units of the input that one unit of the first output of the layer at `position` reads by local paths.
 
         `unit` is None along an axis of which all units are meant.
@@ -74,16 +74,10 @@ class Support:
             for node in reversed(layer.nodes):
                 targets = {index: reached.pop(name) for index, name in enumerate(node.outputs) if name in reached}
                 for index, name, steps in self._ways(node) if targets else ():
-                    parts = self._followed(targets.get(index, []), steps)
+                    parts = _followed(targets.get(index, []), steps, allowance)
                     if parts:
-                        reached[name] = united([*reached[name], *parts]) if name in reached else united(parts)
+                        reached[name] = united([*reached.get(name, ()), *parts], allowance)
         return reached.get(self._source, [])
-
-    def _followed(self, parts: list[Product], steps: Sequence[tuple[Step, Shape]]) -> list[Product]:
-        for step, before in steps:
-            self._allowance.spend(len(parts))
-            parts = [origin for part in parts for origin in _back(part, step, before)]
-        return parts
 
     def _ways(self, node: Node) -> list[Way]:
         if node.outputs[0] not in self._known:
@@ -92,11 +86,20 @@ class Support:
         return self._known[node.outputs[0]]
 
 
-def united(parts: Sequence[Product]) -> list[Product]:
+def _followed(parts: list[Product], steps: Sequence[tuple[Step, Shape]], allowance: Allowance) -> list[Product]:
+    """The products that are read where some are reached behind the steps of a path."""
+    for step, before in steps:
+        allowance.spend(len(parts))
+        parts = [origin for part in parts for origin in _back(part, step, before)]
+    return parts
+
+
+def united(parts: Sequence[Product], allowance: Allowance) -> list[Product]:
     """The same union by fewer products: none lies in another one, no two differ along one axis only. TooLarge where too many are left."""
     kept = list(parts[:1])
     for part in parts[1:]:
         position = 0
+        allowance.spend(len(kept))
         while position < len(kept):
             merged = _merged(kept[position], part)
             if merged is None:
