@@ -188,7 +188,7 @@ def test_a_link_beside_the_model_is_not_followed(parted: Path, tmp_path: Path) -
 
 
 def test_models_are_compared_and_a_held_budget_passes(budgets: Path) -> None:
-    budgets.write_text("max_parameters: 91472\nmin_weight_sparsity: 0.5\nno_new_findings: true\n")
+    budgets.write_text("max_parameters: 91472\nmin_weight_sparsity: 0.5\nno_new_findings: [misaligned-join, unproductive-layer]\n")
     result = run("compare", PHOTOGRAPHS, PRUNED, "--budget", budgets)
     assert result.exit_code == 0
     assert result.stdout.startswith("photographs.onnx → photographs-pruned.onnx: all budgets hold")
