@@ -22,6 +22,7 @@ from service.analysis.field.receptive_field import Seen, walk, without_places
 from service.analysis.filters.first_layers import FirstLayer, first_layers
 from service.analysis.filters.hierarchy import colour_by_depth
 from service.analysis.findings import findings_of
+from service.analysis.padding import absorb_padding
 from service.analysis.parameters import Tie, ledger, stored, ties, used
 from service.analysis.records import attributes, connections, receptive_field, sum_connections, taps, total_ratios, values
 from service.graph import Graph, Layer, Shape, WeightReader
@@ -86,7 +87,8 @@ class _GraphReport:
     """The report of one graph."""
 
     def __init__(self, graph: Graph, weights: WeightReader, reading: Reading) -> None:
-        self.graph, self.weights, self.reading = graph, weights, reading
+        self.graph, self.weights, self.reading = absorb_padding(graph), weights, reading
+        graph = self.graph
         self.layouts = layouts(graph)
         self.axes: SpatialAxes = spatial_of(self.layouts)
         self.batch = common_batch(graph, self.layouts)

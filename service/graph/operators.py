@@ -424,10 +424,14 @@ class Taking(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Padding(Operator):
-    """More units before and after every axis (fewer, where negative): constant, or copies (reflect, edge, wrap)."""
+    """More units before and after every axis (fewer, where negative): constant, or copies (reflect, edge, wrap).
+
+    `zeros`: the constant is known to be zero.
+    """
 
     pads: Pads
     mode: str = "constant"
+    zeros: bool = False
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         """Each axis as long as before and its two pads together."""

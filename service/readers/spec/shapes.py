@@ -75,7 +75,7 @@ def pad(draft: Draft) -> Tensor:
     most = {"reflect": -1, "wrap": 0}.get(mode)
     if most is not None and any(max(p) > n + most for n, p in zip(axes, pads, strict=True)):
         raise Refusal("padding", "does-not-fit", f"{mode} repeats units of the input once, and {axes} has not so many")
-    return draft.apply(Padding(((0, 0), (0, 0), *pads), mode), draft.input)
+    return draft.apply(Padding(((0, 0), (0, 0), *pads), mode, zeros=mode == "constant"), draft.input)
 
 
 def crop(draft: Draft) -> Tensor:

@@ -165,7 +165,7 @@ def causal_conv(call: Call) -> Sequence[Value]:
     pads = ((0 if state is not None else reach, 0),)
     result = call.emit(core.Convolution(shape[2:], (1,), (1,), pads, filters=shape[0], groups=shape[0]), whole)
     if state is None and len(call.outputs) > 1:
-        whole = call.emit(core.Padding(((0, 0), (0, 0), (reach, 0))), data)
+        whole = call.emit(core.Padding(((0, 0), (0, 0), (reach, 0)), zeros=True), data)
     present = call.emit(core.Slicing(2, whole.dims[2] - reach, 1, reach), whole)
     return [_with_data(call, result, kernel, bias), present]
 

@@ -149,7 +149,18 @@ def pad(call: Call) -> Sequence[Value]:
     pads = [(0, 0)] * data.rank
     for axis, before, after in zip(chosen, stated[: len(chosen)], stated[len(chosen) :], strict=True):
         pads[axis] = before, after
-    return [call.emit(core.Padding(tuple(pads), mode), data) if any(before or after for before, after in pads) else data]
+    if not any(before or after for before, after in pads):
+        return [data]
+    return [call.emit(core.Padding(tuple(pads), mode, mode == "constant" and _pads_with_zeros(call)), data)]
+
+
+def _pads_with_zeros(call: Call) -> bool:
+    if call.version < 11:
+        return call.attributes.real("value", 0.0) == 0
+    if call.optional(2) is None:
+        return True
+    value = call.known(2)
+    return value is not None and value.dtype.kind in "biuf" and not value.any()
 
 
 def expand(call: Call) -> Sequence[Value]:
@@ -217,7 +228,7 @@ def center_crop_pad(call: Call) -> Sequence[Value]:
         missing = length - data.dims[axis]
         before = missing // 2 if missing > 0 else -(-missing // 2)
         pads[axis] = before, missing - before
-    return [call.emit(core.Padding(tuple(pads)), data)]
+    return [call.emit(core.Padding(tuple(pads), zeros=True), data)]
 
 
 def crop(call: Call) -> Sequence[Value]:
