@@ -133,6 +133,11 @@ def mixing(operator: core.Mixing, shapes: list[Shape], result: Shape) -> Iterato
                 yield Tap(unit, source)
 
 
+def masking(operator: core.Masking, shapes: list[Shape], result: Shape) -> Iterator[Tap]:
+    blocked = np.broadcast_to(np.frombuffer(operator.blocked, dtype=bool).reshape(operator.pattern), result)
+    return (Tap(unit, unit) for unit in places(result) if not blocked[unit])
+
+
 def neighbourhood(operator: core.Neighbourhood, shapes: list[Shape], result: Shape) -> Iterator[Tap]:
     for unit in places(result):
         for move in range(-operator.before, operator.after + 1):
@@ -290,6 +295,7 @@ DEFINITIONS: dict[type[Operator], Definition] = {
     core.Dense: dense,
     core.Elementwise: elementwise,
     core.Mixing: mixing,
+    core.Masking: masking,
     core.Neighbourhood: neighbourhood,
     core.Cumulation: cumulation,
     core.Reduction: reduction,

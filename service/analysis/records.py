@@ -37,7 +37,7 @@ def attributes(layer: Layer) -> dict[str, object]:
         if isinstance(operator, core.Pooling):
             record |= {"mode": operator.mode, "ceil_mode": operator.ceil}
         return record
-    names = (name for name in getattr(operator, "__dataclass_fields__", {}) if name not in ("indices", "results"))
+    names = (name for name in getattr(operator, "__dataclass_fields__", {}) if name not in ("blocked", "indices", "results"))
     return {name: _plain(getattr(operator, name)) for name in names}
 
 

@@ -271,6 +271,22 @@ class Mixing(Operator):
 
 
 @dataclass(frozen=True, slots=True)
+class Masking(Operator):
+    """Some units are zero whatever the input is: shares of attention to whose scores a constant mask adds -infinity.
+
+    `blocked` holds one byte, 0 or 1, for each entry of an array of shape `pattern`, which broadcasts to the input.
+    """
+
+    pattern: Shape
+    blocked: bytes
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        if len(self.pattern) != len(inputs[0]) or broadcast(self.pattern, inputs[0]) != inputs[0]:
+            raise ShapeError(f"a mask of shape {self.pattern} does not fit {inputs[0]}")
+        return (inputs[0],)
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbourhood(Operator):
     """Every unit depends on the units up to `before` back and `after` on along one axis: local response normalisation."""
 

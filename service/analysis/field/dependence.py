@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.analysis.field.taps import NOTHING, Taps, listed, resampled, shifted, sliding, tiled, transposed
 from service.graph import Node, Operator, Shape
@@ -68,6 +69,17 @@ class Accumulate:
     axis: int
     reverse: bool
     exclusive: bool = False
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the result."""
+        return shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Units that read nothing: those where `blocked`, which broadcasts to the tensor, is set."""
+
+    blocked: NDArray[np.bool_]
 
     def shape_after(self, shape: Shape) -> Shape:
         """The shape of the result."""
@@ -136,7 +148,7 @@ def replaced(shape: Shape, axis: int, length: int) -> Shape:
     return (*shape[:axis], length, *shape[axis + 1 :])
 
 
-Step = Slide | Mix | Statistics | Accumulate | Reshape | Transpose | Expand | Place | Widen
+Step = Slide | Mix | Statistics | Accumulate | Block | Reshape | Transpose | Expand | Place | Widen
 Path = tuple[Step, ...]
 Rule = Callable[..., list[list[Path]]]
 
@@ -233,6 +245,11 @@ def mixing(operator: core.Mixing, inputs: Sequence[Shape], outputs: Sequence[Sha
     if operator.keeps_places:
         return _single([Statistics(operator.axes)])
     return _single([Mix(axis, inputs[0][axis]) for axis in operator.axes])
+
+
+def masking(operator: core.Masking, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
+    """The unit itself, unless it is blocked."""
+    return _single([Block(np.frombuffer(operator.blocked, dtype=np.bool_).reshape(operator.pattern))])
 
 
 def neighbourhood(operator: core.Neighbourhood, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
@@ -343,6 +360,7 @@ RULES: dict[type[Operator], Rule] = {
     core.Elementwise: elementwise,
     core.BatchNormalization: elementwise,
     core.Mixing: mixing,
+    core.Masking: masking,
     core.Neighbourhood: neighbourhood,
     core.Cumulation: cumulation,
     core.Reduction: reduction,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from service.analysis.field.dependence import (
     Accumulate,
+    Block,
     Expand,
     Mix,
     Path,
@@ -170,6 +171,8 @@ def _back(part: Reached, step: Step, shape: Shape, weights: TapWeights | None) -
             return _slide_back(part, step, shape, weights)
         case Mix(axis, length, groups):
             return _mix_back(part, axis, shape[axis], length, groups)
+        case Block(blocked):
+            return _block_back(part, blocked, shape)
         case Statistics():
             for each in step.mixtures(shape):
                 part = _mix_back(part, each.axis, shape[each.axis], each.length, 1)
@@ -233,6 +236,13 @@ def _mix_back(part: Reached, axis: int, units: int, length: int, groups: int) ->
     counts = np.add.reduceat(part.counts, [max(group * width - start, 0) for group in range(first, last + 1)], axis)
     _check((counts.size, units // groups))
     return part.replaced(axis, np.repeat(counts, units // groups, axis), first * (units // groups))
+
+
+def _block_back(part: Reached, blocked: NDArray[np.bool_], shape: Shape) -> Reached:
+    for axis, length in enumerate(blocked.shape):
+        if length > 1:
+            part = whole(part, axis, shape[axis])
+    return Reached(np.where(blocked, 0.0, part.counts), part.origin)
 
 
 def _accumulate_back(part: Reached, axis: int, length: int, reverse: bool, exclusive: bool) -> Reached:

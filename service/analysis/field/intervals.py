@@ -42,6 +42,9 @@ FAR = 1 << 60
 MOST_ENTRIES = 1 << 22
 """A table larger than this is not built; the field widens to a bound instead."""
 
+MAX_PAIRS = 1 << 18
+"""Units that are told apart at the most where fields meet that vary along different axes."""
+
 _LONGEST_PERIOD = 1024
 """A period of up to so many units is kept on a shorter axis too, where the table has no more than _FEW_ENTRIES with it."""
 
@@ -269,6 +272,18 @@ def accumulate(field: Field, axis: int, length: int, reverse: bool, exclusive: b
     return _relisted(field, axis, np.flip(bounds, axis + 1) if reverse else bounds)
 
 
+def block(field: Field, blocked: NDArray[np.bool_], shape: Shape) -> Field:
+    """The field of a tensor of `shape` of which some units see nothing: along the axes of the pattern units are listed."""
+    if not blocked.any():
+        return field
+    for axis, length in enumerate(blocked.shape):
+        if length > 1 and (field.extents[axis] != length or field.steps[axis] is not None):
+            field = pick(field, axis, np.arange(shape[axis], dtype=np.int64))
+    check(4 * math.prod(map(max, field.extents, blocked.shape)))
+    bounds, steps = np.where(blocked, FAR, field.bounds), field.steps
+    return replace(field, bounds=bounds, steps=tuple(None if n > 1 else s for n, s in zip(blocked.shape, steps, strict=True)))
+
+
 def _relisted(field: Field, axis: int, bounds: Integers) -> Field:
     settled, steps = settle(bounds, (*field.steps[:axis], None, *field.steps[axis + 1 :]), axis)
     return replace(field, bounds=settled, steps=steps)
@@ -339,7 +354,7 @@ def _apart(one: Field, two: Field, shape: Shape) -> tuple[Field, Field]:
         alike = one.extents[axis] == two.extents[axis] and one.steps[axis] == two.steps[axis]
         entries *= one.extents[axis] if alike else length
     for axis in sorted(lone, key=lambda a: shape[a])[::-1]:
-        if entries <= MOST_ENTRIES // 4:
+        if entries <= MAX_PAIRS:
             break
         one, two = (mix(field, axis, shape[axis], shape[axis]) for field in (one, two))
         entries //= shape[axis]

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.analysis.field.dependence import Expand, Mix, Reshape, Slide, Step, Transpose
+from service.analysis.field.dependence import Block, Expand, Mix, Reshape, Slide, Step, Transpose
 from service.analysis.field.intervals import FAR, Field, TooLarge, concatenate, identity, mix, nothing, same, settle, sizes, slide, table
 from service.analysis.field.propagation import moved
 from service.analysis.field.taps import NOTHING, Integers, Taps
@@ -38,7 +38,7 @@ def carry(places: Sequence[Places], shape: Shape, step: Step) -> tuple[Places, .
             return _renewed(places, shape, axis, [_centred(each, step, shape[axis]) for each in places])
         case Mix(axis, length, groups):
             return _renewed(places, shape, axis, [mixed(each, axis, shape[axis], length, groups) for each in places])
-        case Reshape() | Transpose() | Expand():
+        case Reshape() | Transpose() | Expand() | Block():
             return tuple(_moved(each, shape, step) for each in places)
         case _:
             return tuple(places)

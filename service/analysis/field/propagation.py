@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.analysis.field.dependence import Accumulate, Expand, Mix, Reshape, Slide, Statistics, Step, Transpose
-from service.analysis.field.intervals import Field, accumulate, expand, mix, slide, transpose
+from service.analysis.field.dependence import Accumulate, Block, Expand, Mix, Reshape, Slide, Statistics, Step, Transpose
+from service.analysis.field.intervals import Field, accumulate, block, expand, mix, slide, transpose
 from service.analysis.field.reshaping import reshape
 from service.graph import Shape
 
@@ -26,6 +26,8 @@ def moved(field: Field, shape: Shape, step: Step) -> Field:
             for each in step.mixtures(shape):
                 field = mix(field, each.axis, shape[each.axis], each.length)
             return field
+        case Block(blocked):
+            return block(field, blocked, shape)
         case Reshape(target):
             return reshape(field, shape, target)
         case Transpose(order):

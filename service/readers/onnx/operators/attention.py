@@ -1,7 +1,7 @@
 """Attention: which positions of keys and values a query reads, and what of the heads.
 
-1. Without a restriction every query reads all keys and values of its head.
-2. A causal one reads those up to its own position, a local one those in a window around it: exactly, as a cumulation or a neighbourhood.
+1. Every query is compared with all keys of its head, and the values are summed by their shares: as if it were written out.
+2. A causal query reads the keys up to its own position, a local one those in a window around it: the other pairs are blocked.
 3. A mask that is data takes part with the row of its query; a constant mask is taken to let everything through.
 """
 
@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.graph import ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule
 from service.readers.onnx.operators.indexing import MOST_INDICES, take
 from service.readers.onnx.values import Value
+
+MAX_PAIRS = 1 << 18
+"""Pairs of a query and a key that are told apart one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,14 @@ class Scope:
     left: int | None = None
     right: int | None = None
     offset: int = 0
+
+    def blocked(self, queries: int, keys: int) -> NDArray[np.bool_] | None:
+        """Whether query i does not read key j, for each pair of them; None where every query reads all, or where they are too many."""
+        if (self.left is None and self.right is None) or queries * keys > MAX_PAIRS:
+            return None
+        distance = np.arange(keys) - np.arange(queries)[:, None] - self.offset
+        before = distance < -keys if self.left is None else distance < -self.left
+        return np.asarray(before | (distance > queries + keys if self.right is None else distance > self.right))
 
 
 EVERYTHING = Scope()
@@ -51,14 +63,46 @@ def attend(call: Call, query: Value, key: Value, value: Value, scope: Scope, *ma
     """Attention of queries (batch, heads, length, size) over keys and values of as many heads, or of a divisor of them."""
     if query.rank != 4 or key.rank != 4 or value.rank != 4 or key.dims[2] != value.dims[2]:
         raise ShapeError(f"queries {query.dims}, keys {key.dims} and values {value.dims} do not fit")
-    heads = query.dims[1]
+    heads, queries, keys = query.dims[1], query.dims[2], key.dims[2]
+    key, value = _repeated(call, key, heads), _repeated(call, value, heads)
+    data = [mask for mask in masks if mask is not None and mask.constant is None and mask.rank <= 4]
+    if scope.left is not None and queries * keys > MAX_PAIRS:
+        return _attend_near(call, query, key, value, scope, data)
+    asked = call.emit(core.Reduction((3,)), query)
+    offered = call.transpose(call.emit(core.Reduction((3,)), key), (0, 1, 3, 2))
+    pairs = (*query.dims[:3], keys)
+    scores = call.elementwise("scores", asked, offered, *(mask for mask in data if core.broadcast(mask.dims, pairs) == pairs))
+    blocked = scope.blocked(queries, keys)
+    if blocked is not None:
+        scores = call.emit(masking(blocked.reshape(1, 1, *blocked.shape)), scores)
+    return weigh(call, call.emit(core.Mixing((3,), "softmax"), scores), value, blocked)
+
+
+def weigh(call: Call, shares: Value, value: Value, blocked: NDArray[np.bool_] | None) -> Value:
+    """Values (…, keys, size) summed by their shares (…, queries, keys); blocked shares are zero and join nothing."""
+    lead = tuple(f"b{axis}" for axis in range(shares.rank - 2))
+    if blocked is None or not blocked.any():
+        return call.emit(core.Contraction(((*lead, "q", "k"), (*lead, "k", "d")), (*lead, "q", "d")), shares, value)
+    *batch, queries, _ = shares.dims
+    pattern = blocked.reshape((1,) * (shares.rank - blocked.ndim) + blocked.shape)
+    own = call.emit(core.Reduction((shares.rank - 1,)), call.emit(masking(pattern), shares))
+    single = call.reshape(value, (*value.dims[:-2], 1, *value.dims[-2:]))
+    spread = call.emit(core.Expanding((*batch, queries, *value.dims[-2:])), single)
+    read = call.emit(core.Reduction((shares.rank - 1,), keepdims=False), call.emit(masking(pattern[..., None]), spread))
+    return call.elementwise("attention", own, read)
+
+
+def masking(blocked: NDArray[np.bool_]) -> core.Masking:
+    """The operator that makes blocked units zero."""
+    return core.Masking(blocked.shape, np.ascontiguousarray(blocked).tobytes())
+
+
+def _attend_near(call: Call, query: Value, key: Value, value: Value, scope: Scope, masks: Sequence[Value]) -> Value:
+    """Attention in windows of very long sequences, whose pairs are too many to be listed."""
     parts = [call.emit(core.Reduction((3,)), query)]
-    parts.append(_read(call, call.emit(core.Reduction((3,)), _repeated(call, key, heads)), query.dims[2], scope))
-    parts.append(_read(call, _repeated(call, value, heads), query.dims[2], scope))
-    for mask in masks:
-        if mask is not None and mask.constant is None and mask.rank <= 4:
-            parts.append(call.emit(core.Reduction((mask.rank - 1,)), mask) if mask.rank else mask)
-    return call.elementwise("attention", parts[2], *parts[:2], *parts[3:])
+    parts.append(_read(call, call.emit(core.Reduction((3,)), key), query.dims[2], scope))
+    parts += [call.emit(core.Reduction((mask.rank - 1,)), mask) if mask.rank else mask for mask in masks]
+    return call.elementwise("attention", _read(call, value, query.dims[2], scope), *parts)
 
 
 def _repeated(call: Call, value: Value, heads: int) -> Value:
@@ -73,21 +117,13 @@ def _repeated(call: Call, value: Value, heads: int) -> Value:
 
 
 def _read(call: Call, value: Value, queries: int, scope: Scope) -> Value:
-    """What each query reads of keys or values along their length."""
-    length = value.dims[2]
-    left, right = scope.left, scope.right
-    if (left is None and right is None) or not length:
-        return call.emit(core.Reduction((2,)), value)
+    """What each query reads of keys or values in a window along their length."""
+    length, left = value.dims[2], scope.left or 0
     if queries > MOST_INDICES:
         raise ShapeError(f"the windows of {queries} queries are too many to be listed")
-    places = np.arange(queries) + scope.offset
-    if left is None:
-        seen, places = call.emit(core.Cumulation(2), value), places + (right or 0)
-    elif right is None:
-        seen, places = call.emit(core.Cumulation(2, reverse=True), value), places - left
-    else:
-        seen = call.emit(core.Neighbourhood(2, min(left, length - 1), min(right, length - 1)), value)
-    places = np.clip(places, 0, length - 1)
+    right = length - 1 if scope.right is None else scope.right
+    seen = call.emit(core.Neighbourhood(2, min(left, length - 1), min(right, length - 1)), value)
+    places = np.clip(np.arange(queries) + scope.offset, 0, length - 1)
     return seen if np.array_equal(places, np.arange(length)) else take(call, seen, 2, places)
 
 
