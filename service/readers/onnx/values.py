@@ -108,7 +108,8 @@ class Constant:
 class Value:
     """A value that flows through the model: a tensor, or a sequence of values whose `items` may be known.
 
-    `shape` is None where not even the rank is known. `constant` is None where it depends on an input.
+    `shape` is None where not even the rank is known. `constant` is None where it depends on an input. `shift` is what constants have added
+    to its units, followed where it may block them; `blocked` are units that are zero because of that. Both broadcast to the shape.
     """
 
     name: str
@@ -116,6 +117,8 @@ class Value:
     dtype: str = "float32"
     constant: Constant | None = None
     items: tuple[Value, ...] | None = None
+    shift: NDArray[np.float32] | None = None
+    blocked: NDArray[np.bool_] | None = None
 
     @property
     def dims(self) -> Shape:

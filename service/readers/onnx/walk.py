@@ -19,6 +19,7 @@ from service.readers.onnx.constants.folding import Array
 from service.readers.onnx.functions import Key, domain_of, key_of
 from service.readers.onnx.inputs import Inputs, declared
 from service.readers.onnx.inventory import AnyTensor, Inventory, constant_of, too_large
+from service.readers.onnx.operators.masking import follow_masks
 from service.readers.onnx.origins import origin_of
 from service.readers.onnx.rules import rule_for, version_for
 from service.readers.onnx.scope import Scope
@@ -307,7 +308,9 @@ class Walk:
 def _lowered(call: Call, rule: Rule) -> list[Value]:
     """The results of a rule; ShapeError also where the rule finds fewer axes or numbers than its operator is due."""
     try:
-        return list(rule.lower(call))
+        results = list(rule.lower(call))
+        follow_masks(call, results)
+        return results
     except (Refused, ShapeError):
         raise
     except (ValueError, IndexError, KeyError, ArithmeticError) as error:

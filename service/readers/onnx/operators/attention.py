@@ -2,21 +2,22 @@
 
 1. Every query is compared with all keys of its head, and the values are summed by their shares: as if it were written out.
 2. A causal query reads the keys up to its own position, a local one those in a window around it: the other pairs are blocked.
-3. A mask that is data takes part with the row of its query; a constant mask is taken to let everything through.
+3. A mask that is data takes part with the pairs that it belongs to; pairs that a constant mask blocks join nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.graph import ShapeError
+from service.graph import Shape, ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule
 from service.readers.onnx.operators.indexing import MOST_INDICES, take
+from service.readers.onnx.operators.masking import BLOCKED, MAX_FOLLOWED, Flags, masking, weigh
 from service.readers.onnx.values import Value
 
 MAX_PAIRS = 1 << 18
@@ -31,7 +32,7 @@ class Scope:
     right: int | None = None
     offset: int = 0
 
-    def blocked(self, queries: int, keys: int) -> NDArray[np.bool_] | None:
+    def blocked(self, queries: int, keys: int) -> Flags | None:
         """Whether query i does not read key j, for each pair of them; None where every query reads all, or where they are too many."""
         if (self.left is None and self.right is None) or queries * keys > MAX_PAIRS:
             return None
@@ -72,29 +73,27 @@ def attend(call: Call, query: Value, key: Value, value: Value, scope: Scope, *ma
     offered = call.transpose(call.emit(core.Reduction((3,)), key), (0, 1, 3, 2))
     pairs = (*query.dims[:3], keys)
     scores = call.elementwise("scores", asked, offered, *(mask for mask in data if core.broadcast(mask.dims, pairs) == pairs))
-    blocked = scope.blocked(queries, keys)
+    blocked = _blocked(call, scope, pairs, [mask for mask in masks if mask is not None and mask.constant is not None])
     if blocked is not None:
-        scores = call.emit(masking(blocked.reshape(1, 1, *blocked.shape)), scores)
-    return weigh(call, call.emit(core.Mixing((3,), "softmax"), scores), value, blocked)
+        scores = call.emit(masking(blocked), scores)
+    shares = call.emit(core.Mixing((3,), "softmax"), scores)
+    if blocked is not None:
+        return weigh(call, shares, value, blocked)
+    return call.emit(core.Contraction((tuple("bhqk"), tuple("bhkd")), tuple("bhqd")), shares, value)
 
 
-def weigh(call: Call, shares: Value, value: Value, blocked: NDArray[np.bool_] | None) -> Value:
-    """Values (…, keys, size) summed by their shares (…, queries, keys); blocked shares are zero and join nothing."""
-    lead = tuple(f"b{axis}" for axis in range(shares.rank - 2))
-    if blocked is None or not blocked.any():
-        return call.emit(core.Contraction(((*lead, "q", "k"), (*lead, "k", "d")), (*lead, "q", "d")), shares, value)
-    *batch, queries, _ = shares.dims
-    pattern = blocked.reshape((1,) * (shares.rank - blocked.ndim) + blocked.shape)
-    own = call.emit(core.Reduction((shares.rank - 1,)), call.emit(masking(pattern), shares))
-    single = call.reshape(value, (*value.dims[:-2], 1, *value.dims[-2:]))
-    spread = call.emit(core.Expanding((*batch, queries, *value.dims[-2:])), single)
-    read = call.emit(core.Reduction((shares.rank - 1,), keepdims=False), call.emit(masking(pattern[..., None]), spread))
-    return call.elementwise("attention", own, read)
-
-
-def masking(blocked: NDArray[np.bool_]) -> core.Masking:
-    """The operator that makes blocked units zero."""
-    return core.Masking(blocked.shape, np.ascontiguousarray(blocked).tobytes())
+def _blocked(call: Call, scope: Scope, pairs: Shape, masks: Sequence[Value]) -> Flags | None:
+    """The pairs that the scope or a constant mask blocks; None where there are none."""
+    own = scope.blocked(pairs[2], pairs[3])
+    found = [] if own is None else [own.reshape(1, 1, *own.shape)]
+    for mask in masks:
+        known = call.host.known(mask) if mask.shape is not None and math.prod(mask.shape) <= MAX_FOLLOWED else None
+        if known is None or known.ndim > 4 or core.broadcast(known.shape, pairs) != pairs:
+            continue
+        flags = np.logical_not(known) if known.dtype.kind == "b" else np.asarray(known.astype(np.float32) <= BLOCKED)
+        found.append(flags.reshape((1,) * (4 - known.ndim) + known.shape))
+    blocked = np.logical_or.reduce(np.broadcast_arrays(*found)) if found else np.zeros(1, dtype=bool)
+    return blocked if blocked.any() else None
 
 
 def _attend_near(call: Call, query: Value, key: Value, value: Value, scope: Scope, masks: Sequence[Value]) -> Value:

@@ -9,6 +9,7 @@ from service.graph import Shape, ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule, reshaped_weight, transposed_weight
 from service.readers.onnx.constants import folding
+from service.readers.onnx.operators.masking import weigh
 from service.readers.onnx.operators.quantisation import dequantised
 from service.readers.onnx.values import ModelWeight, Value
 
@@ -120,6 +121,8 @@ def _grouped(call: Call, data: Value, stack: ModelWeight, axes: tuple[Sequence[i
 def _contracted(call: Call, left: Value, right: Value) -> Value:
     if left.dims[-1] != right.dims[max(right.rank - 2, 0)]:
         call.misfit("matrix-mismatch", f"{left.dims} and {right.dims} have no matrix product")
+    if left.blocked is not None and left.rank >= right.rank > 1:
+        return weigh(call, left, right, left.blocked)
     lead = tuple(f"b{axis}" for axis in range(max(left.rank, right.rank) - 2))
 
     def labels(value: Value, own: tuple[str, ...]) -> tuple[str, ...]:

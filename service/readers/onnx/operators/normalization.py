@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from service.graph import ShapeError
 from service.graph import operators as core
 from service.readers.onnx.call import Call, Rule
+from service.readers.onnx.operators.masking import soften
 from service.readers.onnx.values import Value
 
 
@@ -96,7 +97,7 @@ def over_axis(default: int, legacy_default: int | None = None) -> Callable[[Call
             axes = tuple(range(call.axis(data.rank, legacy_default), data.rank))
         else:
             axes = (call.axis(data.rank, default),)
-        return [call.emit(core.Mixing(axes, call.op.lower()), data)]
+        return [soften(call, data, axes, call.op.lower())]
 
     return lower
 
