@@ -52,7 +52,7 @@ UNSAFE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 TOO_HEAVY = {"torch", "onnxruntime", "tensorflow", "jax", "keras"}
 # We aim at 400 lines. The vocabulary of operators is longer, because it is one table: a short class for each operator.
 MOST_LINES = 450
-MOST_LINES_OF = {"service/graph/operators.py": 500}
+MOST_LINES_OF = {"service/graph/operators.py": 520}
 MOST_FUNCTION_LINES = 60
 
 
