@@ -101,14 +101,18 @@ def ties(graph: Graph) -> list[Tie]:
 
 def _overlapping(users: Sequence[tuple[str, Use]]) -> list[list[tuple[str, Use]]]:
     """The users of a tensor in groups that have no scalar in common."""
-    regions = {use.source.region for _, use in users}
-    if None in regions or len(regions) > MAX_REGIONS:
+    parts = {use.source.region: use.source for _, use in users}
+    if None in parts or len(parts) > MAX_REGIONS:
         return [list(users)]
-    groups: list[list[tuple[str, Use]]] = []
+    clusters: list[list[Source]] = []
+    for part in parts.values():
+        touched = [cluster for cluster in clusters if any(part.overlaps(other) for other in cluster)]
+        joined = [part, *(one for cluster in touched for one in cluster)]
+        clusters = [*(cluster for cluster in clusters if cluster not in touched), joined]
+    number = {part.region: index for index, cluster in enumerate(clusters) for part in cluster}
+    groups: list[list[tuple[str, Use]]] = [[] for _ in clusters]
     for user in users:
-        touched = [group for group in groups if any(user[1].source.overlaps(other.source) for _, other in group)]
-        groups = [group for group in groups if group not in touched]
-        groups.append([*(one for group in touched for one in group), user])
+        groups[number[user[1].source.region]].append(user)
     return groups
 
 

@@ -18,6 +18,9 @@ from service.analysis.filters.pixels import MAX_PIXELS, Image, Numbers, Tile, de
 from service.graph import Graph, Layer, Shape, WeightReader
 from service.graph import operators as core
 
+MAX_NUMBERS = 1 << 25
+"""Units of all tensors together that are followed: those of 200 tensors of an image of 224 × 224."""
+
 LEAST_SIDE = 8
 """An input of two axes beside the batch is an image where both are equal and at least so long."""
 
@@ -49,6 +52,7 @@ class _Seeker:
         self._raw: dict[str, str | None] = {tensor.name: tensor.name for tensor in graph.inputs}
         self._images = images(graph)
         self._numbers: dict[str, Numbers] = {name: image.numbered() for name, image in self._images.items()}
+        self._left = MAX_NUMBERS
 
     def take(self, layer: Layer) -> None:
         """The next layer."""
@@ -81,8 +85,9 @@ class _Seeker:
     def _follow(self, layer: Layer) -> None:
         """Number the tensors of a layer as far as it only moves the units of an image."""
         for node in layer.nodes:
-            numbers = moved(node, self._numbers, [self._shape(name) for name in node.outputs])
+            numbers = moved(node, self._numbers, [self._shape(name) for name in node.outputs]) if self._left > 0 else None
             if numbers is not None:
+                self._left -= numbers.size
                 self._numbers[node.outputs[0]] = numbers
 
     def _shape(self, name: str) -> Shape | None:

@@ -18,7 +18,7 @@ from service.graph import operators as core
 
 Matrix = NDArray[np.float64]
 
-MAX_ENTRIES = 1 << 23
+MAX_ENTRIES = 1 << 22
 """Weights of a kernel that are looked at: a Fourier basis of 2,048 samples."""
 LEAST_FILTERS = 8
 """Fewer filters than these are not taken for a transform."""

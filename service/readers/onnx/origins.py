@@ -20,7 +20,7 @@ from service.graph import Shape, Source
 from service.readers.onnx.call import Call
 from service.readers.onnx.constants.evaluation import apply
 from service.readers.onnx.constants.folding import Array
-from service.readers.onnx.constants.movement import constant_of_shape, gather
+from service.readers.onnx.constants.movement import constant_of_shape, slices, split
 from service.readers.onnx.values import Keeps, Operation, Origin, Value
 
 
@@ -70,7 +70,7 @@ def _joined(sources: Iterable[Source]) -> Iterator[Source]:
 
 
 MAX_FOLLOWED = 1 << 22
-"""Entries of a gathered part whose place in its table is looked for."""
+"""Entries of a part, or of the whole that it is picked from, whose place in the whole is looked for; a slice is found whatever its size."""
 
 
 def _parts(call: Call, table: Value, operation: Operation | None, index: int) -> tuple[Source, ...]:
@@ -89,9 +89,17 @@ def _parts(call: Call, table: Value, operation: Operation | None, index: int) ->
     return (replace(sources[0], region=tuple(region)),)
 
 
+def _entries(places: Array, others: Sequence[Array | None]) -> int:
+    """How many entries the work on a part may take at the most, where it is no view of the whole."""
+    picked = others[0].size if others and others[0] is not None else 1
+    shortest = max(min(places.shape), 1)
+    most: int = max(places.size, places.size // shortest * picked)
+    return most
+
+
 def _bounds(operation: Operation, places: Array, others: Sequence[Array | None], index: int) -> tuple[int, int] | None:
     """The first index along an axis that a part has, and the one behind the last; `places` are the indices of all entries."""
-    if operation.fold is gather and others[0] is not None and places.size // max(min(places.shape), 1) * others[0].size > MAX_FOLLOWED:
+    if operation.fold not in (slices, split) and _entries(places, others) > MAX_FOLLOWED:
         return None
     results = apply(operation, [places, *others])
     if results is None or index >= len(results) or not results[index].size:
