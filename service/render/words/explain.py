@@ -171,7 +171,8 @@ def _per_position(layer: Layer, exact: int) -> str:
 
 def _with_bias(layer: Layer, exact: int, padded: int, with_bias: int, window: _Window | None) -> str:
     """LeCun's form where every unit has all its taps and its bias, "(5·5·1 + 1)·6·28·28", else the sum."""
-    filters = (layer.output_shape or (0, 0))[1] or 0
+    # Only the result of a window is known to have an axis of filters.
+    filters = ((layer.output_shape or (0, 0))[1] or 0) if window else 0
     biased = with_bias - exact
     if window and filters and biased and exact == padded and biased == math.prod([filters, *window.places]):
         channels, rest = divmod(window.pairs, filters)
