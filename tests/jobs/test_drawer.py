@@ -203,3 +203,21 @@ def test_closing_ends_the_drawing_under_way_and_leaves_no_process(make: Make, om
         os.kill(worker.process.pid, 0)
     with pytest.raises(Stopped):
         drawing(drawer, tmp_path / "no", "hang")
+
+
+def test_process_that_was_wanted_is_revived_and_no_other(make: Make, tmp_path: Path) -> None:
+    drawer = make()
+    drawer.revive()
+    assert drawer.worker is None
+    drawer.start()
+    first = drawing(drawer, tmp_path / "no", "die")
+    worker = drawer.worker
+    assert worker is not None
+    worker.kill()
+    worker.wait()
+    drawer.revive()
+    deadline = time.monotonic() + 30
+    while drawer.worker in (worker, None) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert drawer.worker not in (worker, None)
+    assert drawing(drawer, tmp_path / "no", "die") != first

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from service.faults import Detail, Refused
 from service.jobs.local.limits import Limits
-from service.jobs.local.pool import ProcessPool, Ticket
+from service.jobs.local.pool import MAX_STARTS, ProcessPool, Ticket
 from service.jobs.message import BrokenAnalysisError, Call, Stopped
 from service.options import Options
 from service.report.identity import Digest, Question, question_document
@@ -121,3 +123,46 @@ def test_process_that_reads_a_model_has_no_database_and_no_server_loaded(pool: P
     assert {"service.readers.model", "service.analysis", "onnx"} <= set(loaded)
     kept_out = ("sqlalchemy", "alembic", "flask", "werkzeug", "gunicorn", "service.store", "service.api", "service.settings")
     assert [name for name in loaded if f"{name}.".startswith(tuple(f"{each}." for each in kept_out))] == []
+
+
+def fork_server() -> int:
+    """The process id of the fork server, which multiprocessing keeps to itself."""
+    pid: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
+def test_jobs_outlive_the_fork_server(pool: ProcessPool, tmp_path: Path) -> None:
+    """Their processes die with it and are started again from another."""
+    for number in range(3):
+        tickets = [submit(pool, tmp_path, f"slow 0.3 {number} {each}") for each in range(4)]
+        while not any(ticket.worker for ticket in tickets):
+            time.sleep(0.01)
+        before = fork_server()
+        os.kill(before, signal.SIGKILL)
+        assert [outcome(pool, ticket)["model"]["name"] for ticket in tickets] == ["fake"] * 4
+        pool.revive()
+        assert fork_server() != before
+
+
+def test_job_that_is_killed_from_outside_is_tried_again(pool: ProcessPool, tmp_path: Path) -> None:
+    ticket = submit(pool, tmp_path, "slow 0.5")
+    killed = set()
+    while len(killed) < MAX_STARTS - 1:
+        worker = ticket.worker
+        if worker is not None and worker not in killed:
+            killed.add(worker)
+            time.sleep(0.05)
+            worker.kill()
+    assert outcome(pool, ticket)["model"]["name"] == "fake"
+
+
+def test_job_that_is_killed_again_and_again_fails(pool: ProcessPool, tmp_path: Path) -> None:
+    ticket = submit(pool, tmp_path, "sleep")
+    while not ticket.future.done():
+        worker = ticket.worker
+        if worker is not None:
+            worker.kill()
+        time.sleep(0.01)
+    with pytest.raises(Refused) as caught:
+        outcome(pool, ticket)
+    assert (caught.value.fault, caught.value.code) == ("limit", "worker-died") and "SIGKILL" in caught.value.detail

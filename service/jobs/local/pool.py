@@ -29,6 +29,9 @@ CLOSE_SECONDS = 5.0
 MAX_STARTS = 3
 """Processes that are started for one job where each is ended from outside."""
 
+RESTART_SECONDS = 0.3
+"""The pause before another start where one failed: a fork server that was killed is found dead a moment later."""
+
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -163,6 +166,8 @@ class ProcessPool:
             death = outcome
             if not death.from_outside:
                 break
+            if death.code is None:
+                self._closed.wait(RESTART_SECONDS)
         return self._stopped(ticket) or death.refused(self.limits, "analysed the model")
 
     def _asked(self, ticket: Ticket) -> Outcome | Death:
