@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
 from service.jobs.message import BrokenAnalysisError, Call
 from service.options import Options, settled
+from service.render.html import report_html
 from service.report.comparison import Comparison
 from service.report.document import SCHEMA, Report
 from service.report.identity import options_document
@@ -32,6 +34,9 @@ class Model(Protocol):
 
     def report(self) -> Report:
         """The report, as the service stores it."""
+
+    def page(self, report: Report) -> bytes:
+        """The report as one HTML file, with the pictures that the service would put into it."""
 
     def filters(self, chosen: Chosen) -> bytes:
         """The weight grid of a convolution as a PNG, by the grid options `chosen`."""
@@ -111,6 +116,11 @@ class LocalModel:
         """The report, with the address that the service would give it."""
         return read_report(self._run(tasks.LOCAL_REPORT, "Analysing", created_at=now()))
 
+    def page(self, report: Report) -> bytes:
+        """The report as one HTML file, with pictures of the model's filters."""
+        drawn = json.loads(self._run(tasks.PAGE_PICTURES, "Drawing filters of", {"report": write_report(report)}))
+        return report_html(report, {name: base64.b64decode(picture) for name, picture in drawn.items()})
+
     def filters(self, chosen: Chosen) -> bytes:
         """The weight grid of a convolution as a PNG."""
         return self._run(tasks.FILTERS_PNG, "Drawing filters of", chosen=dict(chosen))
@@ -119,8 +129,8 @@ class LocalModel:
         """The filters of the depth-th convolution in pixels as a PNG."""
         return self._run(tasks.HIERARCHY_PNG, "Drawing deeper filters of", depth=depth, strongest=strongest, chosen=dict(chosen))
 
-    def _run(self, task: Task, verb: str, **arguments: Any) -> bytes:
-        call = Call(task, {"options": options_document(self._options), **arguments}, files=self._files)
+    def _run(self, task: Task, verb: str, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> bytes:
+        call = Call(task, {"options": options_document(self._options), **arguments}, documents or {}, files=self._files)
         return self._engine.run(call, f"{verb} {self._path.name}", self._path)
 
 

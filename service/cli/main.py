@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,46 +13,12 @@ import click
 from service import __version__
 from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine
 from service.cli.budgets import read_budgets
-from service.cli.engine import Model
 from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
 from service.cli.output import format_of, output_option, write
 from service.cli.pictures import badge, chart, filters, hierarchy
-from service.cli.text import comparison_text, report_text
-from service.render.figures.badge import badge_svg, verdict
-from service.render.html import comparison_html, report_html
-from service.render.junit import comparison_junit
-from service.render.tables import layers_csv
-from service.render.words.markdown import comparison_markdown, report_markdown
+from service.render.formats import COMPARISON_FORMATS, REPORT_FORMATS
 from service.render.words.view import SEVERITIES
-from service.report.comparison import Comparison
 from service.report.document import Report
-from service.report.plain import plain_object
-
-REPORT_SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "md", ".csv": "csv", ".txt": "text"}
-COMPARISON_SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "md", ".xml": "junit", ".txt": "text", ".svg": "badge"}
-
-
-def as_json(document: Report | Comparison) -> bytes:
-    """A document as JSON text of many lines, ASCII only, so that no name in it can do anything to a terminal."""
-    return json.dumps(plain_object(document), indent=2).encode() + b"\n"
-
-
-REPORT_FORMATS: dict[str, Callable[[Report], bytes]] = {
-    "json": as_json,
-    "md": report_markdown,
-    "csv": layers_csv,
-    "text": report_text,
-}
-COMPARISON_FORMATS: dict[str, Callable[[Comparison], bytes]] = {
-    "json": as_json,
-    "html": comparison_html,
-    "md": comparison_markdown,
-    "junit": comparison_junit,
-    "text": comparison_text,
-    "badge": lambda comparison: badge_svg(verdict(comparison)),
-}
-DRAWN_DEPTH, STRONGEST = 2, 16
-"""The deeper filters in an HTML report: those of the second convolution, following so many channels."""
 
 
 class Commands(click.Group):
@@ -85,7 +50,7 @@ def receptive() -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["json", "html", "md", "csv", "text"]),
+    type=click.Choice(list(REPORT_FORMATS)),
     help="Default: by the suffix of the output; without one, text on a terminal and json elsewhere.",
 )
 @output_option("report.html")
@@ -109,10 +74,11 @@ def analyze(ctx: click.Context, model: Path, form: str | None, output: Path, fai
     receptive analyze model.onnx --fail-on warning --format md >> "$GITHUB_STEP_SUMMARY"
     """
     default = "text" if sys.stdout.isatty() else "json"
-    form = format_of(form, output, REPORT_SUFFIXES, default)
+    form = format_of(form, output, REPORT_FORMATS, default)
     with start_engine() as engine:
         report, opened = open_report(engine, model, asked)
-        content = report_html(report, pictures(report, opened, asked)) if form == "html" else REPORT_FORMATS[form](report)
+        # Pictures are drawn from the model; a report that was made before has none.
+        content = opened.page(report) if form == "html" and opened is not None else REPORT_FORMATS[form].write(report)
     write(content, output)
     if fail_on is not None:
         judge_findings(ctx, report, [each for place, each in enumerate(SEVERITIES) if fail_on in SEVERITIES[place:]])
@@ -141,7 +107,7 @@ def compare(ctx: click.Context, base: Path, head: Path, budgets: Path | None, fo
     receptive compare base.onnx head.onnx --budget budgets.yaml
     receptive compare base.json head.onnx --budget budgets.yaml --format junit -o budgets.xml
     """
-    form = format_of(form, output, COMPARISON_SUFFIXES, "text")
+    form = format_of(form, output, COMPARISON_FORMATS, "text")
     limits = {} if budgets is None else read_budgets(budgets)
     with start_engine() as engine:
         before, after = (open_report(engine, path, asked)[0] for path in (base, head))
@@ -155,7 +121,7 @@ def compare(ctx: click.Context, base: Path, head: Path, budgets: Path | None, fo
                 # The message names the budget; a pointer into a request says nothing here.
                 raise Failure(failure.code, failure.detail, budgets) from None
             raise
-    write(COMPARISON_FORMATS[form](comparison), output)
+    write(COMPARISON_FORMATS[form].write(comparison), output)
     if comparison.verdict == "fail":
         broken = ", ".join(budget.budget for budget in comparison.budgets if not budget.passed)
         click.echo(f"receptive: over budget: {broken}", err=True)
@@ -168,24 +134,6 @@ def _renamed(report: Report, name: str) -> Report:
 
 for picture in (filters, hierarchy, chart, badge):
     receptive.add_command(picture)
-
-
-def pictures(report: Report, model: Model | None, asked: Asked) -> dict[str, bytes]:
-    """The pictures of an HTML report: the filters of the first layer and those of a deeper one, where there are any to draw."""
-    drawn: dict[str, bytes] = {}
-    if model is None or asked.options.read_weights == "none" or not report.first_layers:
-        return drawn
-    wanted: dict[str, Callable[[], bytes]] = {"filters": lambda: model.filters({})}
-    if any(row.depth == DRAWN_DEPTH for row in report.hierarchy):
-        wanted["hierarchy"] = lambda: model.hierarchy(DRAWN_DEPTH, STRONGEST, {})
-    for name, draw in wanted.items():
-        try:
-            drawn[name] = draw()
-        except Failure as failure:
-            # The report is good without it; a model that stores no filters is nothing to speak of.
-            if failure.code != "no-filters":
-                click.echo(f"receptive: without the picture of {name}: {failure.format_message()}", err=True)
-    return drawn
 
 
 def judge_findings(ctx: click.Context, report: Report, severities: Sequence[str]) -> None:

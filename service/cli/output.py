@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from service.cli.failures import Failure
+from service.render.formats import Format
 
 STANDARD = Path("-")
 """Standard output."""
@@ -36,16 +37,18 @@ def output_option(example: str) -> Callable[[Callable[..., Any]], Callable[..., 
     )
 
 
-def format_of(chosen: str | None, output: Path, suffixes: Mapping[str, str], default: str) -> str:
+def format_of(chosen: str | None, output: Path, formats: Mapping[str, Format[Any]], default: str) -> str:
     """The format that was chosen, else that of the output's suffix, `default` for standard output. UsageError where neither says."""
     if chosen is not None:
         return chosen
     if output == STANDARD:
         return default
     name = output.name.lower()
-    for suffix, form in suffixes.items():
+    suffixes = {suffix: form for form, each in formats.items() for suffix in each.suffixes}
+    # The longest first: .vl.json is no .json.
+    for suffix in sorted(suffixes, key=len, reverse=True):
         if name.endswith(suffix):
-            return form
+            return suffixes[suffix]
     raise click.UsageError(f"The name {output.name!r} does not say the format: end it in {', '.join(suffixes)}, or give --format.")
 
 

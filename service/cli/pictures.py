@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -13,13 +12,10 @@ from service.cli.asked import FILE, Asked, model_options, open_model, open_repor
 from service.cli.failures import Failure
 from service.cli.output import format_of, output_option, refuse_terminal, write
 from service.render.figures import charts
-from service.render.figures.badge import METRICS, badge_svg, endpoint
+from service.render.figures.badge import METRICS, endpoint
+from service.render.formats import BADGE_FORMATS, CHART_FORMATS
 from service.render.grid.colormaps import COLORMAPS
 from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Normalize, Sort
-from service.report.plain import plain_object
-
-CHART_SUFFIXES = {".svg": "svg", ".png": "png", ".vl.json": "vl.json"}
-BADGE_SUFFIXES = {".svg": "svg", ".json": "json"}
 
 _GRID = (
     click.option("--columns", type=click.IntRange(1, MAX_COLUMNS), metavar="N", help="Tiles in a row. Default: near square."),
@@ -92,7 +88,7 @@ def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Aske
     show_default=True,
     help="The receptive field against depth; sharing and sparsity of every layer; or colour against depth.",
 )
-@click.option("--format", "form", type=click.Choice(list(CHART_SUFFIXES.values())), help="Default: by the suffix of the output, else svg.")
+@click.option("--format", "form", type=click.Choice(list(CHART_FORMATS)), help="Default: by the suffix of the output, else svg.")
 @model_options
 def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) -> None:
     """Draw a chart of MODEL, or of a report (JSON) on it.
@@ -102,7 +98,7 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     receptive chart report.json --kind sharing -o sharing.png
     receptive chart report.json -o growth.vl.json
     """
-    form = format_of(form, output, CHART_SUFFIXES, "svg")
+    form = format_of(form, output, CHART_FORMATS, "svg")
     if form == "png":
         refuse_terminal(output)
     with start_engine() as engine:
@@ -110,14 +106,14 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     draw, has_data = charts.CHARTS[kind]
     if not has_data(report):
         raise Failure("nothing-to-draw", f"The report has nothing for the chart {kind}.", model)
-    write(charts.written(draw(report), form) + (b"\n" if form == "vl.json" else b""), output)
+    write(CHART_FORMATS[form].write(draw(report)), output)
 
 
 @click.command(no_args_is_help=True)
 @click.argument("model", type=FILE)
 @output_option("badge.svg")
 @click.option("--metric", type=click.Choice(list(METRICS)), default="receptive-field", show_default=True, help="The number that it shows.")
-@click.option("--format", "form", type=click.Choice(list(BADGE_SUFFIXES.values())), help="Default: by the suffix of the output, else svg.")
+@click.option("--format", "form", type=click.Choice(list(BADGE_FORMATS)), help="Default: by the suffix of the output, else svg.")
 @model_options
 def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked) -> None:
     """Write one number of MODEL as a badge.
@@ -127,11 +123,11 @@ def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked
     \b
     receptive badge model.onnx --metric parameters -o parameters.svg
     """
-    form = format_of(form, output, BADGE_SUFFIXES, "svg")
+    form = format_of(form, output, BADGE_FORMATS, "svg")
     with start_engine() as engine:
         report, _ = open_report(engine, model, asked)
     shown = endpoint(report, metric)
-    write(badge_svg(shown) if form == "svg" else json.dumps(plain_object(shown)).encode() + b"\n", output)
+    write(BADGE_FORMATS[form].write(shown), output)
 
 
 def _given(chosen: dict[str, Any]) -> dict[str, Any]:

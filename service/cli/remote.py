@@ -103,6 +103,11 @@ class RemoteModel:
         """The report that the service has or makes."""
         return self._report
 
+    def page(self, report: Report) -> bytes:
+        """The report as one HTML file, as the service makes it."""
+        with stage("Fetching the report as HTML"):
+            return self._service.get(f"/v1/analyses/{report.id}.html", self._path).content
+
     def filters(self, chosen: Chosen) -> bytes:
         """The weight grid of a convolution as a PNG."""
         return self._picture("filters.png", chosen)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from service.faults import Refused
 from service.render.figures import charts
+from service.render.formats import CHART_FORMATS
 from service.render.html import report_html
 from service.report.plain import read_report
 from service.work.lesson import chain, network
@@ -23,7 +24,7 @@ def chart_picture(report: bytes, name: str, form: str) -> Made:
     document = read_report(report)
     if not has_data(document):
         raise Refused("invalid", "no-chart", f"The report has nothing to show in the chart {name}.")
-    return Made(charts.written(chart(document), form), charts.FORMS[form])
+    return Made(CHART_FORMATS[form].write(chart(document)), CHART_FORMATS[form].media_type)
 
 
 def report_page(report: bytes, pictures: Mapping[str, str]) -> Made:

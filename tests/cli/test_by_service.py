@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_external_data_is_sent_along(url: str, parted: Path) -> None:
     there, here = run("analyze", parted, "--url", url), run("analyze", parted)
     assert there.exit_code == 0, there.stderr
     assert without_time(there.stdout) == without_time(here.stdout)
+
+
+def test_the_service_makes_the_same_document_with_the_same_pictures(url: str) -> None:
+    """One policy: which filters a document shows does not depend on where it was made."""
+    there, here = (run("analyze", PHOTOGRAPHS, "--format", "html", *more).stdout for more in (("--url", url), ()))
+    date = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+    assert here.count("data:image/png;base64,") == 2
+    assert date.sub("", there) == date.sub("", here)
 
 
 def test_the_service_draws_the_same_grid(url: str, tmp_path: Path) -> None:

@@ -19,18 +19,17 @@ from service.api.http.responses import answer, drawn, rendered, tag
 from service.api.http.specification import Feature
 from service.api.services import current
 from service.jobs.intake import Accepted
-from service.render.tables import layers_csv
-from service.render.words.markdown import report_markdown
+from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question
 from service.report.plain import read_report
 from service.store.interfaces import StoredReport
 from service.work import tasks
-from service.work.made import CSV, Made
+from service.work.made import Made
 
 blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
 
-# Representations of a report by the suffix of its address.
-REPRESENTATIONS = {"json": "application/json", "html": "text/html", "md": "text/markdown", "csv": "text/csv"}
+FORMATS = served(REPORT_FORMATS)
+"""Representations of a report by the suffix of its address."""
 
 _FORM = {
     "type": "object",
@@ -127,7 +126,7 @@ def get_analysis(report_id: str) -> Response:
 
     The representation is chosen by the Accept header.
     """
-    return _represented(report_id, choose(REPRESENTATIONS))
+    return _represented(report_id, choose({name: each.accepted for name, each in FORMATS.items()}))
 
 
 @blueprint.route("/<report:report_id>.json", methods=["GET"])
@@ -167,7 +166,7 @@ def get_analysis_csv(report_id: str) -> Response:
 
 
 def _represented(report_id: str, form: str) -> Response:
-    """The report as one of REPRESENTATIONS."""
+    """The report in one of the formats."""
     report = find_report(report_id)
     if form == "json":
         return unchanged(report.etag, REVALIDATE) or _report_response(report)
@@ -177,11 +176,9 @@ def _represented(report_id: str, form: str) -> Response:
         if form == "html":
             pictures = drawn(tasks.PAGE_PICTURES, report, {"report": report.document})
             return rendered(tasks.PAGE, report, pictures=json.loads(pictures.content))
-        document = read_report(report.document)
-        return report_markdown(document) if form == "md" else layers_csv(document)
+        return FORMATS[form].write(read_report(report.document))
 
-    content_type = CSV if form == "csv" else f"{REPRESENTATIONS[form]}; charset=utf-8"
-    return answer(tag(report.etag, "report", form), make, content_type, REVALIDATE)
+    return answer(tag(report.etag, "report", form), make, FORMATS[form].media_type, REVALIDATE)
 
 
 @blueprint.route("/<report:report_id>", methods=["DELETE"])

@@ -10,10 +10,8 @@ from flask import Response
 from service.api.features.analyses import find_report
 from service.api.http.responses import answer, rendered, tag
 from service.api.http.specification import Feature
+from service.render.formats import CHART_FORMATS
 from service.work import tasks
-from service.work.made import JSON, PNG, SVG
-
-FORMS = {"svg": SVG, "png": PNG, "vl.json": JSON}
 
 blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="Charts of a report.")
 
@@ -29,7 +27,7 @@ CHARTS = {
 def _add_route(address: str, form: str) -> None:
     """Adds the route of one chart in one form."""
     chart, summary = CHARTS[address]
-    content_type = FORMS[form]
+    content_type = CHART_FORMATS[form].media_type
 
     def get_chart(report_id: str) -> Response:
         report = find_report(report_id)
@@ -45,5 +43,5 @@ def _add_route(address: str, form: str) -> None:
 
 
 for _address in CHARTS:
-    for _form in FORMS:
+    for _form in CHART_FORMATS:
         _add_route(_address, _form)

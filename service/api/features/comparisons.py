@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from flask import Response
 from marshmallow import ValidationError
@@ -15,9 +15,7 @@ from service.api.http.negotiation import choose
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.responses import sent, worked_out
 from service.api.http.specification import Feature
-from service.render.html import comparison_html
-from service.render.junit import comparison_junit
-from service.render.words.markdown import comparison_markdown
+from service.render.formats import COMPARISON_FORMATS, served
 from service.report.comparison import Comparison
 from service.report.plain import of_plain, plain_object
 from service.store.interfaces import StoredReport
@@ -26,15 +24,7 @@ from service.work.made import JSON, made_json
 
 MOST_BYTES = 1024 * 1024
 
-REPRESENTATIONS = {"json": JSON, "html": "text/html", "md": "text/markdown", "junit": "application/xml"}
-
-
-_RENDER: dict[str, Callable[[Comparison], bytes]] = {
-    "json": lambda comparison: made_json(plain_object(comparison)).content,
-    "html": comparison_html,
-    "md": comparison_markdown,
-    "junit": comparison_junit,
-}
+FORMATS = served(COMPARISON_FORMATS)
 
 blueprint = Feature("comparisons", __name__, url_prefix="/v1/comparisons", description="Comparison of two analyses, with budgets.")
 
@@ -53,14 +43,14 @@ def create_comparison() -> Response:
     Layers are aligned by structure. `budgets` limit numbers of the head or its change from the base; the verdict is `pass` where all hold,
     `fail` where one does not, `none` where there are none. JUnit XML has one test case for each budget.
     """
-    form = choose(REPRESENTATIONS)
+    form = choose({name: each.accepted for name, each in FORMATS.items()})
     try:
         asked = ComparisonRequestSchema().load(json_body(MOST_BYTES))
     except ValidationError as error:
         raise Problem("invalid-arguments", "The comparison is not valid.", argument_errors(error.messages)) from None
     comparison = compared(find_report(asked["base"]), find_report(asked["head"]), asked["budgets"])
-    content_type = REPRESENTATIONS[form] + ("; charset=utf-8" if form != "json" else "")
-    return sent(_RENDER[form](comparison), content_type, {"Cache-Control": "no-store", "Vary": "Accept"})
+    content = made_json(plain_object(comparison)).content if form == "json" else FORMATS[form].write(comparison)
+    return sent(content, FORMATS[form].media_type, {"Cache-Control": "no-store", "Vary": "Accept"})
 
 
 def compared(base: StoredReport, head: StoredReport, budgets: Mapping[str, object]) -> Comparison:

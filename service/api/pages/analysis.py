@@ -15,6 +15,7 @@ from service.faults import Refused
 from service.render.figures import charts
 from service.render.figures.connections import window
 from service.render.figures.connectivity_svg import View
+from service.render.formats import REPORT_FORMATS, served
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
 from service.render.words import view
@@ -127,4 +128,5 @@ def _tab(template: str, report: Report, tab: str, **values: Any) -> Response:
     base = f"/analyses/{report.id}"
     groups = view.finding_groups(report.findings, report.layers)
     common: dict[str, Any] = {"report": report, "base": base, "tab": tab, "tabs": TABS, "about": view.about(report)}
+    common["formats"] = [(name, each.label) for name, each in served(REPORT_FORMATS).items()]
     return page(template, **common, answers=view.answers(report), groups=groups, **values)

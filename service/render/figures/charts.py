@@ -5,7 +5,6 @@ One specification gives the interactive chart (vega-embed), the static image (`p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -326,17 +325,6 @@ CHARTS: Mapping[str, tuple[Callable[[Report], Specification], Callable[[Report],
     "colour": (colour, coloured),
 }
 """By name: the chart, and whether a report has anything to show in it."""
-
-
-FORMS = {"svg": "image/svg+xml", "png": "image/png", "vl.json": "application/json"}
-"""The forms of a chart by the end of its address, and their media types."""
-
-
-def written(specification: Specification, form: str) -> bytes:
-    """A chart as a picture (svg, png), or as its specification (vl.json)."""
-    if form == "vl.json":
-        return json.dumps(specification, separators=(",", ":"), allow_nan=False).encode()
-    return picture(specification, "svg" if form == "svg" else "png")
 
 
 def picture(specification: Specification, form: Literal["svg", "png"]) -> bytes:
