@@ -124,6 +124,16 @@ def test_a_linear_patch_embedding_is_drawn_as_patches(order: list[int], back: tu
     assert np.array_equal(pictures(proto), np.moveaxis(expected, -1, 0))
 
 
+def test_a_patch_embedding_behind_a_normalisation_of_each_patch() -> None:
+    """vit-pytorch's order: patches, layer normalisation, linear."""
+    proto = patches([0, 2, 4, 3, 5, 1], array(48, 20))
+    embed = next(one for one in proto.graph.node if one.name == "embed")
+    embed.input[0] = "n"
+    proto.graph.node.insert(3, node("LayerNormalization", "p", "gain", outputs=["n"], name="norm"))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(array(48), "gain"))
+    assert [(one["layer"], one["kernel"], one["channels"]) for one in first(proto)] == [("embed", [4, 4], 3)]
+
+
 def focus(w: np.ndarray, by: str) -> onnx.ModelProto:
     """YOLOv5's first stem: every other pixel of every other row into channels, then a 3 × 3 convolution."""
     conv = node("Conv", "z", "w", name="conv", pads=[1, 1, 1, 1])

@@ -217,3 +217,24 @@ def test_weights_that_a_file_states_in_short_count_as_they_are() -> None:
     report = report_of(model(nodes, {"x": [1, 3, 8, 8]}, stored))
     assert report["summary"]["parameters"] == {"stored": 112, "referenced": 112, "weights": 108, "biases": 4, "other": 0}
     assert report["summary"]["sharing"]["factor"] is not None
+
+
+def test_a_table_counts_whole_where_the_data_say_what_is_cut_out_of_it() -> None:
+    """A cache says how many positions came before; indices that are data pick entries of a table of biases."""
+    cut = node("Slice", "table", "before", "end", "axis", name="cut")
+    proto = model([cut], {"before": [1], "end": [1]}, {"table": array(512, 8), "axis": integers(0)})
+    for given in proto.graph.input:
+        given.type.tensor_type.elem_type = onnx.TensorProto.INT64
+    assert parameters(proto) == (4096, 4096)
+    for op, shape in (("GatherElements", [4, 3]), ("GatherND", [4, 2])):
+        picked = model([node(op, "table", "x", name="pick")], {"x": shape}, {"table": array(6, 3)})
+        picked.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+        assert parameters(picked) == (18, 18)
+
+
+def test_weights_of_an_operator_without_a_rule_are_stored_all_the_same() -> None:
+    proto = model(
+        [node("Novel", "x", "w", "axes", name="novel", domain="org.example")], {"x": [1, 8]}, {"w": array(8, 3), "axes": integers(0, 1)}
+    )
+    report = report_of(proto)
+    assert layer_of(report, "novel")["parameters"]["other"] == report["summary"]["parameters"]["stored"] == 24

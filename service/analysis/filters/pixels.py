@@ -89,7 +89,7 @@ def _moved(operator: core.Operator, operands: Sequence[Numbers | None]) -> Numbe
             return np.concatenate(known, axis=operator.axis)
         case core.Padding() if operator.mode == "constant" and all(side >= 0 for pad in operator.pads for side in pad):
             return np.pad(first, operator.pads, constant_values=-1)
-        case core.Elementwise() | core.BatchNormalization() if len(known) == 1:
+        case core.Elementwise() | core.BatchNormalization() | core.Mixing() if len(known) == 1:
             return first
     return None
 

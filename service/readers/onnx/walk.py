@@ -133,7 +133,11 @@ class Walk:
         if rule is None:
             reason = f"there is no rule for the operator {op!r}" + (f" of the domain {domain!r}" if domain else "")
             self.builder.note("unknown-operator", name, f"{op} {name!r}: {reason}.")
-            self._finish(call, self._unknown(call, reason), Rule(lambda call: ()))
+            results = self._unknown(call, reason)
+            for value in inputs:  # its weights are there, whatever it does with them
+                if value is not None and value.constant is not None and "float" in value.dtype and value.constant.origin.count > 1:
+                    call.add_other(value)
+            self._finish(call, results, Rule(lambda call: ()))
         elif constant:
             for output, value in zip(node.output, self._fold(call, rule), strict=True):
                 self._bind(scope, output, value)
@@ -229,6 +233,8 @@ class Walk:
             if all(value.shape is not None or value.items is not None for value in call.data()):
                 self.builder.note("shape-unknown", call.name, f"{call.op} {call.name!r}: {error}.")
             results = self._unknown(call, str(error), bound=isinstance(error, Undecided))
+            if rule.keeps == "part":
+                call.add_other(call.optional(0))  # the table that some unknown part is cut out of
         self._finish(call, results, rule)
 
     def _unknown(self, call: Call, reason: str, bound: bool = False) -> list[Value]:

@@ -95,6 +95,7 @@ def gather_elements(call: Call) -> Sequence[Value]:
     data, indices = call.input(0), call.input(1)
     axis, constant = call.axis(data.rank), known_indices(call, 1)
     if constant is None or data.constant is not None:
+        call.add_other(data)
         return [chosen(call, indices.dims, data, indices)]
     wrapped = np.where(constant < 0, constant + data.dims[axis], constant)
     line = tuple(slice(None) if a == axis else slice(0, 1) for a in range(data.rank))
@@ -133,6 +134,7 @@ def gather_nd(call: Call) -> Sequence[Value]:
     depth = indices.dims[-1]
     shape = (*indices.dims[:-1], *data.dims[batch + depth :])
     if constant is None or data.constant is not None:
+        call.add_other(data)
         return [chosen(call, shape, data, indices)]
     return [_rows(call, data, batch + depth, _leading(constant, data.dims, batch), shape)]
 
