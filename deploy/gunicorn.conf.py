@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from service.jobs.local import sandbox
 from service.settings import load_settings
 
 MAX_FILES = 16384
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 
@@ -50,6 +53,8 @@ def on_starting(_: Any) -> None:
     """Looks at the settings, so that a wrong one ends the start with one line and not every worker anew. Keeps jobs, which run as the same
     user, out of the memory and the environment of this process and of the workers it forks."""
     load_settings()
+    # Before prometheus_client is loaded, which then keeps its counts there: each worker answers for all of them.
+    os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="receptive-metrics-", dir=worker_tmp_dir)
     sandbox.seal()
     # As many open files as the machine allows; the bound of connections follows from it.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -74,3 +79,15 @@ def worker_exit(_: Any, worker: Any) -> None:
     # None where the application could not be imported.
     if application is not None:
         application.extensions["receptive"].close()
+
+
+def child_exit(_: Any, worker: Any) -> None:
+    """Takes the worker's part out of what is measured of living processes."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(_: Any) -> None:
+    """Removes the files of what was counted."""
+    shutil.rmtree(os.environ[DIRECTORY], ignore_errors=True)

@@ -20,7 +20,7 @@ from service.api.features import (
     overlay,
     sweep,
 )
-from service.api.http import connection, logs, problems
+from service.api.http import connection, counts, logs, problems
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.api.pages import home as pages
 from service.api.services import EXTENSION, Service, Work
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
     app.url_map.merge_slashes = False
     app.url_map.converters.update(report=ReportIdConverter, layer=LayerConverter)
     logs.register(app)
+    counts.register(app)
     connection.register(app)
     api = ProblemApi(app, spec_kwargs=documentation.SPECIFICATION)
     api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{8,64}$"})

@@ -138,6 +138,15 @@ class Service:
         """Starts the engines of this process, for a server that wants the first request to be as fast as the second."""
         self.engines.drawer.start()
 
+    def check(self) -> str:
+        """`ok`, or why no process can be started for a job. A fork server that is dead is started anew."""
+        try:
+            self.engines.queue.revive()
+        except OSError as error:
+            log.error("fork-server", error=str(error))
+            return error.strerror or "no process can be started"
+        return "ok"
+
     def close(self) -> None:
         """Stops the engines and closes the database."""
         with self._lock:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 
+from service import metrics
 from service.faults import Refused
 from service.jobs.keeper import Keeper
 from service.jobs.local.pool import ProcessPool, Ticket
@@ -28,7 +30,8 @@ class InProcessQueue:
     def submit(self, job: Job) -> None:
         """Take a job. Refused `too-busy` where too many wait or the pool is closed."""
         ticket = self._tickets[job.id] = Ticket(self._keeper.call(job))
-        ticket.future.add_done_callback(lambda future: self._end(job, future))
+        ticket.future.add_done_callback(lambda future: self._end(job, ticket))
+        metrics.JOBS.labels("local").set(len(self._tickets))
         try:
             self._pool.take(ticket)
         except Refused:
@@ -65,12 +68,16 @@ class InProcessQueue:
         """Give every job back to the store, for another process, and take no more."""
         self._pool.close()
 
-    def _end(self, job: Job, future: Future[Made]) -> None:
+    def _end(self, job: Job, ticket: Ticket) -> None:
         """Runs in the pool's thread, which takes the next job when the keeper is done: so the store sets the pace."""
         try:
-            self._keeper.keep(job, _outcome(future))
+            self._keeper.keep(job, _outcome(ticket.future))
         finally:
             self._tickets.pop(job.id, None)
+            metrics.JOBS.labels("local").set(len(self._tickets))
+            if ticket.begun_at is not None:
+                metrics.PHASES.labels("waiting").observe(ticket.begun_at - ticket.asked_at)
+                metrics.PHASES.labels("working").observe(time.monotonic() - ticket.begun_at)
 
 
 def _outcome(future: Future[Made]) -> Outcome | Stopped:

@@ -11,6 +11,7 @@ import time
 
 import structlog
 
+from service import metrics
 from service.faults import Refused
 from service.jobs.message import Call, Outcome, Stopped
 from service.jobs.stored import stored_report
@@ -60,6 +61,7 @@ class Keeper:
         while True:
             try:
                 self._settle(job, outcome)
+                _count(outcome)
                 break
             except StoreError as error:
                 log.error("storage-unavailable", job=job.id, error=str(error))
@@ -116,6 +118,16 @@ class Keeper:
         ended = self._ended.pop(job_id, None)
         if ended is not None:
             ended.set()
+
+
+def _count(outcome: Outcome | Stopped) -> None:
+    """Counts a job that ended, by what it ended with."""
+    if isinstance(outcome, Made):
+        metrics.ANALYSES.labels("done", "").inc()
+    elif isinstance(outcome, Stopped):
+        metrics.ANALYSES.labels("cancelled" if outcome_is_final(outcome) else "released", "").inc()
+    else:
+        metrics.ANALYSES.labels("failed", outcome.code if isinstance(outcome, Refused) else FAILED.code).inc()
 
 
 def outcome_is_final(outcome: Outcome | Stopped) -> bool:

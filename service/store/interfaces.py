@@ -77,6 +77,9 @@ class Reports(Protocol):
     def get(self, report_id: str) -> StoredReport | None:
         """The report of that id, or of an id that it had before."""
 
+    def count(self) -> int:
+        """How many there are."""
+
     def matching(self, prefix: str) -> list[str]:
         """The ids that begin so, two at the most."""
 

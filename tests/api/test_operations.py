@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,16 @@ import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
 from service.api import create_app, openapi
+from service.api.http.logs import trace
 from service.api.http.problem_types import PROBLEM_TYPES, problems_table
 from service.api.services import EXTENSION
 from service.settings import Settings, load_settings, settings_table
 from service.store import keep_private
+from tests.serving import asked, gunicorn, wait_until_ready
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -61,9 +66,11 @@ def test_request_id_is_taken_over_or_made(client: FlaskClient) -> None:
 
 
 def test_log_lines_are_json_and_cannot_be_forged(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
-    client.get("/a%0a{%22event%22:%22forged%22}", headers={"X-Request-ID": "r1"})
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    client.get("/a%0a{%22event%22:%22forged%22}", headers={"X-Request-ID": "r1", "traceparent": parent})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["event"], line["request_id"], line["status"]) for line in lines] == [("request", "r1", 404)]
+    assert lines[0]["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def test_committed_description_is_the_applications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,3 +195,75 @@ def test_data_directory_is_for_its_user_alone(app: Flask, settings: Settings, tm
     shared.chmod(0o1777)
     keep_private(shared)
     assert shared.stat().st_mode & 0o7777 == 0o1777
+
+
+def samples(text: str) -> dict[str, float]:
+    """Every number of an exposition, by its name and labels."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def test_metrics_count_requests_refusals_and_analyses(client: FlaskClient) -> None:
+    before = samples(client.get("/metrics").text)
+    posted = client.post("/v1/analyses", data=b"fake", content_type="application/onnx", headers={"Prefer": "wait=20"})
+    assert posted.status_code == 201
+    assert client.post("/v1/analyses", data=b"", content_type="application/onnx").status_code == 400
+    assert client.open("/nothing", method="BREW").status_code == 404
+    answer = client.get("/metrics")
+    assert answer.content_type.startswith("text/plain; version=")
+    after = samples(answer.text)
+
+    def more(name: str) -> float:
+        return after.get(name, 0.0) - before.get(name, 0.0)
+
+    assert more("receptive_http_requests_total{endpoint=analyses.create_analysis,method=POST,status=201}") == 1
+    assert more("receptive_http_requests_total{endpoint=none,method=other,status=404}") == 1
+    assert more("receptive_http_request_seconds_count{endpoint=analyses.create_analysis}") == 2
+    assert more("receptive_http_bytes_total{direction=in}") == len(b"fake")
+    assert more("receptive_refusals_total{code=empty-body}") == 1
+    assert more("receptive_analyses_total{code=,outcome=done}") == 1
+    assert more("receptive_analysis_seconds_count{phase=working}") == 1
+    assert after["receptive_jobs{queue=local}"] == 0
+    assert more("receptive_store_reports{store=local}") == 1
+    assert after["receptive_store_free_bytes{store=local}"] > 0
+
+
+def test_metrics_of_several_processes_add_up(tmp_path: Path) -> None:
+    with gunicorn(tmp_path / "data", GUNICORN_CMD_ARGS="--workers 2") as (_, port):
+        wait_until_ready(port)
+        for _ in range(20):
+            assert asked(port, "GET", "/version").status == 200
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            counted = samples(answer.read().decode())
+    assert counted["receptive_http_requests_total{endpoint=operations.version,method=GET,status=200}"] == 20
+
+
+@pytest.mark.parametrize(
+    ("parent", "found"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-will-be-like", True),
+        ("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", False),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", False),
+        ("", False),
+    ],
+)
+def test_trace_of_a_request(parent: str, found: bool) -> None:
+    assert tuple(trace(parent).values()) == (tuple(parent.split("-")[1:3]) if found else ())
+
+
+def test_readiness_names_the_process_that_starts_jobs(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.get("/readyz").get_json()["checks"]["workers"] == "ok"
+
+    def broken() -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("service.jobs.local.pool.load_fork_server", broken)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.get_json()["checks"]["workers"]) == (503, os.strerror(errno.EAGAIN))

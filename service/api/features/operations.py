@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from importlib import metadata
 from typing import Any
 
-from service import __version__
+from flask import Response
+
+from service import __version__, metrics
 from service.api.features.schemas import HealthSchema, VersionSchema
 from service.api.http.specification import Feature
 from service.api.services import current
@@ -44,9 +47,19 @@ def version() -> Any:
     return {"name": "receptive", "version": __version__, "python": platform.python_version(), "onnx": metadata.version("onnx")}
 
 
+@blueprint.route("/metrics", methods=["GET"])
+@blueprint.response(200, {"type": "string"}, content_type=metrics.CONTENT_TYPE, description="Every metric in Prometheus's text format.")
+def read_metrics() -> Any:
+    """Read what Prometheus collects: requests, analyses, jobs, refusals and the store, over all processes"""
+    store = current().store
+    metrics.STORED.labels("local").set(store.reports.count())
+    metrics.FREE.labels("local").set(shutil.disk_usage(store.directory).free)
+    return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+
+
 def _health() -> Any:
     service = current()
-    checks = service.store.check()
+    checks = {**service.store.check(), "workers": service.check()}
     # A process that is asked for its health takes over what a dead one left behind.
     service.start()
     healthy = all(check == "ok" for check in checks.values())

@@ -11,6 +11,7 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from service import metrics
 from service.api.http.problem_types import HTTP_CODES, problem_type
 from service.faults import Refused
 from service.jobs.message import BrokenAnalysisError, Stopped
@@ -43,6 +44,7 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The problem document."""
+        metrics.REFUSALS.labels(self.code).inc()
         document: dict[str, Any] = {
             "type": f"/docs#problem-{self.code}",
             "title": self.title,

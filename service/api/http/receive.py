@@ -16,6 +16,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
+from service import metrics
 from service.api.features.schemas import OptionsSchema
 from service.api.http.connection import connection, limit_pauses, mark_read
 from service.api.http.problems import Problem, argument_errors
@@ -60,6 +61,7 @@ class Body:
         """The next bytes, none at the end."""
         data = self._read(size)
         self._missing -= len(data)
+        metrics.BYTES.labels("in").inc(len(data))
         if self._missing > 0 and (not data or size < 0):
             raise Problem("incomplete-body", f"The body ended {self._missing} bytes before its announced length.")
         return data

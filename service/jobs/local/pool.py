@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import queue
 import threading
+import time
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -43,6 +44,8 @@ class Ticket:
     future: Future[Made] = field(default_factory=Future)
     worker: Worker | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    asked_at: float = field(default_factory=time.monotonic)
+    begun_at: float | None = None
 
 
 class Pool(Protocol):
@@ -145,6 +148,7 @@ class ProcessPool:
             if not ticket.future.set_running_or_notify_cancel():
                 continue
             self._running.add(ticket)
+            ticket.begun_at = time.monotonic()
             try:
                 made = result_of(self._run(ticket))
             except Exception as error:  # noqa: BLE001 the worker boundary: who asked is told

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 
-from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from service.faults import Detail, Refused
@@ -57,6 +57,11 @@ class SqlReports:
             return None
         blobs = {part["part"]: Digest(part["digest"]) for part in parts}
         return StoredReport(**{**row, "entry": json.loads(row["entry"]), "options": json.loads(row["options"]), "blobs": blobs})
+
+    def count(self) -> int:
+        """How many there are."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(reports)).scalar_one()
 
     def matching(self, prefix: str) -> list[str]:
         """The ids that begin so, two at the most."""
