@@ -16,7 +16,7 @@ from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferre
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
 from service.api.http.responses import answer, drawn, rendered, tag
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.api.services import current
 from service.jobs.intake import Accepted
 from service.render.formats import REPORT_FORMATS, served
@@ -66,7 +66,7 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 @blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
 @blueprint.problems(400, 408, 409, 413, 415, 503)
 @blueprint.doc(requestBody=_BODY)
-def create_analysis(chosen: dict[str, Any]) -> Response:
+def create_analysis(chosen: Chosen) -> Response:
     """Analyse a model
 
     The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
@@ -105,7 +105,7 @@ def _answer(accepted: Accepted) -> Response:
 @blueprint.route("", methods=["GET"])
 @blueprint.arguments(ListQuerySchema, location="query")
 @blueprint.response(200, ListSchema, description="Newest first.", headers=NEXT_LINK)
-def list_analyses(query: dict[str, Any]) -> Any:
+def list_analyses(query: Chosen) -> Any:
     """List analyses"""
     digest = query.get("digest")
     if digest is not None and not digest.startswith("sha256:"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from flask import Response
 
@@ -11,7 +10,7 @@ from service.api.features.analyses import find_report
 from service.api.features.comparisons import compared
 from service.api.features.schemas import BadgeQuerySchema
 from service.api.http.responses import answer, tag
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.render.figures.badge import VERDICT, badge_svg, endpoint, verdict
 from service.report.plain import plain_object, read_report
 from service.work.made import JSON, SVG
@@ -24,22 +23,20 @@ blueprint = Feature("badge", __name__, url_prefix="/v1/analyses", description="B
 @blueprint.response(200, {"type": "object"}, description="The endpoint object of shields.io.")
 @blueprint.alt_response(304, description="The badge is the one that If-None-Match names.")
 @blueprint.problems(404, 503)
-def get_badge(chosen: dict[str, Any], report_id: str) -> Response:
+def get_badge(chosen: Chosen, report_id: str) -> Response:
     """Describe a badge for shields.io"""
     return _badge(report_id, chosen, "json")
 
 
 @blueprint.route("/<report:report_id>/badge.svg", methods=["GET"])
 @blueprint.arguments(BadgeQuerySchema, location="query")
-@blueprint.response(200, {"type": "string", "contentMediaType": SVG}, content_type=SVG, description="The badge.")
-@blueprint.alt_response(304, description="The badge is the one that If-None-Match names.")
-@blueprint.problems(404, 503)
-def get_badge_svg(chosen: dict[str, Any], report_id: str) -> Response:
+@blueprint.picture(SVG, "badge", 404, 503)
+def get_badge_svg(chosen: Chosen, report_id: str) -> Response:
     """Draw a badge"""
     return _badge(report_id, chosen, "svg")
 
 
-def _badge(report_id: str, chosen: dict[str, Any], form: str) -> Response:
+def _badge(report_id: str, chosen: Chosen, form: str) -> Response:
     report = find_report(report_id)
     base = find_report(chosen.get("base", report_id))
 

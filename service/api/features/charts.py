@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from flask import Response
 
@@ -35,10 +34,7 @@ def _add_route(address: str, form: str) -> None:
 
     get_chart.__name__ = f"get_{address}_{form}".replace("-", "_").replace(".", "_")
     get_chart.__doc__ = f"{summary}, as {'a Vega-Lite specification' if form == 'vl.json' else form.upper()}"
-    schema = {"type": "object"} if form == "vl.json" else {"type": "string", "contentMediaType": content_type}
-    function: Any = blueprint.problems(404, 503)(get_chart)
-    function = blueprint.alt_response(304, description="The chart is the one that If-None-Match names.")(function)
-    function = blueprint.response(200, schema, content_type=content_type, description="The chart.")(function)
+    function = blueprint.picture(content_type, "chart", 404, 503)(get_chart)
     blueprint.route(f"/<report:report_id>/{address}.{form}", methods=["GET"])(function)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from service.api.features.analyses import find_report
 from service.api.features.layers import find_layer
 from service.api.features.schemas import ConnectivityQuerySchema
 from service.api.http.responses import answer, tag
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.render.figures.connectivity_svg import connectivity_svg
 from service.report.plain import read_report
 from service.work.made import SVG
@@ -20,10 +18,8 @@ blueprint = Feature("connectivity", __name__, url_prefix="/v1/analyses", descrip
 
 @blueprint.route("/<report:report_id>/layers/<layer:layer>/connectivity.svg", methods=["GET"])
 @blueprint.arguments(ConnectivityQuerySchema, location="query")
-@blueprint.response(200, {"type": "string", "contentMediaType": SVG}, content_type=SVG, description="The picture.")
-@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
-@blueprint.problems(404)
-def get_connectivity(chosen: dict[str, Any], report_id: str, layer: str) -> Response:
+@blueprint.picture(SVG, "picture", 404)
+def get_connectivity(chosen: Chosen, report_id: str, layer: str) -> Response:
     """Draw a layer as its connections
 
     Enumerated pixels, hidden units, and one colour for each weight. Of a layer that does not fit, the picture shows a part and says which.

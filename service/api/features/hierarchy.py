@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from flask import Response
 
 from service.api.features.analyses import find_report
 from service.api.features.schemas import HierarchyQuerySchema
 from service.api.http.responses import answer, drawn, tag
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.work import tasks
 from service.work.made import PNG
 
@@ -19,10 +18,8 @@ blueprint = Feature("hierarchy", __name__, url_prefix="/v1/analyses", descriptio
 
 @blueprint.route("/<report:report_id>/hierarchy/<int:depth>.png", methods=["GET"])
 @blueprint.arguments(HierarchyQuerySchema, location="query")
-@blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The picture.")
-@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
-@blueprint.problems(404, 503)
-def get_hierarchy(chosen: dict[str, Any], report_id: str, depth: int) -> Response:
+@blueprint.picture(PNG, "picture", 404, 503)
+def get_hierarchy(chosen: Chosen, report_id: str, depth: int) -> Response:
     """Draw the filters of the depth-th convolution as weighted sums of those below it
 
     Depth 1 is the first convolution on the image. Of a wide layer the filters of the largest norm are drawn; the header Receptive-Filters

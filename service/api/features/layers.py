@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
@@ -15,7 +14,7 @@ from service.api.features.schemas import LayersQuerySchema
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose
 from service.api.http.problems import Problem
 from service.api.http.responses import answer, tag
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.render.tables import COLUMNS, LayerTable, write_csv
 from service.render.words.explain import explain
 from service.report.document import Layer
@@ -47,7 +46,7 @@ _ROWS = {
 )
 @blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
 @blueprint.problems(404, 406)
-def list_layers(query: dict[str, Any], report_id: str) -> Response:
+def list_layers(query: Chosen, report_id: str) -> Response:
     """List the layers as a flat table"""
     return _table(report_id, query, choose({"json": JSON, "csv": "text/csv"}), "layers")
 
@@ -57,12 +56,12 @@ def list_layers(query: dict[str, Any], report_id: str) -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/csv", description="One row a layer (RFC 4180).", headers=NEXT_LINK)
 @blueprint.alt_response(304, description="The rows are those that If-None-Match names.")
 @blueprint.problems(404)
-def list_layers_csv(query: dict[str, Any], report_id: str) -> Response:
+def list_layers_csv(query: Chosen, report_id: str) -> Response:
     """List the layers as CSV"""
     return _table(report_id, query, "csv", "layers.csv")
 
 
-def _table(report_id: str, query: dict[str, Any], form: str, address: str) -> Response:
+def _table(report_id: str, query: Chosen, form: str, address: str) -> Response:
     """The rows that `query` asks for, and a link to those after them."""
     report = find_report(report_id)
     content_type = CSV if form == "csv" else JSON

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 
 from service.api.features.analyses import find_report
@@ -12,7 +10,7 @@ from service.api.features.schemas import OverlayQuerySchema
 from service.api.http.bodies import small_body
 from service.api.http.problems import Problem
 from service.api.http.responses import answer, drawn, sent, tag
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.report.plain import read_report
 from service.store.interfaces import StoredReport
 from service.work import tasks
@@ -28,10 +26,8 @@ _BODY = {"required": True, "content": {kind: {"schema": {}} for kind in IMAGE_TY
 
 @blueprint.route("/<report:report_id>/receptive-field/overlay.png", methods=["GET"])
 @blueprint.arguments(OverlayQuerySchema, location="query")
-@blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The picture.")
-@blueprint.alt_response(304, description="The picture is the one that If-None-Match names.")
-@blueprint.problems(404, 503)
-def get_overlay(chosen: dict[str, Any], report_id: str) -> Response:
+@blueprint.picture(PNG, "picture", 404, 503)
+def get_overlay(chosen: Chosen, report_id: str) -> Response:
     """Draw what one unit sees on a neutral ground
 
     The frame is the theoretical receptive field, the tint the influence of each pixel, by the weights where they were read. The headers
@@ -46,7 +42,7 @@ def get_overlay(chosen: dict[str, Any], report_id: str) -> Response:
 @blueprint.response(200, {"type": "string", "contentMediaType": PNG}, content_type=PNG, description="The picture.")
 @blueprint.problems(400, 404, 408, 413, 415, 503)
 @blueprint.doc(requestBody=_BODY)
-def post_overlay(chosen: dict[str, Any], report_id: str) -> Response:
+def post_overlay(chosen: Chosen, report_id: str) -> Response:
     """Draw what one unit sees on an image of yours
 
     The body is an image of up to 16 MiB, which is fitted to the model's input. It is not kept.
@@ -56,7 +52,7 @@ def post_overlay(chosen: dict[str, Any], report_id: str) -> Response:
     return sent(picture.content, PNG, {**picture.headers, "Cache-Control": "no-store"})
 
 
-def _drawn(report: StoredReport, chosen: dict[str, Any], image: bytes | None) -> Made:
+def _drawn(report: StoredReport, chosen: Chosen, image: bytes | None) -> Made:
     document = read_report(report.document)
     if "layer" in chosen:
         layer = find_layer(document.layers, chosen["layer"]).name

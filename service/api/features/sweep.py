@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from flask import Response
 
 from service.api.features.analyses import find_report
 from service.api.features.schemas import SweepQuerySchema, SweepSchema
 from service.api.http.responses import answer, tag, worked_out
-from service.api.http.specification import Feature
+from service.api.http.specification import Chosen, Feature
 from service.work import tasks
 from service.work.made import JSON
 
@@ -22,7 +21,7 @@ blueprint = Feature("sweep", __name__, url_prefix="/v1/analyses", description="O
 @blueprint.response(200, SweepSchema, description="A verdict for each size, in rising order.")
 @blueprint.alt_response(304, description="The verdicts are those that If-None-Match names.")
 @blueprint.problems(404, 503)
-def get_sweep(chosen: dict[str, Any], report_id: str) -> Response:
+def get_sweep(chosen: Chosen, report_id: str) -> Response:
     """Judge the receptive fields at other sizes of the input
 
     A convolution layer is unproductive where the narrowest path to it sees the whole input already (Richter et al. 2021). Sizes are those

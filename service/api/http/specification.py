@@ -15,6 +15,9 @@ from service.api.features.schemas import ProblemSchema
 from service.api.http.problem_types import FAULTS, PROBLEM_TYPES
 from service.api.http.problems import MEDIA_TYPE, http_problem
 
+Chosen = dict[str, Any]
+"""The arguments of a request, as its schema read them."""
+
 
 class StrictParser(FlaskParser):
     """Refuses arguments that do not exist, because a misspelt one would silently do nothing."""
@@ -53,6 +56,18 @@ class Feature(Blueprint):  # type: ignore[misc]
                     description = "; ".join([*titles, "code " + ", ".join(f"`{code}`" for code in codes)])
                     function = self.alt_response(status, schema=ProblemSchema, content_type=MEDIA_TYPE, description=description)(function)
             return function
+
+        return decorator
+
+    def picture(self, media_type: str, word: str, *statuses: int) -> Callable[[Any], Any]:
+        """Documents a route that draws: the picture, called `word`, a 304 where the client has it, and these problems."""
+
+        def decorator(function: Any) -> Any:
+            """The function with its answers."""
+            function = self.problems(*statuses)(function)
+            function = self.alt_response(304, description=f"The {word} is the one that If-None-Match names.")(function)
+            schema = {"type": "string", "contentMediaType": media_type} if media_type.startswith("image/") else {"type": "object"}
+            return self.response(200, schema, content_type=media_type, description=f"The {word}.")(function)
 
         return decorator
 
