@@ -150,7 +150,7 @@ def _coefficients(call: Call, features: int) -> Value:
     """The attribute `coefficients` as (units, features)."""
     count = len(call.attributes.reals("coefficients") or ())
     if not count or count % max(features, 1):
-        call.misfit("coefficients", f"{count} coefficients do not fit {features} features")
+        call.misfit("matrix-mismatch", f"{count} coefficients do not fit {features} features")
     found = stored_numbers(call, "coefficients", (count // features, features))
     assert found is not None
     return found
@@ -211,7 +211,7 @@ def _separating(call: Call, features: int) -> Value:
     factors = np.array(call.attributes.reals("coefficients") or (), dtype=np.float32)
     counts = call.attributes.integers("vectors_per_class") or (vectors.size // max(features, 1),)
     if not features or vectors.size != sum(counts) * features or factors.size != sum(counts) * max(len(counts) - 1, 1):
-        call.misfit("support-vectors", f"{vectors.size} numbers of support vectors do not fit {features} features in {counts}")
+        call.misfit("matrix-mismatch", f"{vectors.size} numbers of support vectors do not fit {features} features in {counts}")
     rows, factors = vectors.reshape(-1, features), factors.reshape(-1, sum(counts))
     ends = np.cumsum((0, *counts))
     parts = [slice(start, end) for start, end in pairwise(ends.tolist())]
