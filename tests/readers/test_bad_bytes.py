@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import struct
 import tracemalloc
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +20,7 @@ from service.readers.tensors.stored import Storage
 from service.readers.tensors.weights import read_blocks
 from service.readers.wire.scan import scan
 from service.sources.local import LocalFile
+from tests.bad_inputs.damaged_bytes import DAMAGED, FLOODS, OTHER_FORMATS
 from tests.readers.test_wire import nested_model
 from tests.readers.wire_bytes import field, graph_model, scan_bytes, tensors, varint, without_payloads
 
@@ -71,38 +68,7 @@ def mixed_model() -> bytes:
     return model.SerializeToString()
 
 
-@pytest.mark.parametrize(
-    ("answer", "data"),
-    [
-        (("malformed", "empty-body"), b""),
-        (("malformed", "not-protobuf"), b"\0"),
-        (("malformed", "no-graph"), b"\x08\x08"),
-        (("malformed", "no-graph"), b"\x08\x08" + field(2, b"producer")),
-        (("malformed", "empty-graph"), graph_model(b"")),
-        (("malformed", "empty-graph"), graph_model(field(100, b"unknown"))),
-        (("malformed", "repeated-field"), graph_model(field(2, b"a")) + field(7, field(2, b"b"))),
-        (("malformed", "repeated-field"), graph_model(field(11, field(2, field(1, b"")) * 2))),
-        (("malformed", "truncated-model"), graph_model(field(2, b"a"))[:-1]),
-        (("malformed", "truncated-model"), b"\x08"),
-        (("malformed", "truncated-model"), b"\x3a"),
-        (("malformed", "truncated-model"), b"\x3a" + varint(1 << 63)),
-        (("malformed", "truncated-model"), b"\x3a" + varint((1 << 64) - 1)),
-        (("malformed", "truncated-model"), graph_model(b"\x0a\x05\x0a")),
-        (("malformed", "truncated-model"), graph_model(field(5, b"\x25\0\0"))),
-        (("malformed", "truncated-model"), graph_model(field(5, b"\x25\0\0\0\0" * 400 + b"\x25\0"))),
-        (("malformed", "truncated-model"), graph_model(field(5, b"\x28\x01" * 999 + b"\x28\x81"))),
-        (("malformed", "not-protobuf"), b"\x08" + b"\xff" * 10 + b"\x01"),
-        (("malformed", "not-protobuf"), b"\x08" + b"\xff" * 9 + b"\x02"),
-        (("malformed", "not-protobuf"), graph_model(field(1, b"\x02\x00"))),
-        (("malformed", "not-protobuf"), graph_model(varint(1 << 32 | 2) + b"\0")),
-        (("malformed", "not-protobuf"), b"\x3a" + b"\x80" * 10 + b"\x01"),
-        *((("malformed", "not-protobuf"), graph_model(field(1, varint(9 << 3 | wire) + b"\x00" * 16))) for wire in (3, 4, 6, 7)),
-        *((("malformed", "not-protobuf"), graph_model(varint(2 << 3 | wire) + b"\x00" * 16)) for wire in (0, 1, 5)),
-        (("malformed", "json-not-onnx"), b'{"receptive": 1, "layers": []}'),
-        (("malformed", "json-not-onnx"), b'\xef\xbb\xbf\n [\n{"a": 1}]'),
-        (("invalid", "git-lfs-pointer"), b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"),
-    ],
-)
+@pytest.mark.parametrize(("answer", "data"), DAMAGED)
 def test_what_is_wrong_is_said(answer: tuple[str, str], data: bytes) -> None:
     assert refusal(data) == refusal(data, SMALL) == answer
 
@@ -112,43 +78,7 @@ def test_a_mebibyte_of_noise_and_eight_of_unknown_fields() -> None:
     assert refusal(field(100, bytes(8 << 20))) == ("malformed", "not-protobuf")
 
 
-def zipped(name: str) -> bytes:
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w") as archive:
-        archive.writestr(name, b"content")
-    return memory.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("Python pickle", pickle.dumps({"a": [1, 2]}, 2)),
-        ("Python pickle", pickle.dumps({"a": [1, 2]}, 4)),
-        ("Python pickle", pickle.dumps(("a", 2), 5)),
-        ("PyTorch (before 1.6)", pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)),
-        ("PyTorch (zip)", zipped("archive/data.pkl")),
-        ("Keras (.keras)", zipped("metadata.json")),
-        ("NumPy .npz", zipped("arr_0.npy")),
-        ("ZIP archive", zipped("readme.txt")),
-        ("safetensors", struct.pack("<Q", 60) + b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}      ' + bytes(4)),
-        ("TensorFlow Lite", b"\x1c\0\0\0TFL3" + bytes(40)),
-        ("ONNX Runtime (.ort)", b"\x1c\0\0\0ORTM" + bytes(40)),
-        ("HDF5 (Keras .h5)", b"\x89HDF\r\n\x1a\n" + bytes(40)),
-        ("GGUF", b"GGUF\x03\0\0\0" + bytes(40)),
-        ("NumPy .npy", b"\x93NUMPY\x01\0" + bytes(40)),
-        ("gzip", b"\x1f\x8b\x08" + bytes(40)),
-        ("HTML page", b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>"),
-        ("HTML page", b"<html><body>404</body></html>"),
-        ("XML (OpenVINO IR, PMML)", b'<?xml version="1.0"?><net name="a"></net>'),
-        ("ONNX as text", b'ir_version: 8\nproducer_name: "x"\ngraph {\n}\n'),
-        (
-            "TensorFlow SavedModel",
-            b"\x08\x01" + field(2, field(1, field(2, field(1, field(1, b"Conv2D"))) + field(4, b"serve")) + bytes(300)),
-        ),
-        ("TensorFlow GraphDef", field(1, field(1, b"input") + field(2, b"Placeholder")) * 3),
-        ("Core ML", b"\x08\x04" + field(2, field(1, field(1, b"image") + field(3, field(4, b"\x08\x10")))) + field(500, b"x")),
-    ],
-)
+@pytest.mark.parametrize(("name", "data"), OTHER_FORMATS)
 def test_other_formats_are_named(name: str, data: bytes) -> None:
     assert recognise(data[:SNIFF_BYTES], len(data)) == name
     with pytest.raises(Refused) as caught:
@@ -256,19 +186,6 @@ def has_bytes_for_text(message: Message) -> bool:
 
 
 # Floods: much structure in few bytes.
-
-
-FLOODS = {
-    "nodes": lambda count: field(7, b"\x0a\x00" * count),
-    "tensors": lambda count: field(7, b"\x2a\x00" * count),
-    "messages": lambda count: field(7, b"\x5a\x00" * count),
-    "strings": lambda count: field(7, field(1, b"\x0a\x00" * count)),
-    "functions": lambda count: field(7, field(2, b"g")) + b"\xca\x01\x00" * count,
-    "dims": lambda count: field(7, field(5, field(1, b"\x01" * count))),
-    "ints": lambda count: field(7, field(1, field(5, b"\x40\x01" * count))),
-    "name": lambda count: field(7, field(2, b"n" * count)),
-    "unknown": lambda count: field(999, b"") * count,
-}
 
 
 @pytest.mark.parametrize(
