@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ def receptive_field(one: Examined, source: str) -> report.LayerField | None:
         padding=_defined([m.padding for m in measures]),
         coverage=_defined([m.coverage for m in measures]),
         density=view.density if local else None,
-        effective=_effective(view) if local else None,
+        effective=_effective(view) if local and not any(m.scores for m in one.measures) else None,
         phases=tuple(tuple(m.phases) if len(m.phases) <= MAX_PHASES else None for m in measures) if local else None,
         status=worst.reach,
         because=worst.because,
@@ -194,11 +194,16 @@ def sum_connections(layers: Iterable[report.Layer]) -> report.Connections:
     )
 
 
-def total_ratios(layers: Iterable[report.Layer], connections: report.Connections, weights: int) -> Ratios:
-    """The ratios of the sums over all layers, for a model of so many stored weights."""
+def total_ratios(layers: Sequence[report.Layer], connections: report.Connections, weights: int) -> Ratios:
+    """The ratios of the sums over all layers, for a model of so many stored weights.
+
+    What each weight serves is counted in the layers that have a kernel: one that is computed from the data is none of the model's.
+    """
     known = [
         (layer.sparsity.weight, layer.parameters.weights) for layer in layers if layer.sparsity is not None and layer.parameters.weights
     ]
     zeros = [(share * count, count) for share, count in known if share is not None]
     zero = sum(share for share, _ in zeros) / sum(count for _, count in zeros) if zeros and len(zeros) == len(known) else None
-    return _ratios(connections.exact, connections.dense, weights, connections.effective, zero)
+    own = sum_connections(layer for layer in layers if layer.parameters.shape is not None)
+    served = _ratios(own.exact, own.dense, weights, own.effective, zero)
+    return replace(served, sparsity=_ratios(connections.exact, connections.dense, weights, connections.effective, zero).sparsity)

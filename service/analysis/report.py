@@ -259,18 +259,19 @@ class _GraphReport:
             return None
         lengths, source = self._lengths(index), self.graph.inputs[index].name
         smallest = [1] * len(lengths)
-        for one in examined:
-            if one.input == index and one.needed is not None:
+        seeing = [one for one in examined if one.input == index]
+        for one in seeing:
+            if one.needed is not None:
                 smallest = [max(a, b) for a, b in zip(smallest, one.needed, strict=True)]
         return report.ModelField(
             input=source,
             axes=axis_names(len(lengths)),
             input_size=tuple(lengths),
-            largest=_largest(source, layers),
+            largest=_largest(index, examined, layers),
             first_global_layer=next(
-                (one.layer.name for one in examined if one.view and any(f.reach == "global" for f in one.view.fields)), None
+                (one.layer.name for one in seeing if one.view and any(field.reach == "global" for field in one.view.fields)), None
             ),
-            unproductive_layers=None if any(one.open for one in examined) else sum(bool(one.unproductive) for one in examined),
+            unproductive_layers=None if any(one.open for one in seeing) else sum(bool(one.unproductive) for one in seeing),
             smallest_productive_input=tuple(smallest),
         )
 
@@ -282,15 +283,15 @@ def _total_parameters(graph: Graph) -> report.TotalParameters:
     return report.TotalParameters(distinct.total(), referenced, distinct["weight"], distinct["bias"], distinct["other"])
 
 
-def _largest(source: str, layers: Sequence[report.Layer]) -> report.LargestField | None:
-    """The first of the layers whose local paths see the most of an input."""
+def _largest(index: int, examined: Sequence[Examined], layers: Sequence[report.Layer]) -> report.LargestField | None:
+    """The first of the layers whose local paths see the most of an input; scores of attention see two places of it, not a field."""
     most, best = 0.0, None
-    for layer in layers:
+    for one, layer in zip(examined, layers, strict=True):
         field = layer.receptive_field
-        if field is None or field.input != source or field.size is None or None in field.size:
+        if one.input != index or field is None or field.size is None or any(measure.scores for measure in one.measures):
             continue
         extent = math.prod(size for size in field.size if size is not None)
-        if best is None or extent > most:
+        if None not in field.size and (best is None or extent > most):
             most, best = extent, report.LargestField(layer.name, field.size, field.stride, field.padding)
     return best
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.render.words.view import answers, facts, padding
+from service.render.words.view import answers, facts, padding, rows
 from service.report.document import Port, Sparsity, TotalSharing
 from tests import networks
 from tests.reports import document_of
@@ -49,3 +49,29 @@ def test_what_cannot_be_counted_says_why() -> None:
     assert "which it leaves open" in shares.sentences[0]
     relu = document_of(networks.spec_of([8], {"type": "activation", "function": "relu"}))
     assert [answer.sentences for answer in answers(relu)][:2] == [("It has no layer whose weights join units.",)] * 2
+
+
+def test_a_language_model_is_described_by_what_attention_joins() -> None:
+    """Token by token everything local sees one position, which is no headline; the scores of attention are no field."""
+    spec = networks.spec_of(
+        [77],
+        {"name": "embed", "type": "embedding", "vocabulary": 50, "units": 8},
+        {"name": "attend", "type": "attention", "heads": 2, "units": 8},
+        {"name": "head", "type": "dense", "units": 50},
+    )
+    sees = answers(document_of(spec))[2]
+    assert sees.figure == "everything"
+    assert sees.sentences == (
+        "attend is the first layer that sees the whole input at once.",
+        "The local layers work position by position: their weights are shared over all 77 positions.",
+    )
+
+
+@pytest.mark.parametrize(("shape", "unit"), [([2, 64], "positions"), ([2, 64, 64], "pixels")])
+def test_sequences_have_positions_and_images_pixels(shape: list[int | None], unit: str) -> None:
+    """No line about a sequence speaks of pixels."""
+    report = document_of(networks.spec_of(shape, networks.conv("a", 2, 3), networks.conv("b", 2, 3, 2)))
+    said = [sentence for answer in answers(report) for sentence in answer.sentences]
+    said += [f"{line.label} {line.text}" for row in rows(report) for line in row.lines]
+    assert sum(unit in one for one in said) > 4
+    assert any("pixels" in one for one in said) is (unit == "pixels")

@@ -27,7 +27,7 @@ class Measure:
     """One axis of a receptive field, in input pixels. None: not defined (no local path, or no period).
 
     `coverage` is the share of the actual input that the best-placed unit sees, clipped at the border. `phases` are the sizes over
-    one inner period of units.
+    one inner period of units. `scores`: a unit sees two places, which may lie as far apart as the input is long.
     """
 
     size: int | None
@@ -36,6 +36,7 @@ class Measure:
     padding: int | None
     coverage: float | None
     phases: tuple[int, ...] = ()
+    scores: bool = False
 
 
 def measured(fields: Sequence[Field], shape: Shape, lengths: Shape) -> tuple[Measure, ...]:
@@ -69,6 +70,7 @@ def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Meas
         padding=padding,
         coverage=1.0 if field.reach == "global" else _coverage(field, shape, length),
         phases=tuple(int(n) for n in np.ravel(per_unit)),
+        scores=bool(score_axes(field)),
     )
 
 
@@ -112,12 +114,16 @@ def lies_along_one_axis(field: Field) -> bool:
 
 @lru_cache(maxsize=4096)
 def score_axes(field: Field) -> tuple[int, ...]:
-    """The two axes of a map of scores: unit (i, j) sees what unit i and unit j see, and all between. Other maps have none."""
+    """The two axes of a map of scores: unit (i, j) sees what unit i and unit j see, and all between. Other maps have none.
+
+    Scores that are masked see nothing.
+    """
     listed = [axis for axis, extent in enumerate(field.extents) if extent > 1 and field.steps[axis] is None]
-    ends = field.bounds[:2]
+    ends, unseen = field.bounds[:2], field.bounds[0] >= FAR // 2
+    ends = np.where(unseen, -FAR, ends)
     for pair in itertools.combinations(listed, 2):
         first, second = (ends.max(axis=axis + 1, keepdims=True) for axis in pair)
-        if first.max() < FAR // 2 and (ends == np.minimum(first, second)).all() and all(_range(field.bounds, axis) for axis in pair):
+        if (unseen | (ends == np.minimum(first, second))).all() and all(_range(field.bounds, axis) for axis in pair):
             return pair
     return ()
 

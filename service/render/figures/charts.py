@@ -12,6 +12,7 @@ from typing import Any, Literal
 import vl_convert
 
 from service.render.words.text import shown
+from service.render.words.view import pixels
 from service.report.document import Layer, PerAxis, Report
 
 Specification = dict[str, Any]
@@ -104,7 +105,8 @@ def _panel(report: Report, sizes: Sequence[tuple[str, float]], axis: str = "") -
     layers, summary = report.layers, report.summary.receptive_field
     first = summary.first_global_layer if summary else None
     marks = [_global_layer(layer.name, layer.index, len(layers)) for layer in layers if layer.name == first]
-    return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"pixels{axis}"), *_input_size(sizes), *marks]
+    unit = pixels(summary.axes if summary else None)
+    return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"{unit}{axis}"), *_input_size(sizes, unit), *marks]
 
 
 _CONFIG = {
@@ -121,7 +123,9 @@ def _model(report: Report) -> str:
 
 
 def _subtitle(report: Report, same: bool) -> str:
-    return f"{_model(report)}, pixels of the input{' (the same along every axis)' if same else ''}"
+    field = report.summary.receptive_field
+    unit = pixels(field.axes if field else None)
+    return f"{_model(report)}, {unit} of the input{' (the same along every axis)' if same else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +186,9 @@ def _lines(marked: bool, title: str) -> Specification:
     }
 
 
-def _input_size(sizes: Sequence[tuple[str, float]]) -> list[Specification]:
+def _input_size(sizes: Sequence[tuple[str, float]], unit: str) -> list[Specification]:
     """The size of the input as a dashed line; nothing where it is not known, because an empty layer has no scale."""
-    return [_level({"axis": axis, "size": size}, "size", f"input: {size:,} pixels") for axis, size in sizes[:1]]
+    return [_level({"axis": axis, "size": size}, "size", f"input: {size:,} {unit}") for axis, size in sizes[:1]]
 
 
 def _level(values: Specification, field: str, words: str) -> Specification:

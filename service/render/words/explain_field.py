@@ -288,7 +288,5 @@ def _density_line(field: LayerField, sizes: PerAxis) -> Lines:
     read = round(field.density * box)
     pixels = f"({product(known)})" if len(known) > 1 else number(box)
     if not math.isclose(read, field.density * box, rel_tol=1e-9):
-        return {
-            "receptive_field.density": f"pixels read / pixels of the box, the mean of units whose boxes differ = {number(field.density)}"
-        }
+        return {"receptive_field.density": f"what the unit with the largest box reads / the size of that box = {number(field.density)}"}
     return {"receptive_field.density": f"{number(read)} read / {pixels} = {number(field.density)}"}

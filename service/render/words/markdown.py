@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from service.render.words.difference import Change, ChangedLayer, difference
 from service.render.words.numbers import number, percent, times
 from service.render.words.text import shown
-from service.render.words.view import seen
+from service.render.words.view import pixels, seen
 from service.report.comparison import Comparison
 from service.report.document import Finding, Layer, Report, Severity, Summary
 from service.report.quantities import all_parameters
@@ -61,7 +61,7 @@ def report_markdown(report: Report) -> bytes:
         "connections",
         "shares: uses per weight",
         "skips: connections",
-        "sees: pixels",
+        f"sees: {pixels(report.summary.receptive_field.axes if report.summary.receptive_field else None)}",
         "stride",
     )
     lines += ["### Layers", "", *_table(head, [_layer_row(layer) for layer in report.layers[:MOST_LAYERS]], 2)]
@@ -83,9 +83,9 @@ def _summary_lines(summary: Summary) -> list[str]:
         ("uses of each weight (sharing)", number(summary.sharing.factor if summary.sharing else None)),
     ]
     if field is not None:
-        largest = field.largest
-        rows.append(("input, pixels", times(field.input_size)))
-        rows.append(("largest receptive field, pixels", f"{times(largest.size)} at {safe(largest.layer)}" if largest else "–"))
+        largest, unit = field.largest, pixels(field.axes)
+        rows.append((f"input, {unit}", times(field.input_size)))
+        rows.append((f"largest receptive field, {unit}", f"{times(largest.size)} at {safe(largest.layer)}" if largest else "–"))
         rows.append(("first layer that sees everything", safe(field.first_global_layer or "none")))
         rows.append(("unproductive layers", number(field.unproductive_layers)))
     return _table(("", "value"), rows)

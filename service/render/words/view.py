@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,9 @@ def _shares(report: Report) -> Answer:
     factor = None if summary.sharing is None else summary.sharing.factor
     if not factor or counts is None:
         return Answer("shares", "What does it share?", "–", "", (_uncounted(report),))
-    made, weights = number(counts.exact), number(summary.parameters.weights)
+    weights = number(summary.parameters.weights)
+    served = factor * (summary.parameters.weights or 0)
+    made = number(counts.exact if counts.exact is not None and math.isclose(served, counts.exact) else round(served))
     said = [f"{made} connections are made by {weights} weights, so each weight is used {short(factor)} times on average."]
     most, used = max(((layer, _sharing(layer)) for layer in report.layers), key=lambda pair: pair[1])
     if used > 1:
@@ -144,9 +147,20 @@ def _sees(report: Report) -> Answer:
     if field is None:
         return Answer("sees", question, "–", "", ("No input has axes along which a receptive field could grow.",))
     unit = pixels(field.axes)
+    if field.first_global_layer and field.largest and set(field.largest.size or ()) == {1}:
+        return Answer("sees", question, "everything", "", tuple(_seen_by_attention(field, unit)))
     if field.largest:
         return Answer("sees", question, times(field.largest.size), unit, tuple(_seen_by_the_model(field, unit)))
     return Answer("sees", question, "everything" if field.first_global_layer else "–", "", tuple(_seen_by_the_model(field, unit)))
+
+
+def _seen_by_attention(field: ModelField, unit: str) -> list[str]:
+    """What a model says whose layers work place by place (a language model): what is shared over the places, and what joins them."""
+    places = "all" if field.input_size is None or None in field.input_size else f"all {times(field.input_size)}"
+    return [
+        f"{shown(field.first_global_layer or '')} is the first layer that sees the whole input at once.",
+        f"The local layers work {unit[:-1]} by {unit[:-1]}: their weights are shared over {places} {unit}.",
+    ]
 
 
 def _seen_by_the_model(field: ModelField, unit: str) -> list[str]:
@@ -176,9 +190,9 @@ def rows(report: Report, start: int = 0) -> list[Row]:
 
 def row(report: Report, layer: Layer, makers: Makers | None = None) -> Row:
     """One layer as a row of the table, with its derivations."""
-    derived = explain(report, layer, makers)
+    derived, unit = explain(report, layer, makers), pixels(layer.receptive_field.axes if layer.receptive_field else None)
     lines = (
-        Line(each.shown.theme, each.shown.cell, each.words, shown(derived[each.path], 400))
+        Line(each.shown.theme, each.shown.cell, each.words.replace("pixels", unit), shown(derived[each.path], 400))
         for each in QUANTITIES
         if each.shown is not None and each.path in derived
     )
