@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.faults import Detail
+from service.faults import Detail, Refused
 from service.readers.keras.keras1 import modern
 from service.readers.naming import Names
 from service.readers.spec.record import MAX_LAYERS
+from service.readers.spec.schema import invalid_spec
 
 SHARE = frozenset(
     (
@@ -54,10 +55,6 @@ def inside(place: str) -> Iterator[None]:
         yield
     except Unsupported as error:
         raise Unsupported(f"{place}/{error.place}", error.detail, error.code) from error
-
-
-class TooMany(ValueError):
-    """The document makes more layers than a spec may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +157,10 @@ class Call:
 
 @dataclass
 class Conversion:
-    """The spec under construction. `origins` are the JSON pointers into the Keras document that its layers come from."""
+    """The spec under construction. `pointer` is where the model stands in its document; `origins` are the JSON pointers into the Keras
+    model that its layers come from."""
 
+    pointer: str = ""
     inputs: list[dict[str, Any]] = field(default_factory=list)
     input_origins: list[str] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
@@ -183,7 +182,12 @@ class Conversion:
         """One more use of a layer; a small document of nested models must not make a large spec."""
         self.calls += 1
         if self.calls > 2 * MAX_LAYERS or len(self.layers) > MAX_LAYERS:
-            raise TooMany
+            raise self.too_many()
+
+    def too_many(self) -> Refused:
+        """The error for a document that makes more layers than a spec may have."""
+        detail = "the model has more layers than a spec may have"
+        return invalid_spec([Detail(f"{self.pointer}/config/layers", detail, "too-many-layers")])
 
     def forget(self, kept: int) -> None:
         """Take back the layers after the first `kept`: the layer that they were made for cannot be read after all."""
@@ -205,7 +209,7 @@ class Conversion:
         self.layers.append(layer)
         self.origins.append(call.pointer)
         if len(self.layers) > MAX_LAYERS:
-            raise TooMany
+            raise self.too_many()
         return name
 
     def turned(self, call: Call, value: Value, rotated: bool) -> Value:

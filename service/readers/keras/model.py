@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from service.faults import Detail, Refused
-from service.readers.keras.conversion import Call, Conversion, TooMany, Unsupported, Value
+from service.readers.keras.conversion import Call, Conversion, Unsupported, Value
 from service.readers.keras.documents import MODELS, Document, is_model
 from service.readers.keras.keras1 import modern, says_channels_first
 from service.readers.keras.layers import CONVERTERS
@@ -51,14 +51,10 @@ class Converted:
 
 def convert(document: Document) -> Converted:
     """The layer spec of a Keras model; Refused `invalid-spec` that names every place that is wrong in it."""
-    conversion, model = Conversion(), document.model
-    try:
-        walk = _Walk(conversion, model, channels_last=not _says_channels_first(model))
-        conversion.walk = walk.one
-        outputs = walk.outputs()
-    except TooMany as error:
-        detail = "the model has more layers than a spec may have"
-        raise invalid_spec([Detail(f"{document.pointer}/config/layers", detail, "too-many-layers")]) from error
+    conversion, model = Conversion(document.pointer), document.model
+    walk = _Walk(conversion, model, channels_last=not _says_channels_first(model))
+    conversion.walk = walk.one
+    outputs = walk.outputs()
     if conversion.errors:
         raise invalid_spec(replace(detail, pointer=document.pointer + detail.pointer) for detail in conversion.errors)
     config = model["config"]
