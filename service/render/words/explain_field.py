@@ -124,22 +124,26 @@ def _each(after: PerAxis | None, before: PerAxis, strides: PerAxis) -> Iterator[
 
 
 def _of_one(layer: Layer, field: LayerField, before: _Seen) -> dict[str, Expressions]:
+    windows = _geometries(layer, len(field.axes))
     return {
-        "size": [_span(layer, along) for along in _each(field.size, before.size, before.stride)],
-        "min_size": [_span(layer, along) for along in _each(field.min_size, before.min_size, before.stride)],
-        "stride": [_pace(layer, along) for along in _each(field.stride, before.stride, before.stride)],
+        "size": [_span(windows[along.axis], along) for along in _each(field.size, before.size, before.stride)],
+        "min_size": [_span(windows[along.axis], along) for along in _each(field.min_size, before.min_size, before.stride)],
+        "stride": [_pace(windows[along.axis], along) for along in _each(field.stride, before.stride, before.stride)],
         "padding": [_begin(along) for along in _each(field.padding, before.padding, before.stride)],
-        "sigma": _sigma(layer, field, before),
+        "sigma": _sigma(windows, field, before),
     }
 
 
-def _geometry(layer: Layer, axis: int) -> tuple[int, int, int]:
-    """Kernel, stride and dilation of a window that slides along the axis; those of a window of one unit where the layer is none."""
-    window, field = sliding_window(layer), layer.receptive_field
-    if window is None or field is None or layer.kind == "transposed-convolution" or len(window.kernel) != len(field.axes):
-        return 1, 1, 1
-    kernel, stride, dilation = window.kernel[axis], window.strides[axis], window.dilations[axis]
-    return kernel or 1, stride or 1, dilation or 1
+_Geometry = tuple[int, int, int]
+
+
+def _geometries(layer: Layer, axes: int) -> list[_Geometry]:
+    """Kernel, stride and dilation of a window along every axis; those of a window of one unit where the layer is none."""
+    window = sliding_window(layer)
+    if window is None or layer.kind == "transposed-convolution" or len(window.kernel) != axes:
+        return [(1, 1, 1)] * axes
+    numbers = zip(window.kernel, window.strides, window.dilations, strict=True)
+    return [(kernel or 1, stride or 1, dilation or 1) for kernel, stride, dilation in numbers]
 
 
 def _units(change: float, stride: float | None) -> int | None:
@@ -150,14 +154,14 @@ def _units(change: float, stride: float | None) -> int | None:
     return int(count) if count.denominator == 1 else None
 
 
-def _span(layer: Layer, along: _Along) -> str | None:
+def _span(geometry: _Geometry, along: _Along) -> str | None:
     """have + (units spanned - 1)·stride, the units as (kernel - 1)·dilation + 1 where the layer is a window."""
     value, have = along.after, along.before
     if value is None or have is None:
         return None
     if value == have:
         return f"{number(have)} at its input"
-    kernel, _, dilation = _geometry(layer, along.axis)
+    kernel, _, dilation = geometry
     more = _units(value - have, along.stride)
     if more is None or more < 0:
         return None
@@ -167,13 +171,13 @@ def _span(layer: Layer, along: _Along) -> str | None:
     return f"{number(have)} + {reach}·{number(along.stride)}"
 
 
-def _pace(layer: Layer, along: _Along) -> str | None:
+def _pace(geometry: _Geometry, along: _Along) -> str | None:
     """have·stride of the layer; divided where it enlarges."""
     value, have = along.after, along.before
     if not value or not have:
         return None
     ratio = Fraction(value).limit_denominator(1 << 20) / Fraction(have).limit_denominator(1 << 20)
-    if ratio == 1 and _geometry(layer, along.axis)[1] == 1:
+    if ratio == 1 and geometry[1] == 1:
         return f"{number(have)} at its input"
     by = f"·{number(ratio.numerator)}" if ratio.numerator != 1 or ratio.denominator == 1 else ""
     return f"{number(have)}{by}{f' / {number(ratio.denominator)}' if ratio.denominator > 1 else ''}"
@@ -190,14 +194,14 @@ def _begin(along: _Along) -> str | None:
     return f"{number(have)} {'+' if before > 0 else '-'} {number(abs(before))}·{number(along.stride)}"
 
 
-def _sigma(layer: Layer, field: LayerField, before: _Seen) -> Expressions:
+def _sigma(windows: Sequence[_Geometry], field: LayerField, before: _Seen) -> Expressions:
     """√(σ² of the input + variance of the taps·stride²): (k² - 1)/12 for k equal taps at dilation 1."""
     if field.effective is None or before.sigma is None:
         return []
-    return [_deviation(_geometry(layer, along.axis), along) for along in _each(field.effective.sigma, before.sigma, before.stride)]
+    return [_deviation(windows[along.axis], along) for along in _each(field.effective.sigma, before.sigma, before.stride)]
 
 
-def _deviation(geometry: tuple[int, int, int], along: _Along) -> str | None:
+def _deviation(geometry: _Geometry, along: _Along) -> str | None:
     sigma, have, stride = along.after, along.before, along.stride
     if sigma is None or have is None:
         return None
