@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import service
+from service.settings import MEBIBYTE, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCES = sorted((REPOSITORY / "service").rglob("*.py"))
@@ -236,3 +237,23 @@ def test_ci_takes_no_skip_but_for_the_absent_corpus(tmp_path: Path, ci: str, out
     run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     last = run.stdout.strip().splitlines()[-1]
     assert {outcome: int(count) for count, outcome in re.findall(r"(\d+) (failed|passed|skipped|xfailed)", last)} == outcomes
+
+
+def test_memory_of_the_container_is_what_its_processes_may_take() -> None:
+    """As many jobs as the pool has places, the process that draws, and the server."""
+    limit = re.search(r"(?m)^    mem_limit: (\d+)m$", (REPOSITORY / "docker-compose.yml").read_text())
+    assert limit is not None
+    settings = Settings()
+    needed = (settings.pool_size + 1) * settings.job_memory_bytes + 512 * MEBIBYTE
+    assert int(limit[1]) * MEBIBYTE >= needed
+
+
+def test_security_page_names_tests_that_exist() -> None:
+    """A promise without a test is none."""
+    place, names = None, []
+    for path, name in re.findall(r"`(?:(tests/\S+?\.py))?(?:::(test_\w+))?`", (REPOSITORY / "docs" / "security.md").read_text()):
+        place = path or place
+        if name:
+            names.append((place, name))
+    assert len(names) > 10
+    assert [(path, name) for path, name in names if f"def {name}(" not in (REPOSITORY / path).read_text()] == []
