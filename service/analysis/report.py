@@ -92,7 +92,7 @@ class _GraphReport:
         self.layouts = layouts(graph)
         self.axes: SpatialAxes = spatial_of(self.layouts)
         self.batch = common_batch(graph, self.layouts)
-        self.first = first_layers(graph, None if reading.mode == "none" else weights)
+        self.first = first_layers(graph, None if reading.mode == "none" else weights, self.layouts)
         self.ties = ties(graph)
         self.partners = _partners(self.ties)
 

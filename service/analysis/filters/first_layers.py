@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.analysis.connections.connectivity import weight_node
-from service.analysis.field.axes import Layout, layouts
+from service.analysis.field.axes import Layout, Layouts, layouts
 from service.analysis.filters.front_ends import is_front_end
 from service.analysis.filters.pixels import MAX_PIXELS, Image, Numbers, Tile, dense_tile, moved, window_tile
 from service.graph import Graph, Layer, Shape, WeightReader
@@ -34,9 +34,12 @@ class FirstLayer:
     tile: Tile | None = None
 
 
-def first_layers(graph: Graph, weights: WeightReader | None = None) -> list[FirstLayer]:
-    """The first layers of a graph. Without `weights` a stored transform is not told from a learned layer."""
-    seeker = _Seeker(graph, weights)
+def first_layers(graph: Graph, weights: WeightReader | None = None, known: Layouts | None = None) -> list[FirstLayer]:
+    """The first layers of a graph, whose inputs' axes are `known` where they were found out before.
+
+    Without `weights` a stored transform is not told from a learned layer.
+    """
+    seeker = _Seeker(graph, weights, layouts(graph) if known is None else known)
     for layer in graph.layers:
         seeker.take(layer)
     return seeker.found or seeker.transforms
@@ -45,12 +48,12 @@ def first_layers(graph: Graph, weights: WeightReader | None = None) -> list[Firs
 class _Seeker:
     """What reaches each tensor of the inputs as they are, layer by layer."""
 
-    def __init__(self, graph: Graph, weights: WeightReader | None) -> None:
+    def __init__(self, graph: Graph, weights: WeightReader | None, known: Layouts) -> None:
         self.graph, self.weights = graph, weights
         self.found: list[FirstLayer] = []
         self.transforms: list[FirstLayer] = []
         self._raw: dict[str, str | None] = {tensor.name: tensor.name for tensor in graph.inputs}
-        self._images = images(graph)
+        self._images = images(graph, known)
         self._numbers: dict[str, Numbers] = {name: image.numbered() for name, image in self._images.items()}
         self._left = MAX_NUMBERS
 
@@ -107,9 +110,8 @@ class _Seeker:
         return None
 
 
-def images(graph: Graph) -> dict[str, Image]:
+def images(graph: Graph, known: Layouts) -> dict[str, Image]:
     """The inputs that are images of a size that can be followed."""
-    known = layouts(graph)
     found = {}
     for index, tensor in enumerate(graph.inputs):
         shape = tensor.shape
