@@ -108,6 +108,18 @@ def test_whoever_starts_a_process_knows_nothing_of_the_store() -> None:
     assert [name for path in local for _, name in imports(path) if is_within(name, {"service.store", "sqlalchemy", "alembic"})] == []
 
 
+def test_nothing_is_sent_or_received_as_an_object() -> None:
+    """Connection.send pickles and Connection.recv unpickles; jobs.local.channel sends bytes and JSON."""
+    wrong = [
+        f"{path.relative_to(REPOSITORY)}:{node.lineno} {node.attr}"
+        for path in SOURCES
+        if room(path) == "jobs"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("send", "recv", "Queue", "Manager", "Pool")
+    ]
+    assert wrong == []
+
+
 def test_server_that_names_tasks_loads_nothing_that_reads_a_model() -> None:
     code = "import sys, service.api; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
