@@ -62,7 +62,7 @@ def receptive_field(one: Examined, source: str) -> report.LayerField | None:
         padding=_defined([m.padding for m in measures]),
         coverage=_defined([m.coverage for m in measures]),
         density=view.density if local else None,
-        effective=_effective(view) if local and not any(m.scores for m in one.measures) else None,
+        effective=_effective(view, [m.size for m in measures]) if local and not any(m.scores for m in measures) else None,
         phases=tuple(tuple(m.phases) if len(m.phases) <= MAX_PHASES else None for m in measures) if local else None,
         status=worst.reach,
         because=worst.because,
@@ -86,12 +86,14 @@ def _defined(values: Sequence[float | None]) -> report.PerAxis | None:
     return None if all(value is None for value in values) else tuple(values)
 
 
-def _effective(view: View) -> report.EffectiveField | None:
+def _effective(view: View, sizes: Sequence[int | None]) -> report.EffectiveField | None:
+    """Sigma, and the width that holds 95 %: nothing lies beyond the field itself, whatever the Gaussian says."""
     sigma = tuple(s.sigma for s in view.spread if s.sigma is not None)
     if not sigma or len(sigma) < len(view.spread):
         return None
     source: Literal["uniform", "weights"] = "weights" if all(s.weighted for s in view.spread) else "uniform"
-    return report.EffectiveField(sigma, tuple(report.WIDTH95 * s for s in sigma), source)
+    widths = (report.WIDTH95 * s if size is None else min(report.WIDTH95 * s, float(size)) for s, size in zip(sigma, sizes, strict=True))
+    return report.EffectiveField(sigma, tuple(widths), source)
 
 
 @dataclass(frozen=True, slots=True)

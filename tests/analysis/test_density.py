@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from service.analysis.field.density import TOO_MUCH, Density, PixelCounter
@@ -140,6 +141,15 @@ def test_axes_of_one_unit_come_and_go(shapes: tuple[Shape, ...]) -> None:
         builder.add(core.Reshaping(shape))
         assert sizes(builder) == (5,)
         assert seen(builder).density == pytest.approx(3 / 5)
+
+
+def test_masked_scores_read_nothing() -> None:
+    """Scores of a causal mask: of those that are left, (3, 0) is the widest, and reads two of four positions."""
+    builder = scores(4)
+    blocked = ~np.tril(np.ones((4, 4), dtype=bool))
+    builder.add(core.Masking((1, 4, 4), blocked.tobytes()))
+    assert sizes(builder) == (4,)
+    assert seen(builder).density == pytest.approx(2 / 4)
 
 
 def test_windows_beside_the_seam_of_a_roll() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from service.graph import Layer, Node
 from service.graph import operators as core
 from service.graph.model import Model, ModelFacts
@@ -63,3 +65,31 @@ def test_ratios_are_those_of_layers_that_have_weights() -> None:
     assert without["connections"]["exact"] == alone["connections"]["exact"] == 32 + 88
     assert without["sharing"]["factor"] == 32 / 4
     assert without["reduction"]["total"] == without["reduction"]["from_sparsity"] * without["reduction"]["from_sharing"]
+
+
+def test_the_width_of_the_influence_never_exceeds_the_field() -> None:
+    """Uniform taps far apart: the Gaussian of two taps 16 apart would be 31 wide, the field is 17."""
+    builder = Builder()
+    builder.input(1, 1, 64)
+    builder.add(conv(1, 2, dilation=16, rank=1))
+    (layer,) = analyzed(Model((builder.graph(),), InlineWeights({}), ModelFacts(None, "spec", 1, (), ())))["layers"]
+    assert layer["receptive_field"]["effective"]["sigma"] == [8.0]
+    assert layer["receptive_field"]["effective"]["width95"] == [17.0]
+
+
+@pytest.mark.parametrize("side", [32, 64, 128, 512])
+def test_sigma_behind_upsampling_does_not_depend_on_the_image(side: int) -> None:
+    """A pyramid: four halvings, and back by enlargements that meet the finer maps."""
+    builder = Builder()
+    builder.input(1, 1, side, side)
+    maps = [builder.add(conv(2, 3, 2, pad=1)) for _ in range(4)]
+    for finer in reversed(maps[:-1]):
+        for axis in (2, 3):
+            length = builder.shape()[axis]
+            builder.add(core.Resampling(axis, 2 * length, 2.0, transform="asymmetric", rounding="floor"))
+        builder.add(ADD, builder.last, finer)
+    builder.add(conv(2, 3, pad=1))
+    report = analyzed(Model((builder.graph(),), InlineWeights({}), ModelFacts(None, "spec", 1, (), ())))
+    field = report["layers"][-1]["receptive_field"]
+    assert field["size"] == [47, 47]
+    assert field["effective"]["sigma"] == pytest.approx([8.334, 8.334], abs=0.001)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.field.dependence import Accumulate, Expand, Mix, Place, Reshape, Slide, Statistics, Step, Transpose, Widen
+from service.analysis.field.dependence import Accumulate, Block, Expand, Mix, Place, Reshape, Slide, Statistics, Step, Transpose, Widen
 from service.analysis.field.influence import Ended, backwards, ways_back
 from service.analysis.field.intervals import TooLarge
 from service.analysis.field.reshaping import segments
@@ -170,6 +170,8 @@ def _back(part: Product, step: Step, shape: Shape) -> Iterator[Product]:
             read = None if held is None else held[(held >= start) & (held < start + shape[axis])] - start
             if read is None or len(read):
                 yield _with(part, axis, read)
+        case Block(blocked):
+            yield from _unblocked(part, np.broadcast_to(blocked, shape))
         case Statistics():
             for each in step.mixtures(shape):
                 part = _with(part, each.axis, None if part[each.axis] is None else _mixed(part[each.axis], each.length, each.length, 1))
@@ -219,6 +221,20 @@ def _mixed(held: Integers | None, per_group: int, length: int, groups: int) -> I
     if len(read) * per_group > MAX_LISTED:
         raise TooLarge(f"{len(read) * per_group} units")
     return (read[:, None] * per_group + np.arange(per_group)).reshape(-1)
+
+
+def _unblocked(part: Product, blocked: NDArray[np.bool_]) -> list[Product]:
+    """The units of a product that are not blocked, as products."""
+    shape = blocked.shape
+    held = [np.arange(length) if units is None else _real(units, length) for units, length in zip(part, shape, strict=True)]
+    if math.prod(len(units) for units in held) > MAX_LISTED or blocked.size > MAX_LISTED:
+        raise TooLarge(f"{blocked.size} units")
+    if not blocked[np.ix_(*held)].any():
+        return [part]
+    grid = np.zeros(shape, dtype=bool)
+    grid[np.ix_(*held)] = True
+    grid &= ~blocked
+    return _as_products(grid) if grid.any() else []
 
 
 def _accumulated(held: Integers | None, step: Accumulate, length: int) -> Integers:

@@ -75,7 +75,10 @@ def _effective_lines(field: LayerField, expressions: Expressions | None, inputs:
     lines = _line("effective.sigma", field.axes, effective.sigma, expressions)
     if inputs > 1:
         lines["receptive_field.effective.sigma"] = "the mixture of its inputs, each by its number of paths"
-    widths: Expressions = [f"{number(WIDTH95)}·{number(sigma)}" for sigma in effective.sigma]
+    widths: Expressions = []
+    for sigma, size in zip(effective.sigma, field.size or [None] * len(effective.sigma), strict=True):
+        wide = f"{number(WIDTH95)}·{number(sigma)}"
+        widths.append(wide if sigma is None or size is None or WIDTH95 * sigma <= size else f"min({wide}, {number(size)})")
     return lines | _line("effective.width95", field.axes, effective.width95, widths)
 
 
