@@ -403,6 +403,7 @@ def wire(graph: Graph, source: int = 0, axes: tuple[int, ...] = ()) -> dict[str,
 
 def _meet(operator: Operator, step: Connected, operands: list[Wired | None], result: Shape, source: Shape) -> Wired:
     present = [(m, w) for m, w in zip(step.matrices, operands, strict=True) if w is not None]
+    numbers = [number for number, operand in enumerate(operands) if operand is not None]
     cut = step.cut.copy()
     for matrix, operand in present:
         cut |= (matrix[:, operand.cut] > 0).any(axis=1)
@@ -413,9 +414,9 @@ def _meet(operator: Operator, step: Connected, operands: list[Wired | None], res
     places = _place(operator, step, operands, result)
     for axis in present[0][1].local:
         parts = []
-        for matrix, operand in present:
+        for number, (matrix, operand) in zip(numbers, present, strict=True):
             moved = matrix @ operand.local[axis]
-            whole = takes_in_all(operator, matrix, operand, axis)
+            whole = takes_in_all(operator, number, matrix, operand, axis)
             if whole is None:
                 doubtful |= {axis}
             elif whole:
@@ -492,14 +493,13 @@ def summed(operator: Operator, operand: int, shape: Shape, result: Shape) -> set
     return touched(operator, shape, result)
 
 
-def takes_in_all(operator: Operator, matrix: Matrix, operand: Wired, axis: int) -> bool | None:
+def takes_in_all(operator: Operator, number: int, matrix: Matrix, operand: Wired, axis: int) -> bool | None:
     """Whether an output unit of an operator that mixes takes in every place of the map that it reads. None: thin axes leave it open."""
     table = isinstance(operator, core.Convolution) and operator.table is not None
     whole_channels = isinstance(operator, CHANNEL_MIXTURES) and operator.groups == 1 and not table
     if not (isinstance(operator, MIXTURES) or whole_channels) or not operand.local[axis].any():
         return None if operand.cut.any() and isinstance(operator, MIXTURES) else False
-    index = next((i for i, labels in enumerate(getattr(operator, "operands", ())) if len(labels) == len(operand.shape)), 0)
-    mixed = summed(operator, index, operand.shape, ())
+    mixed = summed(operator, number, operand.shape, ())
     if any(operand.shape[a] == 1 for a in mixed - {0, 1}):
         return None
     verdict: bool | None = False

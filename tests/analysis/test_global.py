@@ -49,6 +49,14 @@ def test_one_block_is_the_whole_map() -> None:
     assert found(single) == found(nested) == [("global", None)]
 
 
+def test_an_average_pooling_of_the_size_of_the_map_is_global() -> None:
+    """It is the mean over the map, written as a window; a maximum, or a window that leaves something out, slides on a larger image."""
+    averaged = core.Pooling((8, 8), (1, 1), (1, 1), ((0, 0), (0, 0)), "average")
+    assert found(chain((1, 1, 8, 8), conv(1, 3, pad=1), averaged)) == [("global", None)] * 2
+    assert found(chain((1, 1, 9, 8), conv(1, 3, pad=1), averaged)) == [("exact", 10)] * 2
+    assert found(chain((1, 1, 8, 8), conv(1, 3, pad=1), pool(8, 1))) == [("exact", 10)] * 2
+
+
 def test_channels_that_see_different_places_are_no_whole_map() -> None:
     """A coarse map beside its own 3×3 neighbourhood (GhostNet, NASNet, AHNet): each unit sees all of the image, at one place of the map."""
     builder = chain((1, 1, 16, 16), conv(1, 33, 4, pad=16))

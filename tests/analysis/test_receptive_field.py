@@ -334,3 +334,14 @@ def test_a_gate_on_a_map_of_one_unit_is_global(length: int) -> None:
     builder.add(conv(2, 3, pad=1))
     assert status(builder) == [("global", gate)] * 2
     assert [(m.size, m.stride, m.padding) for m in last(builder)] == [(27, 8, 13)] * 2
+
+
+@pytest.mark.parametrize("length", [8, 64])
+def test_a_pixel_shuffle_halves_the_stride_of_a_map_of_one_unit_too(length: int) -> None:
+    """Sub-pixel convolution (Shi et al. 2016) behind a stride of 8: size and stride are those on a larger image."""
+    builder = chain(length, conv(4, 3, 8, pad=1))
+    places = length // 8
+    builder.add(core.Reshaping((1, 1, 2, 2, places, places)))
+    builder.add(core.Transposing((0, 1, 4, 2, 5, 3)))
+    builder.add(core.Reshaping((1, 1, 2 * places, 2 * places)))
+    assert [(m.size, m.stride) for m in last(builder)] == [(3, 4)] * 2

@@ -182,6 +182,47 @@ def _shifted_windows(builder: Builder, tensor: str, axis: int, size: int, roll: 
     return _windowed(builder, rolled, axis - 2, size, attention=False)
 
 
+def _attend(builder: Builder, tensor: str, axis: int) -> str:
+    """Attention of every place along an axis to all of them, written out."""
+    axis = _axis(builder, tensor, axis)
+    names = [f"a{a}" for a in range(len(builder.shape(tensor)))]
+    keys, pairs = [*names[:axis], "key", *names[axis + 1 :]], [*names[: axis + 1], "key", *names[axis + 1 :]]
+    scores = _add(builder, core.Contraction((tuple(names), tuple(keys)), tuple(pairs)), tensor, tensor)
+    shares = _add(builder, core.Mixing((axis + 1,), "softmax"), scores)
+    return _add(builder, core.Contraction((tuple(pairs), tuple(keys)), tuple(names)), shares, tensor)
+
+
+def _normalise(builder: Builder, tensor: str, over: str, written_out: bool) -> str:
+    """A normalisation over space, over groups of channels and space, or over all of a sample; as one operator or written out."""
+    shape = builder.shape(tensor)
+    if over == "group" and shape[1] % 2:
+        raise NotFitting
+    grouped = _add(builder, core.Reshaping((shape[0], 2, shape[1] // 2, *shape[2:])), tensor) if over == "group" else tensor
+    rank = len(builder.shape(grouped))
+    axes = tuple(range(1 if over == "all" else 2, rank))
+    if written_out:
+        centred = _add(builder, core.Elementwise("Sub"), grouped, _add(builder, core.Reduction(axes), grouped))
+        deviation = _add(builder, core.Reduction(axes), _add(builder, core.Elementwise("Mul"), centred, centred))
+        result = _add(builder, core.Elementwise("Div"), centred, deviation)
+    else:
+        result = _add(builder, core.Mixing(axes, f"{over}normalization"), grouped)
+    return _add(builder, core.Reshaping(shape), result) if over == "group" else result
+
+
+def _block_mean(builder: Builder, tensor: str, axis: int, size: int, pooled: bool) -> str:
+    """The mean of blocks of one axis, as a pooling or as a reshape and a reduction."""
+    axis = _axis(builder, tensor, axis)
+    tensor = _cropped(builder, tensor, axis, size)
+    shape = builder.shape(tensor)
+    if shape[axis] == size:
+        raise NotFitting("a single block is the whole axis")
+    if pooled:
+        kernel = tuple(size if a == axis else 1 for a in range(2, len(shape)))
+        return _add(builder, core.Pooling(kernel, kernel, (1,) * len(kernel), ((0, 0),) * len(kernel), "average"), tensor)
+    split = _add(builder, core.Reshaping((*shape[:axis], shape[axis] // size, size, *shape[axis + 1 :])), tensor)
+    return _add(builder, core.Reduction((axis + 1,), keepdims=False), split)
+
+
 def _gate(builder: Builder, tensor: str) -> str:
     """Squeeze and excitation: the mean over all positions multiplies every unit."""
     rank = len(builder.shape(tensor))
@@ -263,6 +304,9 @@ BUILD: dict[str, Callable[..., str]] = {
     "depth_to_space": _depth_to_space,
     "windowed": _windowed,
     "shifted_windows": _shifted_windows,
+    "attend": _attend,
+    "normalise": _normalise,
+    "block_mean": _block_mean,
     "gate": _gate,
     "reduce": _reduce,
     "mix": _mix,
@@ -396,6 +440,7 @@ REARRANGEMENTS = st.one_of(
     _moves("swap"),
 )
 MIXTURES = st.one_of(
+    _moves("block_mean", axis=AXES, size=st.sampled_from((2, 3)), pooled=st.booleans()),
     _moves("windowed", axis=AXES, size=st.sampled_from((2, 3)), attention=st.booleans()),
     _moves("shifted_windows", axis=AXES, size=st.sampled_from((2, 3)), roll=st.integers(1, 2)),
     _moves("mix", axis=st.just(1)),
@@ -404,6 +449,8 @@ MIXTURES = st.one_of(
 )
 ENDINGS = st.one_of(
     _moves("gate"),
+    _moves("attend", axis=AXES),
+    _moves("normalise", over=st.sampled_from(("space", "group", "all")), written_out=st.booleans()),
     _moves("reduce", axis=AXES),
     _moves("mix", axis=st.integers(2, 4)),
     _moves("cumulate", axis=AXES, reverse=st.booleans()),
@@ -427,6 +474,14 @@ def sliding_moves(shape: Shape) -> st.SearchStrategy[Move]:
         _moves("neighbours", axis=AXES, before=st.integers(0, 2), after=st.integers(0, 2)),
         _moves("channels_dense", units=st.integers(1, 3)),
     )
+
+
+@cache
+def spelled_moves(shape: Shape) -> st.SearchStrategy[Move]:
+    """Windows, and steps that can be written in two ways."""
+    norms = _moves("normalise", over=st.sampled_from(("space", "group", "all")), written_out=st.booleans())
+    blocks = _moves("block_mean", axis=AXES, size=st.sampled_from((2, 3)), pooled=st.booleans())
+    return st.one_of(convolutions(shape), poolings(shape), norms, norms, blocks, _moves("gate"))
 
 
 @cache

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.analysis.field.published import Measure
 from service.graph import Graph, Shape
 from tests.analysis.networks import measures, views
-from tests.property.recipes import CUTS, PADS, Move, Recipe, convolutions, poolings, recipes, sliding_moves
+from tests.property.recipes import CUTS, PADS, Move, Recipe, convolutions, poolings, recipes, sliding_moves, spelled_moves
 
 pytestmark = pytest.mark.property
 
@@ -99,3 +99,30 @@ def test_the_batch_sees_nothing_else(recipe: Recipe, batch: int) -> None:
     one, several = recipe.graph(), recipe.graph((batch, *recipe.shape[1:]))
     assume(one.layers)
     assert last(one) == last(several)
+
+
+SPELLINGS = {"written_out", "pooled"}
+"""Parameters of a step that choose between two ways to write one network."""
+
+
+def respelled(moves: tuple[Move, ...]) -> tuple[Move, ...]:
+    """The same steps, those that can be written in two ways in the other one."""
+    result = []
+    for move in moves:
+        turned = {name: not value for name, value in move.parameters.items() if name in SPELLINGS}
+        if "branches" in move.parameters:
+            turned["branches"] = tuple(respelled(branch) for branch in move.parameters["branches"])
+        result.append(Move(move.name, move.parameters | turned))
+    return tuple(result)
+
+
+@given(recipes(spelled_moves, joins=("add", "concat")))
+def test_one_network_written_in_two_ways_gets_one_answer(recipe: Recipe) -> None:
+    other = replace(recipe, moves=respelled(recipe.moves))
+    one, two = recipe.graph(), other.graph()
+    assume(len(one.layers) != len(two.layers))
+    event("written differently")
+    for left, right in zip(views(one)[one.outputs[0]].fields, views(two)[two.outputs[0]].fields, strict=True):
+        assert left.reach == right.reach
+    for first, second in zip(last(one), last(two), strict=True):
+        assert (first.size, first.stride, first.padding, first.coverage) == (second.size, second.stride, second.padding, second.coverage)

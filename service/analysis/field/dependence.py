@@ -188,7 +188,10 @@ def locally_connected(operator: core.LocallyConnected, inputs: Sequence[Shape], 
 
 
 def window(operator: core.Pooling | core.Subsampling, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[list[Path]]:
-    """A window along every spatial axis, channel by channel."""
+    """A window along every spatial axis, channel by channel; a mean over exactly the whole map is the reduction that it equals."""
+    whole = operator.kernel == inputs[0][2:] and set(operator.dilations) == {1} and not any(map(any, operator.pads))
+    if whole and max(operator.kernel) > 1 and isinstance(operator, core.Pooling) and operator.mode == "average":
+        return _single([Mix(axis, 1) for axis in range(2, len(inputs[0]))])
     return _single(_windows(operator, outputs))
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from service.analysis.field.intervals import Field, check, nothing, settle, table
-from service.analysis.field.taps import Integers
+from service.analysis.field.taps import LONG_PERIOD, Integers
 from service.graph import Shape
 
 
@@ -62,10 +62,18 @@ def _first(bounds: Integers, axis: int) -> Integers:
 
 
 def _merge_two(field: Field, axis: int, outer: int, inner: int) -> Field:
+    if outer == 1 < inner <= LONG_PERIOD and field.steps[axis]:
+        # A map of one place that a larger image would lengthen, whose place becomes several (pixel shuffle).
+        return _interleaved(field, axis, inner)
     for single, dropped in ((outer, axis), (inner, axis + 1)):
         if single == 1 or (not field.varies(axis) and not field.varies(axis + 1)):
             steps = field.steps[:dropped] + field.steps[dropped + 1 :]
             return replace(field, bounds=_first(field.bounds, dropped), steps=steps)
+    return _interleaved(field, axis, inner)
+
+
+def _interleaved(field: Field, axis: int, inner: int) -> Field:
+    """Two axes as one: a period of the first, each of its units with all `inner` units of the second."""
     step = field.steps[axis]
     bounds = table(field, axis + 1, np.arange(inner, dtype=np.int64))
     periods = bounds.shape[axis + 1]
