@@ -8,9 +8,8 @@ import re
 from typing import Any, NoReturn
 
 from service.faults import Refused
+from service.readers.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH
 
-MAX_BYTES = 16 * 2**20
-MAX_DEPTH = 64
 MAX_DIGITS = 40
 """An integer of more digits reads as infinity, which no field accepts: converting a million digits takes quadratic time."""
 
@@ -25,8 +24,8 @@ def parse_json(text: bytes) -> Any:
     Refused `not-json` for anything but UTF-8 JSON without a byte order mark, NaN or lone surrogates, `duplicate-key`, `too-deep` and
     `document-too-large`. A number beyond the range of its type reads as an infinity.
     """
-    if len(text) > MAX_BYTES:
-        raise Refused("limit", "document-too-large", f"a JSON document may have {MAX_BYTES:,} bytes, this one has {len(text):,}")
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise Refused("limit", "document-too-large", f"a JSON document may have {MAX_DOCUMENT_BYTES:,} bytes, this one has {len(text):,}")
     characters = _decode(text)
     _check_depth(characters)
     try:
@@ -57,8 +56,8 @@ def _check_depth(characters: str) -> None:
         character = match.group()[0]
         if character in "[{":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise Refused("limit", "too-deep", f"values may be nested {MAX_DEPTH} deep")
+            if depth > MAX_DOCUMENT_DEPTH:
+                raise Refused("limit", "too-deep", f"values may be nested {MAX_DOCUMENT_DEPTH} deep")
         elif character != '"':
             depth -= 1
 

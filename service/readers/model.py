@@ -12,7 +12,7 @@ from service.graph import Graph, WeightReader
 from service.graph.model import Model, ModelFacts, Port
 from service.options import Options
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
-from service.readers.json_text import MAX_BYTES
+from service.readers.limits import MAX_DOCUMENT_BYTES
 from service.readers.onnx import OnnxWeights, Reading, declared, model_inputs, opsets_of
 from service.readers.spec.entry import read_spec
 from service.readers.stand_ins import USUAL, length_of, readings, unclear
@@ -36,8 +36,10 @@ def read_model(path: Path, options: Options, externals: Mapping[str, Path]) -> M
 
 
 def _read_json(source: LocalFile, options: Options) -> Model:
-    if source.size > MAX_BYTES:
-        raise Refused("limit", "document-too-large", f"A JSON document may have {MAX_BYTES:,} bytes, this one has {source.size:,}.")
+    if source.size > MAX_DOCUMENT_BYTES:
+        raise Refused(
+            "limit", "document-too-large", f"A JSON document may have {MAX_DOCUMENT_BYTES:,} bytes, this one has {source.size:,}."
+        )
     text = source.read(0, source.size)
     graphs, weights = _spec_graphs(text, options)
     first = graphs[0]

@@ -71,7 +71,7 @@ def test_numbers_without_bound_become_infinite() -> None:
 
 
 def test_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_text, "MAX_BYTES", 10)
+    monkeypatch.setattr(json_text, "MAX_DOCUMENT_BYTES", 10)
     assert parse_json(b" " * 8 + b"[]") == []
     with pytest.raises(Refused) as caught:
         parse_json(b" " * 9 + b"[]")

@@ -13,8 +13,8 @@ from typing import Any
 
 from service.faults import Detail, Refused
 from service.readers.keras.keras1 import modern
+from service.readers.limits import MAX_LAYERS
 from service.readers.naming import Names
-from service.readers.spec.record import MAX_LAYERS
 from service.readers.spec.schema import invalid_spec
 
 SHARE = frozenset(

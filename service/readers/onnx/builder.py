@@ -6,13 +6,9 @@ from collections.abc import Iterable
 
 from service.faults import Refused
 from service.graph import Layer, Shape, ShapeError, Tensor
-from service.readers.limits import MAX_UNROLLED_NODES
+from service.readers.limits import MAX_AXIS, MAX_RANK, MAX_UNITS, MAX_UNROLLED_NODES
 from service.readers.naming import Names
 from service.readers.onnx.values import ModelWeight, Value
-
-MAX_AXIS = 1 << 31
-MAX_UNITS = 1 << 52
-MAX_RANK = 32
 
 
 def checked(shape: Shape) -> Shape:

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from service.faults import Detail, Fault, Refused
+from service.readers.limits import MAX_CALL_DEPTH
 from service.readers.onnx.topology import subgraphs
 
 Key = tuple[str, str, str]
 """Domain, name and overload of a function."""
-
-MAX_DEPTH = 60
 
 
 def domain_of(domain: str) -> str:
@@ -82,8 +81,8 @@ def _check_expansion(model: ModelProto, functions: Mapping[Key, FunctionProto], 
 def _check_bounds(key: Key, size: int, depth: int, most_nodes: int) -> None:
     if size > most_nodes:
         _refuse("limit", "too-many-nodes", f"the function {key[1]!r} expands to {size} nodes, {most_nodes} are allowed", key)
-    if depth > MAX_DEPTH:
-        _refuse("limit", "too-deep", f"the calls of the function {key[1]!r} nest more than {MAX_DEPTH} deep", key)
+    if depth > MAX_CALL_DEPTH:
+        _refuse("limit", "too-deep", f"the calls of the function {key[1]!r} nest more than {MAX_CALL_DEPTH} deep", key)
 
 
 def _refuse(fault: Fault, code: str, message: str, key: Key) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from service.graph import Source, Weight
+from service.readers.limits import MAX_RANK, MAX_UNITS
 from service.readers.naming import Names
-from service.readers.onnx.builder import MAX_RANK, MAX_UNITS
 from service.readers.onnx.topology import subgraphs
 from service.readers.onnx.values import Constant, ModelWeight, Origin
 from service.readers.tensors.stored import Storage, StoredTensor

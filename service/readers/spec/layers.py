@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.readers.limits import MAX_LAYERS
 from service.readers.spec import attention, recurrence, shapes, units, windows
 from service.readers.spec.fields import (
     MAX_RANK,
@@ -20,7 +21,7 @@ from service.readers.spec.fields import (
     Ties,
     Whole,
 )
-from service.readers.spec.record import JOINS, MAX_LAYERS, LayerType
+from service.readers.spec.record import JOINS, LayerType
 
 PADDINGS = ("valid", "same", "same_lower", "causal")
 

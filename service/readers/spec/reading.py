@@ -12,10 +12,11 @@ from service.faults import Detail, Refused
 from service.graph.network import Graph, Layer, Tensor, Weight
 from service.graph.operators import Embedding, Shape
 from service.options import Options
+from service.readers.limits import MAX_LAYERS
 from service.readers.naming import Names
 from service.readers.spec.draft import Draft, Refusal, check_size, shape_of
 from service.readers.spec.layers import TYPES
-from service.readers.spec.record import MAX_LAYERS, LayerType
+from service.readers.spec.record import LayerType
 from service.readers.spec.schema import invalid_spec, load_document
 from service.readers.spec.suggestions import did_you_mean
 from service.readers.spec.values import InlineWeights

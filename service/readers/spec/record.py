@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from marshmallow import ValidationError
 
 from service.graph.network import Kind
+from service.readers.limits import MAX_LAYERS
 from service.readers.spec.draft import Rule
 from service.readers.spec.fields import ListOf, Name, Strict, Text, Whole
-
-MAX_LAYERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Any
 from marshmallow import Schema, ValidationError, validates_schema
 
 from service.faults import Detail, Refused
+from service.readers.limits import MAX_LAYERS
 from service.readers.spec.fields import MAX_RANK, REQUIRED, JsonSchema, ListOf, Name, Strict, Text, Whole
 from service.readers.spec.layers import TYPES
-from service.readers.spec.record import COMMON, MAX_LAYERS
+from service.readers.spec.record import COMMON
 from service.readers.spec.suggestions import did_you_mean
 
 MAX_ERRORS = 100
