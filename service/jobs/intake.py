@@ -65,15 +65,16 @@ class Intake:
             return Accepted(question.id, None)
         moment = now()
         asked = Job(uuid.uuid4().hex, question.id, "queued", moment, moment, question_document(question))
-        with self._kept(asked.id, parts):
-            if known:  # its files were damaged, and are whole again now
+        with self._keeper.hold(asked.id):
+            with self._kept(asked.id, parts):
+                if known:  # its files were damaged, and are whole again now
+                    self._store.release(asked.id)
+                    return Accepted(question.id, None)
+                job = self._keeper.expect(asked, self._owner)
+            if job.id != asked.id:  # another request was faster
                 self._store.release(asked.id)
-                return Accepted(question.id, None)
-            job = self._keeper.expect(asked, self._owner)
-        if job.id != asked.id:  # another request was faster
-            self._store.release(asked.id)
-        else:
-            self._submit(job)
+            else:
+                self._submit(job)
         return Accepted(question.id, job)
 
     def _submit(self, job: Job) -> None:

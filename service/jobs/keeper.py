@@ -6,8 +6,10 @@ locked, full or away, the keeper waits and tries again.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 
 import structlog
 
@@ -35,7 +37,21 @@ class Keeper:
     def __init__(self, store: Store, task: Task) -> None:
         self._store, self._task = store, task
         self._ended: dict[str, threading.Event] = {}
+        self._held: set[str] = set()
         self._closed = threading.Event()
+
+    @contextlib.contextmanager
+    def hold(self, job_id: str) -> Iterator[None]:
+        """Until the block ends, the job is on its way into the queue, or withdrawn because the queue is full: it is not lost."""
+        self._held.add(job_id)
+        try:
+            yield
+        finally:
+            self._held.discard(job_id)
+
+    def holds(self, job_id: str) -> bool:
+        """Whether the job is on its way into the queue or withdrawn."""
+        return job_id in self._held
 
     def expect(self, job: Job, owner: str) -> Job:
         """Write down a new job, or return the one that is already working on the same report."""

@@ -94,11 +94,14 @@ class Watch:
                 log.error("storage-unavailable", error=str(error))
 
     def _find_lost(self, active: Sequence[Job]) -> None:
-        """Starts jobs again that are this process's own and that nobody works on, two beats in a row: between them, one may be on its way
-        into the queue or out of it."""
-        missing = {job.id for job in active if self._queue.status(job.id) is None}
-        for job in active:
-            if job.id in missing & self._missing:
+        """Starts jobs again that are this process's own and that nobody works on, two beats in a row.
+
+        A job that ended since `active` was read is not lost: the store is asked again once the queue does not have it any more.
+        """
+        missing = {job.id for job in active if self._queue.status(job.id) is None and not self._keeper.holds(job.id)}
+        for job_id in missing & self._missing:
+            job = self._store.jobs.get(job_id)
+            if job is not None and not job.finished:
                 self._resume(job)
         self._missing = missing
 

@@ -153,6 +153,32 @@ def test_own_job_that_nobody_works_on_is_found(store: Store, queue: Recorded, wa
     assert queue.submitted == [job.id]
 
 
+def test_own_job_that_is_on_its_way_into_the_queue_is_not_lost(store: Store, queue: Recorded) -> None:
+    """However long that takes: a full queue withdraws the job, and its files go."""
+    keeper = Keeper(store, fakes.REPORT)
+    watch = Watch(store, queue, keeper, "us", 60.0)
+    job = accepted(store)
+    with keeper.hold(job.id):
+        for _ in range(3):
+            watch.beat()
+        assert queue.submitted == []
+    watch.beat()
+    watch.beat()
+    assert queue.submitted == [job.id]
+
+
+def test_own_job_that_ends_while_the_watch_looks_is_not_lost(
+    store: Store, queue: Recorded, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = accepted(store)
+    watch.beat()
+    owned = store.jobs.owned("us")
+    store.jobs.finish(job.id, "done")
+    monkeypatch.setattr(SqlJobs, "owned", lambda self, owner: owned)
+    watch.beat()
+    assert queue.submitted == [] and state(store, job) == "done"
+
+
 def test_sweep_removes_what_dead_processes_left(store: Store, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_module, "ABANDONED_SECONDS", -1.0)
     job = accepted(store, "needed")
