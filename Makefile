@@ -6,7 +6,7 @@ PYTHON := $(ENVIRONMENT)/bin/python
 TEST_PROGRAMS := chromium npm
 AXE := axe-core@4.11.0
 COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --extra fleet pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help serve migrate test test-packages lint format lock openapi demo gallery bench load house clean
