@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-Fault = Literal["malformed", "unsupported", "invalid", "limit", "unavailable"]
+Fault = Literal["malformed", "unsupported", "invalid", "limit", "source", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class Refused(ValueError):
     """What was asked for cannot be done, and whoever asked is told why.
 
     `fault` says whose rule was broken: `malformed` (the bytes are not what they claim; HTTP 400), `unsupported` (another format, named;
-    415), `invalid` (well formed, but not a valid model, spec or choice; 422), `limit` (it exhausts a limit; 422) or `unavailable` (it may
-    be asked for again later; 503). `code` is stable and kebab-case; `errors` are the places at fault.
+    415), `invalid` (well formed, but not a valid model, spec or choice; 422), `limit` (it exhausts a limit; 422), `source` (where the model
+    lies, it cannot be had; 424) or `unavailable` (it may be asked for again later; 503). `code` is stable and kebab-case; `errors` are the
+    places at fault.
     """
 
     def __init__(self, fault: Fault, code: str, detail: str, errors: Sequence[Detail] = ()) -> None:

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from service.faults import Refused
+from service.sources.local import Source
 from service.work.made import Made
 from service.work.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a task: arguments that are JSON, bytes by keyword, and the places of a model's files ("" for the model itself)."""
+    """One call of a task: arguments that are JSON, bytes by keyword, and a model's files ("" for the model itself).
+
+    `files` are those that lie on this machine, by their place; `lent` are others, which are read for the process that works.
+    """
 
     task: Task
     arguments: Mapping[str, Any] = field(default_factory=dict)
     documents: Mapping[str, bytes] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    lent: Mapping[str, Source] = field(default_factory=dict)
 
 
 class BrokenAnalysisError(RuntimeError):

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from google.protobuf.message import Message
 from onnx import TensorProto
 
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
 from service.readers.wire.scan import scan
-from service.sources.local import LocalFile
+from service.sources.places import Place, opened
 
 
-def named_externals(path: str) -> list[str]:
+def named_externals(place: Place) -> list[str]:
     """The locations that the tensors of an ONNX file name, each once, as they stand there: a name may be a path, or anything else.
 
     None of them for a JSON document. Refused where the file cannot be read as a model.
     """
-    source = LocalFile(Path(path))
+    source = opened(place)
     if recognise(source.read(0, min(SNIFF_BYTES, source.size)), source.size) == JSON:
         return []
     scanned = scan(source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from onnx import ModelProto, ValueInfoProto
 
@@ -18,24 +17,25 @@ from service.readers.spec.entry import read_spec
 from service.readers.stand_ins import USUAL, length_of, readings, unclear
 from service.readers.tensors.stored import Storage
 from service.readers.wire.scan import scan
-from service.sources.local import LocalFile
+from service.sources.local import Source
+from service.sources.places import Place, opened
 
 LENGTH_CODES = frozenset(("does-not-fit", "shape-mismatch", "not-divisible", "too-large"))
 """What is said of a layer spec where an open axis has a length that does not suit it."""
 
 
-def read_model(path: Path, options: Options, externals: Mapping[str, Path]) -> Model:
+def read_model(place: Place, options: Options, externals: Mapping[str, Place]) -> Model:
     """Read a model file. `externals` are the external data files that came with it, by bare name.
 
     Refused where the file is no model that can be analysed: `malformed`, `unsupported`, `invalid` or `limit`.
     """
-    source = LocalFile(path)
+    source = opened(place)
     if recognise(source.read(0, min(SNIFF_BYTES, source.size)), source.size) == JSON:
         return _read_json(source, options)
     return _read_onnx(source, options, externals)
 
 
-def _read_json(source: LocalFile, options: Options) -> Model:
+def _read_json(source: Source, options: Options) -> Model:
     if source.size > MAX_DOCUMENT_BYTES:
         raise Refused(
             "limit", "document-too-large", f"A JSON document may have {MAX_DOCUMENT_BYTES:,} bytes, this one has {source.size:,}."
@@ -81,7 +81,7 @@ def _port(graph: Graph, name: str, symbolic: frozenset[tuple[str, int]]) -> Port
     return Port(name, tensor.dtype, shape)
 
 
-def _read_onnx(source: LocalFile, options: Options, externals: Mapping[str, Path]) -> Model:
+def _read_onnx(source: Source, options: Options, externals: Mapping[str, Place]) -> Model:
     scanned = scan(source)
     reading = Reading(scanned.model, Storage(scanned, externals, options.external_missing))
     fixed = options.input_shapes
@@ -95,7 +95,7 @@ def _read_onnx(source: LocalFile, options: Options, externals: Mapping[str, Path
     return Model(readings(lambda length: reading.graph(fixed, length), first), OnnxWeights(), _facts(scanned.model, source, options))
 
 
-def _facts(model: ModelProto, source: LocalFile, options: Options) -> ModelFacts:
+def _facts(model: ModelProto, source: Source, options: Options) -> ModelFacts:
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part)
     opsets = {domain or "ai.onnx": version for domain, version in opsets_of(model).items()}
     return ModelFacts(

@@ -79,6 +79,9 @@ class Model:
     opsets: Mapping[str, int]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    bytes_fetched: int | None = field(
+        default=None, metadata=about("What was fetched of a model that lies elsewhere; null for one that was sent.", "bytes")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from pathlib import Path
 
 from service.analysis import Reading, analyze
 from service.graph.model import Model
 from service.options import Options
 from service.readers.model import read_model
 from service.report.document import Report
+from service.sources.places import Place
 
-Files = Mapping[str, str]
-"""The places of a model's files: "" for the model itself, else the bare name of a file of external data."""
+Files = Mapping[str, Place]
+"""A model's files: "" for the model itself, else the bare name of a file of external data."""
 
 
 def read_file(files: Files, options: Options) -> Model:
     """Read the model in `files`. Refused where it is not one."""
-    return read_model(Path(files[""]), options, {name: Path(place) for name, place in files.items() if name})
+    return read_model(files[""], options, {name: place for name, place in files.items() if name})
 
 
 def analyze_file(files: Files, options: Options) -> Report:

@@ -12,6 +12,7 @@ from service.report.document import Analyzer, Layer, Report, ReportOptions
 from service.report.identity import ANALYZER, Question, links, options_document, read_question
 from service.report.plain import of_plain, write_report
 from service.report.quantities import flat_numbers
+from service.sources.places import bytes_fetched
 from service.work.analysis import Files, analyze_file
 from service.work.made import JSON, Made
 
@@ -23,7 +24,9 @@ def make_report(files: Files, question: Mapping[str, Any], created_at: str) -> M
     """Analyse a model: the report as JSON. It is written here, in the job's process, because a large one would keep the server's threads
     waiting."""
     asked = read_question(question)
-    return complete(analyze_file(files, asked.options), asked, created_at)
+    found = analyze_file(files, asked.options)
+    found = replace(found, model=replace(found.model, bytes_fetched=bytes_fetched(files.values())))
+    return complete(found, asked, created_at)
 
 
 def complete(found: Report, question: Question, created_at: str) -> Made:

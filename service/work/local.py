@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from service.readers.externals import named_externals
 from service.report.identity import Digest, Question, question_document, read_options
+from service.sources.local import CHUNK_BYTES
+from service.sources.places import Place, opened
 from service.work.analysis import Files
 from service.work.document import make_report
 from service.work.made import Made, made_json
@@ -26,6 +27,8 @@ def named_files(files: Files) -> Made:
     return made_json(named_externals(files[""]))
 
 
-def _digest(path: str) -> Digest:
-    with Path(path).open("rb") as file:
-        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+def _digest(place: Place) -> Digest:
+    source, digest = opened(place), hashlib.sha256()
+    for offset in range(0, source.size, CHUNK_BYTES):
+        digest.update(source.read(offset, min(CHUNK_BYTES, source.size - offset)))
+    return Digest(digest.hexdigest())

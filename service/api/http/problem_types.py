@@ -19,6 +19,7 @@ FAULTS: Mapping[str, ProblemType] = {
     "unsupported": ProblemType(415, "The format is not supported"),
     "invalid": ProblemType(422, "The model is not valid"),
     "limit": ProblemType(422, "The model exhausts a limit"),
+    "source": ProblemType(424, "The source of the model failed"),
     "unavailable": ProblemType(503, "The service cannot do this now"),
 }
 

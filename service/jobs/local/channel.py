@@ -3,7 +3,8 @@
 The process has read what came from outside, so nothing that it sends is unpickled, and nothing is believed before it was checked.
 
 1. A call is one frame of JSON and one frame for each document.
-2. An answer is one frame of JSON, and one of content where something was made.
+2. The process may ask for ranges of files that were lent to it (see lending).
+3. An answer is one frame of JSON, and one of content where something was made.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from service.faults import Refused
+from service.jobs.local.lending import LentFile, answer_read
 from service.jobs.message import BrokenAnalysisError, Call, Outcome
+from service.sources.local import Source
 from service.work.made import Made
 from service.work.tasks import Task
 
@@ -32,6 +35,7 @@ HEADER = re.compile(r"[\x20-\x7f]*")
 def send_call(line: Connection, call: Call) -> None:
     """Ask for a call. OSError where nobody listens any more."""
     head = {"task": call.task.name, "function": call.task.function, "arguments": call.arguments, "files": dict(call.files)}
+    head["lent"] = {name: source.size for name, source in call.lent.items()}
     line.send_bytes(json.dumps({**head, "documents": list(call.documents)}).encode())
     for document in call.documents.values():
         line.send_bytes(document)
@@ -41,7 +45,8 @@ def receive_call(line: Connection) -> Call:
     """The next call, in the process that works. EOFError where the server hung up."""
     head = json.loads(line.recv_bytes())
     documents = {name: line.recv_bytes() for name in head["documents"]}
-    return Call(Task(head["task"], head["function"]), head["arguments"], documents, head["files"])
+    lent = {name: LentFile(line, name, size) for name, size in head["lent"].items()}
+    return Call(Task(head["task"], head["function"]), head["arguments"], documents, head["files"], lent)
 
 
 def send_outcome(line: Connection, outcome: Outcome) -> None:
@@ -55,11 +60,14 @@ def send_outcome(line: Connection, outcome: Outcome) -> None:
         _send_head(line, {"broken": str(outcome)})
 
 
-def receive_outcome(line: Connection) -> Outcome:
-    """The answer to a call. EOFError or OSError where the process died before, or where its answer is none."""
-    text = line.recv_bytes(MAX_HEAD_BYTES)
+def receive_outcome(line: Connection, lent: Mapping[str, Source] | None = None) -> Outcome:
+    """The answer to a call; until it comes, the process is sent the ranges of files `lent` that it asks for.
+
+    EOFError or OSError where the process died before, or where its answer is none.
+    """
     try:
-        head = json.loads(text)
+        while "read" in (head := json.loads(line.recv_bytes(MAX_HEAD_BYTES))):
+            answer_read(line, lent or {}, head["read"])
         if "made" in head:
             return _made(head["made"], line.recv_bytes(MAX_CONTENT_BYTES))
         if "refused" in head:

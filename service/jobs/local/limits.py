@@ -51,7 +51,7 @@ def resolve(function: str) -> Callable[..., Any]:
 
 def attempt(call: Call, limits: Limits) -> Outcome:
     """What a call gives in this process, which is held to `limits` already: a limit, a fault of the input, and a fault of ours included."""
-    files = {"files": call.files} if call.files else {}
+    files = {"files": {**call.files, **call.lent}} if call.files or call.lent else {}
     # Given up where memory runs out, so that there is some to say it with: the limit itself cannot be raised.
     reserve = mmap.mmap(-1, RESERVE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     try:

@@ -114,7 +114,7 @@ class Worker:
 
     def _exchange(self, call: Call) -> Outcome:
         send_call(self._line, call)
-        return receive_outcome(self._line)
+        return receive_outcome(self._line, call.lent)
 
     def _within(self, seconds: float, exchange: Callable[[], Outcome]) -> Outcome | Death:
         late = threading.Event()

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,7 +15,8 @@ from service.options import ExternalMissing
 from service.readers.tensors.element_types import ELEMENT_TYPES, ElementType, Values
 from service.readers.wire.scan import Run, Scanned
 from service.readers.wire.schema import PAYLOADS
-from service.sources.local import LocalFile, Source
+from service.sources.local import Source
+from service.sources.places import Place, opened
 
 # NumPy's own bound on the rank of an array.
 _MAX_RANK = 64
@@ -95,12 +95,12 @@ class Storage:
     def __init__(
         self,
         scanned: Scanned,
-        externals: Mapping[str, Path] | None = None,
+        externals: Mapping[str, Place] | None = None,
         external_missing: ExternalMissing = "error",
     ) -> None:
         self._source, self._payloads = scanned.source, scanned.payloads
         self._paths, self._missing = dict(externals or {}), external_missing
-        self._files: dict[str, LocalFile] = {}
+        self._files: dict[str, Source] = {}
 
     def tensor(self, proto: onnx.TensorProto, name: str | None = None) -> StoredTensor:
         """The stored tensor that a TensorProto of the scanned model describes; `name` where it is known under another.
@@ -155,7 +155,7 @@ class Storage:
                 return Unreadable(f"The external file {location!r} did not come with the model.")
             raise Refused("invalid", "external-missing", f"Tensor {name!r} is in the file {location!r}, which did not come with the model.")
         if location not in self._files:
-            self._files[location] = LocalFile(self._paths[location])
+            self._files[location] = opened(self._paths[location])
         file, offset = self._files[location], offset or 0
         if offset + needed > file.size:
             raise Refused(

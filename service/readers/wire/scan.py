@@ -43,7 +43,8 @@ from service.sources.local import Source
 # No model can say this itself: scan refuses one that does. No operating system opens a path with a NUL.
 MARKER = "\0stored/"
 
-_WINDOW_BYTES = 1 << 18
+# What is read at a time: little after a jump over a payload, and more and more where the structure goes on.
+_MIN_WINDOW_BYTES, _MAX_WINDOW_BYTES = 1 << 10, 1 << 18
 _LOOK_AHEAD = 32  # more than a tag and a length
 _WIDTHS = {FIXED32_WIRE: 4, FIXED64_WIRE: 8}
 _WIRES = (VARINT_WIRE, FIXED64_WIRE, LENGTH_WIRE, FIXED32_WIRE)
@@ -139,7 +140,7 @@ class _Scanner:
         self.source, self.limits = source, limits
         self.payloads: dict[str, tuple[Run, ...]] = {}
         self.left_out = 0
-        self._window, self._base = b"", 0
+        self._window, self._base, self._wanted = b"", 0, _MIN_WINDOW_BYTES
         self._pieces: list[bytes] = []
         self._size = 0
         self._from = self._to = 0  # bytes of the window that are to be copied and not yet are
@@ -170,7 +171,9 @@ class _Scanner:
         place = position - self._base
         if place < 0 or place + length > len(self._window):
             self._flush()
-            wanted = min(max(length, _WINDOW_BYTES), self.source.size - position)
+            goes_on = self._base <= position <= self._base + len(self._window)
+            self._wanted = min(2 * self._wanted, _MAX_WINDOW_BYTES) if goes_on else _MIN_WINDOW_BYTES
+            wanted = min(max(length, self._wanted), self.source.size - position)
             self._window, self._base, place = self.source.read(position, wanted), position, 0
         return place
 
@@ -241,7 +244,7 @@ class _Scanner:
     def _keep(self, start: int, stop: int) -> None:
         """Copy the bytes between `start` and `stop` of the source."""
         while start < stop:
-            part = min(stop, start + _WINDOW_BYTES)
+            part = min(stop, start + _MAX_WINDOW_BYTES)
             self._fill(start, part - start)
             if self._to != start or self._from == self._to:
                 self._flush()
