@@ -444,9 +444,10 @@ WINDOWS = core.Window | core.Neighbourhood | core.Resampling | CUTTINGS
 
 
 def lies_along(lying: Lying, shape: Shape) -> set[int]:
-    """The tensor axes along which neighbours lie at different places."""
+    """The tensor axes along which neighbours lie at different places; a unit that lies nowhere is no neighbour."""
     grid = lying.reshape(shape)
-    return {a for a in range(len(shape)) if (np.take(grid, range(1, shape[a]), a) != np.take(grid, range(shape[a] - 1), a)).any()}
+    pairs = {a: zip(np.take(grid, range(1, n), a).flat, np.take(grid, range(n - 1), a).flat, strict=True) for a, n in enumerate(shape)}
+    return {axis for axis, neighbours in pairs.items() if any(one and two and one != two for one, two in neighbours)}
 
 
 def numbered(shape: Shape, axis: int) -> Lying:
@@ -523,10 +524,13 @@ def _place(operator: Operator, step: Connected, operands: list[Wired | None], re
         for number, (matrix, operand) in enumerate(zip(step.matrices, operands, strict=True)):
             if operand is not None and (seeing[number] or not any(seeing)):
                 moved = [_moved(operator, number, matrix, operand, lying, axis, result) for lying in operand.places[axis]]
-                thin = any(new for _, new in moved) and 1 in operand.shape[2:]
+                grown = isinstance(operator, WINDOWS) and any(n == 1 < m for n, m in zip(operand.shape[2:], result[2:], strict=False))
+                thin = grown or (any(new for _, new in moved) and 1 in operand.shape[2:])
                 open_ = not moved or thin or any(lying is None for lying, _ in moved)
                 found.append(None if open_ else [lying for lying, _ in moved if lying is not None])
                 renew |= {axis} if any(new for _, new in moved) else set()
+            elif operand is not None and operand.cut.any():
+                found.append(None)  # what it sees beyond the border is not in the matrix
             elif isinstance(operator, core.Concatenation):
                 found.append([gathered(matrix, np.full(matrix.shape[1], frozenset(), dtype=object))])
         after[axis] = None if None in found else _together(operator, [f for f in found if f is not None])

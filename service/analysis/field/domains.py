@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from service.analysis.field.density import mixture_filled, union_filled, window_filled
-from service.analysis.field.dependence import Accumulate, Mix, Reshape, Slide, Statistics, Step
+from service.analysis.field.dependence import Accumulate, Mix, Slide, Statistics, Step
 from service.analysis.field.effective import Spread, TapWeights, combine, follow
 from service.analysis.field.intervals import Field, TooLarge, concatenate, identity, join, nothing
 from service.analysis.field.places import Places, carry, lay_beside, meet, mixed, takes_in_all
 from service.analysis.field.propagation import moved
+from service.analysis.field.reshaping import divide
 from service.graph import Shape
 
 
@@ -90,8 +91,9 @@ def whole_map(places: Places, step: Step, shape: Shape) -> bool:
         case Mix(axis, _, 1) | Accumulate(axis, _, _):
             return takes_in_all(places, axis, shape)
         case Mix(axis, _, groups) if any(place.varies(axis) for place in places):
-            split = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
-            return takes_in_all(carry([places], shape, Reshape(split))[0], axis + 1, split)
+            split = (groups, shape[axis] // groups)
+            grouped = tuple(divide(place, axis, split) for place in places)
+            return takes_in_all(grouped, axis + 1, (*shape[:axis], *split, *shape[axis + 1 :]))
         case Statistics(axes):
             for axis in axes:
                 if takes_in_all(places, axis, shape):

@@ -99,7 +99,7 @@ def _renewed(before: Sequence[Places], shape: Shape, axis: int, after: Sequence[
 def _numbered(place: Field, others: Sequence[Field]) -> Field:
     """Units numbered along the only tensor axis along which they lie, where no other axis of the input lies along it too."""
     moving = [axis for axis in range(len(place.steps)) if place.varies(axis)]
-    if len(moving) != 1 or any(other.varies(moving[0]) for other in others):
+    if len(moving) != 1 or _single(place) or any(other.varies(moving[0]) for other in others):
         return place
     return identity(len(place.steps), moving[0])
 
@@ -159,7 +159,7 @@ def takes_in_all(places: Places, axis: int, shape: Shape) -> bool:
 
 
 def _covers(place: Field, axis: int, shape: Shape) -> bool:
-    if not place.varies(axis):
+    if not place.varies(axis) or _single(place):
         return False
     others = [other for other in range(len(shape)) if other != axis and place.varies(other)]
     if not others:
@@ -175,6 +175,15 @@ def _covers(place: Field, axis: int, shape: Shape) -> bool:
     units = shape[axis]
     rows = [np.moveaxis(ends, axis, -1).reshape(-1, units)[whole.reshape(-1)][:_MOST_COMPARED] for ends in (low, high)]
     return bool((_gap(rows[0], rows[1]) <= max(1, _gap(low.reshape(1, -1), high.reshape(1, -1)).item())).any())
+
+
+def _single(place: Field) -> bool:
+    """Whether all units that lie anywhere lie at one place, which a larger image would not lengthen: nothing is taken in beside it."""
+    if any(place.steps):
+        return False
+    low, high = place.bounds[0], -place.bounds[1]
+    seen = low < FAR // 2
+    return not seen.any() or bool(low[seen].min() == low[seen].max() and high[seen].min() == high[seen].max())
 
 
 def _gap(low: Integers, high: Integers) -> Integers:

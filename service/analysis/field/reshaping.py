@@ -24,7 +24,7 @@ def reshape(field: Field, shape: Shape, result: Shape) -> Field:
     axis = 0
     for old, new in segments(shape, result):
         if old != new:
-            field = _split(_merge(field, axis, old), axis, new)
+            field = divide(_merge(field, axis, old), axis, new)
         axis += len(new)
     return field
 
@@ -83,7 +83,7 @@ def _interleaved(field: Field, axis: int, inner: int) -> Field:
     return replace(field, bounds=settled, steps=steps)
 
 
-def _split(field: Field, axis: int, lengths: Shape) -> Field:
+def divide(field: Field, axis: int, lengths: Shape) -> Field:
     """The field with one axis made into axes of these lengths."""
     if not lengths:
         return replace(field, bounds=_first(field.bounds, axis), steps=field.steps[:axis] + field.steps[axis + 1 :])
