@@ -23,8 +23,10 @@ from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
 from service.jobs.queue import Queue
 from service.jobs.watch import Watch
+from service.report.identity import DEFAULT_PROJECT, Project
 from service.settings import Settings
 from service.store import Store
+from service.store.interfaces import Document, StoredReport
 from service.work import tasks
 from service.work.tasks import Task
 
@@ -171,6 +173,16 @@ def _tell(offer: sandbox.Offer) -> None:
     """Writes one line of what holds jobs to their work here, and what does not."""
     write = log.warning if offer.missing else log.info
     write("sandbox", landlock=offer.landlock, seccomp=offer.seccomp, missing=offer.missing)
+
+
+def project() -> Project:
+    """Whom this request works for."""
+    return DEFAULT_PROJECT
+
+
+def text_of(report: StoredReport) -> Document:
+    """The text of a report, which is read where it lies."""
+    return current().store.reports.document(report)
 
 
 def current() -> Service:

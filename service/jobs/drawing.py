@@ -9,7 +9,7 @@ import structlog
 
 from service.faults import Refused
 from service.jobs.local.pool import Pool
-from service.jobs.message import BrokenAnalysisError, Call
+from service.jobs.message import BrokenAnalysisError, Call, Lying
 from service.store import Store
 from service.store.interfaces import StoredReport
 from service.work.made import Made
@@ -27,7 +27,7 @@ class Drawing:
         self._store, self._pool = store, pool
 
     def of_report(
-        self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes], arguments: Mapping[str, Any]
+        self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes | Lying], arguments: Mapping[str, Any]
     ) -> Made:
         """What a task makes of the files and options of a report. Refused `blob-damaged` where a file is not what it was."""
         files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}

@@ -18,7 +18,7 @@ from service.faults import Refused
 from service.jobs.keeper import Keeper
 from service.jobs.message import Stopped
 from service.jobs.queue import Queue
-from service.report.identity import Digest, Question, question_document
+from service.report.identity import Digest, Project, Question, question_document
 from service.store import Store
 from service.store.interfaces import Job, StoreError
 
@@ -50,13 +50,13 @@ class Intake:
     def __init__(self, store: Store, queue: Queue, keeper: Keeper, owner: str) -> None:
         self._store, self._queue, self._keeper, self._owner = store, queue, keeper, owner
 
-    def accept(self, parts: Mapping[str, Part], question: Question) -> Accepted:
-        """Have a question answered about the files `parts` ("" for the model), unless that is done or under way already.
+    def accept(self, project: Project, parts: Mapping[str, Part], question: Question) -> Accepted:
+        """Have a project's question answered about the files `parts` ("" for the model), unless that is done or under way for it already.
 
         Refused `too-busy` where the queue is full; StoreError where the model cannot be kept. In both cases nothing of it is left.
         """
-        known = self._store.reports.has(question.id)
-        working = None if known else self._store.jobs.working_on(question.id)
+        known = self._store.reports.has(project, question.id)
+        working = None if known else self._store.jobs.working_on(project, question.id)
         if working is None and not known and self._queue.full:
             raise Refused("unavailable", "too-busy", "Too many jobs are waiting.")
         if working is not None:
@@ -64,7 +64,7 @@ class Intake:
         if known and all(self._store.blobs.has(part.digest, part.size) for part in parts.values()):
             return Accepted(question.id, None)
         moment = now()
-        asked = Job(uuid.uuid4().hex, question.id, "queued", moment, moment, question_document(question))
+        asked = Job(uuid.uuid4().hex, project, question.id, "queued", moment, moment, question_document(question))
         with self._keeper.hold(asked.id):
             with self._kept(asked.id, parts):
                 if known:  # its files were damaged, and are whole again now

@@ -85,14 +85,14 @@ class Keeper:
                     break
         self._tell(job.id)
 
-    def wait(self, job_id: str, seconds: float) -> Job | None:
-        """The job as it is when it has ended, or after so many seconds; None where it is not known."""
+    def wait(self, asked: Job, seconds: float) -> Job | None:
+        """A job as it is when it has ended, or after so many seconds; None where it is not known."""
         deadline = time.monotonic() + seconds
-        ended = self._ended.get(job_id)
+        ended = self._ended.get(asked.id)
         if ended is not None:
             ended.wait(seconds)
         # A job of another process is watched through the store.
-        while (job := self._store.jobs.get(job_id)) is not None and not job.finished and time.monotonic() < deadline:
+        while (job := self._store.jobs.get(asked.project, asked.id)) is not None and not job.finished and time.monotonic() < deadline:
             if self._closed.wait(POLL_SECONDS):
                 break
         return job
@@ -118,7 +118,7 @@ class Keeper:
 
     def _write(self, job: Job, question: Question, outcome: Outcome | Stopped) -> None:
         if isinstance(outcome, Made):
-            self._store.reports.add(stored_report(outcome, question, job.created_at))
+            self._store.reports.add(stored_report(outcome, job, question), outcome.content)
             self._store.jobs.finish(job.id, "done")
         elif not outcome_is_final(outcome):
             self._store.jobs.release(job.id)

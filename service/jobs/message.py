@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from service.faults import Refused
 from service.sources.local import Source
 from service.work.made import Made
 from service.work.tasks import Task
+
+
+class Lying(Protocol):
+    """Bytes that lie somewhere, and are fetched piece by piece when they are sent."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Call:
 
     task: Task
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    documents: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, bytes | Lying] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     lent: Mapping[str, Source] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from typing import Any
 from service.jobs.message import BrokenAnalysisError
 from service.report.identity import Question, links, options_document
 from service.report.quantities import PREFIX
-from service.store.interfaces import StoredReport
+from service.store.interfaces import Job, StoredReport
 from service.work.made import Made
 
 ENTRY = "Receptive-Entry"
@@ -25,11 +25,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def stored_report(made: Made, question: Question, created_at: str) -> StoredReport:
-    """The answer to a question, as it is kept. BrokenAnalysisError where its header does not say what it must."""
+def stored_report(made: Made, job: Job, question: Question) -> StoredReport:
+    """The answer to a job's question, as it is kept. BrokenAnalysisError where its header does not say what it must."""
     entry = _entry(made.headers.get(ENTRY, ""))
     digest = str(question.model)
+    created_at = job.created_at
     return StoredReport(
+        project=job.project,
         id=question.id,
         created_at=created_at,
         name=entry["name"],
@@ -46,10 +48,11 @@ def stored_report(made: Made, question: Question, created_at: str) -> StoredRepo
             "metrics": entry["metrics"],
             "links": links(question.id),
         },
-        document=made.content,
         etag=hashlib.sha256(made.content).hexdigest(),
         options=options_document(question.options),
         blobs=question.blobs,
+        size_bytes=len(made.content),
+        model_bytes=entry["size_bytes"],
     )
 
 

@@ -99,8 +99,10 @@ class Watch:
         A job that ended since `active` was read is not lost: the store is asked again once the queue does not have it any more.
         """
         missing = {job.id for job in active if self._queue.status(job.id) is None and not self._keeper.holds(job.id)}
-        for job_id in missing & self._missing:
-            job = self._store.jobs.get(job_id)
+        for lost in active:
+            if lost.id not in missing & self._missing:
+                continue
+            job = self._store.jobs.get(lost.project, lost.id)
             if job is not None and not job.finished:
                 self._resume(job)
         self._missing = missing

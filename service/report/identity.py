@@ -14,6 +14,12 @@ from service.options import Options
 Digest = NewType("Digest", str)
 """64 hexadecimal digits: the SHA-256 of some bytes."""
 
+Project = NewType("Project", str)
+"""Who an analysis belongs to: another project can neither read it nor find out that it is there."""
+
+DEFAULT_PROJECT = Project("default")
+"""Whom everything belongs to where nobody has to say who he is."""
+
 Kind = Literal["sha256", "object", "run"]
 
 ANALYZER = {"name": "receptive", "version": __version__}

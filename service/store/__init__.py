@@ -1,4 +1,8 @@
-"""What is kept: reports, jobs and claims in a database, models as blobs by their digest."""
+"""What is kept: reports, jobs and claims in a database, models as blobs by their digest.
+
+Rule: whatever clients own belongs to a project. Every table of it has a column `project` from the start, at the beginning of its keys, and
+every verb that looks something up for a client takes the project first; another project's is not there. Files alone are shared, by digest.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.report.identity import Digest
+from service.report.identity import Digest, Project
 from service.settings import Settings
 from service.store.disk.blobs import LocalBlobs
 from service.store.disk.uploads import Uploads
@@ -38,9 +42,9 @@ class Store:
         """What is well (`ok`) and what is not, by name."""
         return {"database": self.database.check(), "disk": _check_disk(self.directory)}
 
-    def forget(self, report_id: str) -> bool:
+    def forget(self, project: Project, report_id: str) -> bool:
         """Remove a report, and its files where nobody else needs them; say whether it was known."""
-        digests = self.reports.remove(report_id)
+        digests = self.reports.remove(project, report_id)
         for digest in set(digests or ()):
             self.drop(digest)
         return digests is not None

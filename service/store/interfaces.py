@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
-from service.report.identity import Digest
+from service.report.identity import Digest, Project
 from service.sources.local import Source
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -16,20 +16,41 @@ ACTIVE: tuple[State, ...] = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
-    """A report as it is kept: `document` is its JSON text, `entry` what a list shows of it.
+    """A report as it is kept, without its text: `entry` is what a list shows of it, `beside` what else is answered without the text (see
+    service.report.beside; None where an earlier version stored it), `size_bytes` how long the text is.
 
     `blobs` names the digest of each file that was analysed: "" for the model, else the name of an external data file.
     """
 
+    project: Project
     id: str
     created_at: str
     name: str | None
     digest: str
     entry: Mapping[str, Any]
-    document: bytes
     etag: str
     options: Mapping[str, Any]
     blobs: Mapping[str, Digest]
+    size_bytes: int
+    model_bytes: int = 0
+    beside: Mapping[str, Any] | None = None
+
+
+class Document(Protocol):
+    """The text of a stored report, which is read where it lies."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, piece by piece. StoreError where it is gone or cannot be read."""
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes from `start` to before `stop`."""
+
+    def whole(self) -> bytes:
+        """All of it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +66,7 @@ class Job:
     """One analysis under way: `request` is all that is needed to start it again, `problem` why it failed."""
 
     id: str
+    project: Project
     report_id: str
     state: State
     created_at: str
@@ -60,6 +82,14 @@ class Job:
         return self.state not in ACTIVE
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a project has stored: so many reports, and their bytes with those of their files."""
+
+    analyses: int
+    size_bytes: int
+
+
 class StoreError(Exception):
     """The store cannot do this now: it is locked, broken or away, or `full`. What it was asked for may be asked again."""
 
@@ -69,28 +99,41 @@ class StoreError(Exception):
 
 
 class Reports(Protocol):
-    """The reports. They are immutable: a report is added once, read often, and removed."""
+    """The reports. They are immutable: a report is added once, read often, and removed. A project sees its own alone."""
 
-    def add(self, report: StoredReport) -> None:
-        """Keeps `report`; does nothing where its id is known."""
+    def add(self, report: StoredReport, document: bytes) -> None:
+        """Keeps `report` and its text; does nothing where its project knows its id."""
 
-    def get(self, report_id: str) -> StoredReport | None:
+    def get(self, project: Project, report_id: str) -> StoredReport | None:
         """The report of that id, or of an id that it had before."""
 
-    def count(self) -> int:
-        """How many there are."""
+    def document(self, report: StoredReport) -> Document:
+        """The text of a report."""
 
-    def matching(self, prefix: str) -> list[str]:
+    def describe(self, report: StoredReport, beside: Mapping[str, Any]) -> None:
+        """Keeps what is answered without the text of a report that has none of it yet."""
+
+    def count(self) -> int:
+        """How many there are, of all projects."""
+
+    def usage(self, project: Project) -> Usage:
+        """What a project has stored."""
+
+    def matching(self, project: Project, prefix: str) -> list[str]:
         """The ids that begin so, two at the most."""
 
-    def has(self, report_id: str) -> bool:
+    def has(self, project: Project, report_id: str) -> bool:
         """Whether the report is known."""
 
-    def page(self, limit: int, cursor: str | None = None, name: str | None = None, digest: str | None = None) -> Page:
+    def page(self, project: Project, limit: int, cursor: str | None = None, name: str | None = None, digest: str | None = None) -> Page:
         """The entries of at most `limit` reports, newest first. Refused `invalid-arguments` for a cursor that was not given out."""
 
-    def remove(self, report_id: str) -> list[Digest] | None:
+    def remove(self, project: Project, report_id: str) -> list[Digest] | None:
         """Forgets a report and returns the digests of its files; None where it was not known."""
+
+    def expired(self, older_than_seconds: float, beyond_count: int, beyond_bytes: int, limit: int) -> list[tuple[Project, str]]:
+        """The oldest reports of every project that are older, or beyond that many or those bytes of their project, counted from the
+        newest; 0 is no bound. At most `limit` of them."""
 
 
 class Jobs(Protocol):
@@ -99,7 +142,7 @@ class Jobs(Protocol):
     def add(self, job: Job, owner: str) -> Job:
         """Keeps a new job, or returns the one that is already working on the same report."""
 
-    def get(self, job_id: str) -> Job | None:
+    def get(self, project: Project, job_id: str) -> Job | None:
         """The job of that id."""
 
     def start(self, job_id: str) -> None:
@@ -123,7 +166,7 @@ class Jobs(Protocol):
     def adopt(self, owner: str, silent_seconds: float) -> list[Job]:
         """Takes over the jobs of owners that were silent for so long."""
 
-    def working_on(self, report_id: str) -> Job | None:
+    def working_on(self, project: Project, report_id: str) -> Job | None:
         """The job that is working on a report."""
 
     def active(self) -> list[Job]:

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from service.api import create_app
 from service.api.services import EXTENSION, Work
+from service.report.identity import DEFAULT_PROJECT
 from service.settings import Settings
 from tests.jobs import fakes
 
@@ -38,9 +39,9 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     service = shared_app.extensions[EXTENSION]
     for job in service.store.jobs.active():
         service.engines.watch.cancel(job.id)
-        service.engines.keeper.wait(job.id, 10)
-    for entry in service.store.reports.page(1000).items:
-        service.store.forget(entry["id"])
+        service.engines.keeper.wait(job, 10)
+    for entry in service.store.reports.page(DEFAULT_PROJECT, 1000).items:
+        service.store.forget(DEFAULT_PROJECT, entry["id"])
     deadline = time.monotonic() + 10
     while left_over(service.settings) and time.monotonic() < deadline:
         time.sleep(0.01)  # a job has ended a moment before its files are gone

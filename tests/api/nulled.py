@@ -15,8 +15,8 @@ from service.jobs.stored import stored_report
 from service.options import Options
 from service.report.document import Report
 from service.report.forms import Form, members
-from service.report.identity import Digest, Question
-from service.store.interfaces import StoredReport
+from service.report.identity import DEFAULT_PROJECT, Digest, Question
+from service.store.interfaces import Job, StoredReport
 from service.work.document import complete
 
 Place = tuple[str | int, ...]
@@ -24,10 +24,12 @@ Place = tuple[str | int, ...]
 MADE = "2026-01-01T00:00:00Z"
 
 
-def stored(model: Model, name: str) -> StoredReport:
-    """The report of a model as the service keeps it, under an address that follows from the name."""
-    question = Question(Digest(hashlib.sha256(name.encode()).hexdigest()), {}, Options(name=name))
-    return stored_report(complete(analyze(model), question, MADE), question, MADE)
+def stored(model: Model, name: str) -> tuple[StoredReport, bytes]:
+    """The report of a model as the service keeps it, under an address that follows from the name, and its text."""
+    question = Question.of_digests(Digest(hashlib.sha256(name.encode()).hexdigest()), {}, Options(name=name))
+    made = complete(analyze(model), question, MADE)
+    job = Job("j", DEFAULT_PROJECT, question.id, "running", MADE, MADE, {})
+    return stored_report(made, job, question), made.content
 
 
 def places(form: Form, value: Any, at: Place = ()) -> Iterator[Place]:
@@ -78,4 +80,4 @@ def _without(report: Any, found: list[Place]) -> bytes:
 def changed(report: StoredReport, document: bytes, number: int) -> StoredReport:
     """The report with another document, under an address of its own."""
     own = "sha256-" + hashlib.sha256(f"{report.id} {number}".encode()).hexdigest()
-    return replace(report, id=own, document=document, etag=hashlib.sha256(document).hexdigest())
+    return replace(report, id=own, size_bytes=len(document), etag=hashlib.sha256(document).hexdigest())

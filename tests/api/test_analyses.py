@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from service.api.services import EXTENSION
 from service.graph.network import Kind
 from service.report.document import KINDS
+from service.report.identity import DEFAULT_PROJECT
 from service.settings import Settings
 from tests.api.conftest import left_over
 
@@ -233,9 +234,9 @@ def test_beginning_of_an_id_is_enough_where_it_is_of_one_only(client: FlaskClien
     body = {"base": report_id[:15], "head": report_id, "budgets": {}}
     assert client.post("/v1/comparisons", json=body).status_code in (200, 422)
     reports = app.extensions[EXTENSION].store.reports
-    stored = reports.get(report_id)
+    stored = reports.get(DEFAULT_PROJECT, report_id)
     twin = report_id[:-1] + ("0" if report_id[-1] != "0" else "1")
-    reports.add(replace(stored, id=twin, entry={**stored.entry, "id": twin}))
+    reports.add(replace(stored, id=twin, entry={**stored.entry, "id": twin}), reports.document(stored).whole())
     assert code(client.get(place[:-1])) == (409, "ambiguous-id")
     assert client.get(place).status_code == 200
     assert code(client.delete(place[:-1])) == (409, "ambiguous-id")

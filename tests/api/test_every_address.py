@@ -134,9 +134,9 @@ def wrong(http: FlaskClient, address: str) -> str | None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_address_of_a_report_answers(service: Flask, http: FlaskClient, name: str) -> None:
-    report = stored(NETWORKS[name](), name)
-    service.extensions[EXTENSION].store.reports.add(report)
-    layers = list(range(len(json.loads(report.document)["layers"])))
+    report, document = stored(NETWORKS[name](), name)
+    service.extensions[EXTENSION].store.reports.add(report, document)
+    layers = list(range(len(json.loads(document)["layers"])))
     base = f"/v1/analyses/{report.id}"
     drawn = [f"{base}{form}" for form in (".html", "/receptive-field.svg", "/sharing.svg")]
     badges = [f"{base}/badge.json?metric={metric}" for metric in METRICS]
@@ -147,12 +147,12 @@ def test_every_address_of_a_report_answers(service: Flask, http: FlaskClient, na
 @pytest.mark.parametrize("name", ["residual", "attention", "har"])
 def test_every_address_answers_with_any_number_unknown(service: Flask, http: FlaskClient, name: str) -> None:
     """Every fact in turn is null, in all layers and in the last that has it; the addresses of a report are asked in turn, a third each."""
-    report = stored(NETWORKS[name](), name)
+    report, document = stored(NETWORKS[name](), name)
     faults = []
-    layers = list(range(len(json.loads(report.document)["layers"])))
-    for number, (kind, document) in enumerate(nulled(report.document)):
-        one = changed(report, document, number)
-        service.extensions[EXTENSION].store.reports.add(one)
+    layers = list(range(len(json.loads(document)["layers"])))
+    for number, (kind, text) in enumerate(nulled(document)):
+        one = changed(report, text, number)
+        service.extensions[EXTENSION].store.reports.add(one, text)
         asked = addresses(one, [layers[number % len(layers)], layers[-1]])
         asked += [f"/v1/analyses/{one.id}/badge.json?metric={METRICS[number % len(METRICS)]}"]
         faults += [f"{kind}: {fault}" for address in asked[number % 3 :: 3] if (fault := wrong(http, address))]

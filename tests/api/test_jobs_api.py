@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from service.api import create_app
 from service.api.services import EXTENSION
 from service.jobs import watch
+from service.report.identity import DEFAULT_PROJECT
 from service.settings import Settings
 from tests.api.conftest import FAKE, left_over
 
@@ -39,7 +40,9 @@ def start(client: FlaskClient, body: bytes, prefer: str = "respond-async") -> st
 
 def finish(client: FlaskClient, job: str) -> dict[str, Any]:
     """The job when it is finished."""
-    ended = client.application.extensions[EXTENSION].engines.keeper.wait(job.removeprefix("/v1/jobs/"), 60)
+    service = client.application.extensions[EXTENSION]
+    asked = service.store.jobs.get(DEFAULT_PROJECT, job.removeprefix("/v1/jobs/"))
+    ended = service.engines.keeper.wait(asked, 60)
     assert ended is not None and ended.finished
     document: dict[str, Any] = client.get(job).get_json()
     return document

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from service.report.identity import Digest
+from service.report.identity import DEFAULT_PROJECT, Digest
 from service.store import Store
 from service.store.interfaces import StoreError
 from tests.contracts.test_reports import report
@@ -36,9 +36,9 @@ def test_file_is_removed_when_the_last_claim_is_gone(store: Store) -> None:
 
 def test_report_needs_its_files_until_it_is_removed(store: Store) -> None:
     kept = report(1, blobs={"": A, "w.bin": B})
-    store.reports.add(kept)
+    store.reports.add(kept, b"{}")
     assert not dropped(store, A) and store.claims.unneeded() == []
-    store.reports.remove(kept.id)
+    store.reports.remove(DEFAULT_PROJECT, kept.id)
     assert sorted(store.claims.unneeded()) == [A, B]
     assert dropped(store, A) and dropped(store, B)
 

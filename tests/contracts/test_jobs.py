@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from service.clock import now
+from service.report.identity import DEFAULT_PROJECT, Project
 from service.store import Store
 from service.store.interfaces import Job
 
 
-def job(name: str, report: str = "sha256-1") -> Job:
-    return Job(name, report, "queued", now(), now(), {"model": name})
+def job(name: str, report: str = "sha256-1", project: Project = DEFAULT_PROJECT) -> Job:
+    return Job(name, project, report, "queued", now(), now(), {"model": name})
 
 
 def test_one_report_has_one_active_job(store: Store) -> None:
@@ -16,7 +17,7 @@ def test_one_report_has_one_active_job(store: Store) -> None:
     assert store.jobs.add(job("b"), "them").id == first.id
     store.jobs.finish("a", "failed", {"code": "broken"})
     assert store.jobs.add(job("c"), "them").id == "c"
-    ended = store.jobs.get("a")
+    ended = store.jobs.get(DEFAULT_PROJECT, "a")
     assert ended is not None and ended.finished and ended.problem == {"code": "broken"}
     assert [each.id for each in store.jobs.active()] == ["c"]
 
@@ -27,7 +28,7 @@ def test_finished_job_changes_no_more(store: Store) -> None:
     store.jobs.finish("a", "done")
     store.jobs.finish("a", "cancelled")
     store.jobs.release("a")
-    ended = store.jobs.get("a")
+    ended = store.jobs.get(DEFAULT_PROJECT, "a")
     assert ended is not None and ended.state == "done"
 
 
@@ -54,9 +55,9 @@ def test_old_jobs_are_forgotten(store: Store) -> None:
     store.jobs.add(job("b", "sha256-2"), "us")
     store.jobs.finish("a", "done")
     store.jobs.remove_finished(60)
-    assert store.jobs.get("a") is not None
+    assert store.jobs.get(DEFAULT_PROJECT, "a") is not None
     store.jobs.remove_finished(-1)
-    assert store.jobs.get("a") is None and store.jobs.get("b") is not None
+    assert store.jobs.get(DEFAULT_PROJECT, "a") is None and store.jobs.get(DEFAULT_PROJECT, "b") is not None
 
 
 def test_job_that_was_released_is_nobodys_until_it_is_adopted(store: Store) -> None:
@@ -69,7 +70,17 @@ def test_job_that_was_released_is_nobodys_until_it_is_adopted(store: Store) -> N
 
 def test_job_is_found_by_what_it_works_on_while_it_does(store: Store) -> None:
     store.jobs.add(job("a"), "us")
-    found = store.jobs.working_on("sha256-1")
+    found = store.jobs.working_on(DEFAULT_PROJECT, "sha256-1")
     assert found is not None and found.id == "a"
     store.jobs.finish("a", "done")
-    assert store.jobs.working_on("sha256-1") is None
+    assert store.jobs.working_on(DEFAULT_PROJECT, "sha256-1") is None
+
+
+def test_job_is_its_projects_alone(store: Store) -> None:
+    """One question of two projects is two jobs, and neither sees the other's."""
+    other = Project("other")
+    assert store.jobs.add(job("a"), "us").id == "a"
+    assert store.jobs.add(job("b", project=other), "us").id == "b"
+    assert store.jobs.get(other, "a") is None and store.jobs.get(DEFAULT_PROJECT, "b") is None
+    working = [store.jobs.working_on(project, "sha256-1") for project in (DEFAULT_PROJECT, other, Project("third"))]
+    assert [each and (each.id, each.project) for each in working] == [("a", DEFAULT_PROJECT), ("b", other), None]

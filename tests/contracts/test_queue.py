@@ -14,7 +14,7 @@ from service.faults import Refused
 from service.jobs.keeper import Keeper
 from service.jobs.queue import Queue
 from service.options import Options
-from service.report.identity import Question, question_document
+from service.report.identity import DEFAULT_PROJECT, Question, question_document
 from service.store import Store
 from service.store.interfaces import Job
 from tests.contracts.conftest import digest_of
@@ -24,14 +24,14 @@ def accepted(store: Store, keeper: Keeper, content: str) -> Job:
     """A job that is in the store with its file, and not in a queue."""
     digest = digest_of(content.encode())
     question = Question.of_digests(digest, {}, Options())
-    asked = Job(uuid.uuid4().hex, question.id, "queued", now(), now(), question_document(question))
+    asked = Job(uuid.uuid4().hex, DEFAULT_PROJECT, question.id, "queued", now(), now(), question_document(question))
     store.claims.claim(asked.id, [digest])
     store.blobs.put(io.BytesIO(content.encode()), digest)
     return keeper.expect(asked, "us")
 
 
 def ended(keeper: Keeper, job: Job) -> Job:
-    found = keeper.wait(job.id, 60)
+    found = keeper.wait(job, 60)
     assert found is not None and found.finished
     return found
 
@@ -47,9 +47,11 @@ def test_job_ends_in_a_report(queue: Queue, store: Store, keeper: Keeper) -> Non
     job = accepted(store, keeper, "model")
     queue.submit(job)
     assert ended(keeper, job).state == "done"
-    kept = store.reports.get(job.report_id)
-    assert kept is not None and json.loads(kept.document)["id"] == job.report_id
-    assert kept.created_at == job.created_at == json.loads(kept.document)["created_at"]
+    kept = store.reports.get(DEFAULT_PROJECT, job.report_id)
+    assert kept is not None
+    document = json.loads(store.reports.document(kept).whole())
+    assert document["id"] == job.report_id
+    assert kept.created_at == job.created_at == document["created_at"]
     assert store.blobs.sound(digest_of(b"model")) and store.claims.stale(-1) == []
 
 
@@ -69,7 +71,7 @@ def test_job_that_fails_says_why_and_leaves_nothing(queue: Queue, store: Store, 
     failed = ended(keeper, job)
     assert failed.state == "failed" and failed.problem is not None and failed.problem["code"] == code
     assert not store.blobs.has(digest_of(content.encode()), len(content))
-    assert store.reports.get(job.report_id) is None
+    assert store.reports.get(DEFAULT_PROJECT, job.report_id) is None
 
 
 def test_jobs_are_cancelled_where_they_run_and_where_they_wait(queue: Queue, store: Store, keeper: Keeper) -> None:
@@ -109,7 +111,7 @@ def test_queue_that_closes_gives_its_jobs_back(queue: Queue, store: Store, keepe
     wait_until_running(queue, running)
     keeper.close()
     queue.close()
-    given_back = store.jobs.get(running.id)
+    given_back = store.jobs.get(DEFAULT_PROJECT, running.id)
     assert given_back is not None and (given_back.state, given_back.attempts) == ("queued", 0)
     assert store.blobs.sound(digest_of(b"sleep"))
     assert [each.id for each in store.jobs.adopt("another", 60)] == [running.id]

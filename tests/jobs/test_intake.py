@@ -13,7 +13,7 @@ from service.faults import Refused
 from service.jobs.intake import Accepted, Intake
 from service.jobs.keeper import Keeper
 from service.options import Options
-from service.report.identity import Question
+from service.report.identity import DEFAULT_PROJECT, Question
 from service.settings import Settings
 from service.store import Store, open_store
 from service.store.disk.blobs import LocalBlobs
@@ -62,7 +62,7 @@ def sent(store: Store, intake: Intake, content: bytes, name: str | None = None, 
             parts[part_name] = upload.part()
             parts[part_name].write(data)
         digests = {part_name: part.digest for part_name, part in parts.items()}
-        return intake.accept(parts, Question.of_digests(digests.pop(""), digests, Options(name)))
+        return intake.accept(DEFAULT_PROJECT, parts, Question.of_digests(digests.pop(""), digests, Options(name)))
 
 
 def files(store: Store) -> list[bytes]:

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from service.jobs.local.limits import Limits
 from service.jobs.local.worker import Death, signal_name
 from service.jobs.message import BrokenAnalysisError, Stopped
 from service.options import Options
-from service.report.identity import Question, question_document
+from service.report.identity import DEFAULT_PROJECT, Question, question_document
 from service.settings import Settings
 from service.store import Store, open_store
 from service.store.interfaces import Job, StoreError
@@ -53,7 +54,7 @@ def keeper(store: Store, monkeypatch: pytest.MonkeyPatch) -> Keeper:
 @pytest.fixture
 def job(store: Store, keeper: Keeper) -> Job:
     question = Question.of_digests(DIGEST, {}, Options())
-    asked = Job(uuid.uuid4().hex, question.id, "queued", now(), now(), question_document(question))
+    asked = Job(uuid.uuid4().hex, DEFAULT_PROJECT, question.id, "queued", now(), now(), question_document(question))
     store.claims.claim(asked.id, [DIGEST])
     store.blobs.put(io.BytesIO(CONTENT), DIGEST)
     return keeper.expect(asked, "us")
@@ -65,7 +66,7 @@ def made(keeper: Keeper, job: Job) -> Made:
 
 
 def state(store: Store, job: Job) -> str:
-    found = store.jobs.get(job.id)
+    found = store.jobs.get(DEFAULT_PROJECT, job.id)
     assert found is not None
     return found.state
 
@@ -73,8 +74,8 @@ def state(store: Store, job: Job) -> str:
 def test_report_is_kept_with_its_file(store: Store, keeper: Keeper, job: Job) -> None:
     keeper.keep(job, made(keeper, job))
     assert state(store, job) == "done" and store.blobs.sound(DIGEST) and store.claims.stale(-1) == []
-    assert keeper.wait(job.id, 0) == store.jobs.get(job.id)
-    assert store.forget(job.report_id) and not store.blobs.sound(DIGEST)
+    assert keeper.wait(job, 0) == store.jobs.get(DEFAULT_PROJECT, job.id)
+    assert store.forget(DEFAULT_PROJECT, job.report_id) and not store.blobs.sound(DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_job_that_makes_no_report_leaves_no_file(
     store: Store, keeper: Keeper, job: Job, outcome: Made | Refused | BrokenAnalysisError | Stopped, ended: str, code: str | None
 ) -> None:
     keeper.keep(job, outcome)
-    found = store.jobs.get(job.id)
+    found = store.jobs.get(DEFAULT_PROJECT, job.id)
     assert found is not None and found.state == ended
     assert (found.problem and found.problem["code"]) == code
     assert not store.blobs.sound(DIGEST) and store.claims.unneeded() == []
@@ -124,7 +125,7 @@ def test_store_that_fails_delays_and_loses_nothing(
     monkeypatch.setattr(owner, name, flaky)
     keeper.keep(job, report)
     assert len(calls) == times + 1
-    assert state(store, job) == "done" and store.reports.has(job.report_id) and store.blobs.sound(DIGEST)
+    assert state(store, job) == "done" and store.reports.has(DEFAULT_PROJECT, job.report_id) and store.blobs.sound(DIGEST)
 
 
 def test_locked_database_delays_and_loses_nothing(store: Store, keeper: Keeper, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +143,7 @@ def test_locked_database_delays_and_loses_nothing(store: Store, keeper: Keeper, 
     lock.execute("ROLLBACK")
     lock.close()
     keeping.join(20)
-    assert state(store, job) == "done" and store.reports.has(job.report_id)
+    assert state(store, job) == "done" and store.reports.has(DEFAULT_PROJECT, job.report_id)
     impatient.close()
 
 
@@ -171,7 +172,7 @@ def test_keeper_that_closes_leaves_the_job_to_another_process(
 def test_unexpected_fault_while_it_keeps_ends_the_job(store: Store, keeper: Keeper, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SqlReports, "add", lambda *_: 1 // 0)
     keeper.keep(job, made(keeper, job))
-    found = store.jobs.get(job.id)
+    found = store.jobs.get(DEFAULT_PROJECT, job.id)
     assert found is not None and found.problem is not None and found.problem["code"] == "analysis-failed"
     assert not store.blobs.sound(DIGEST)
 
@@ -179,9 +180,9 @@ def test_unexpected_fault_while_it_keeps_ends_the_job(store: Store, keeper: Keep
 def test_whoever_waits_is_told_at_once(store: Store, keeper: Keeper, job: Job) -> None:
     threading.Timer(0.2, keeper.keep, (job, Stopped("cancelled"))).start()
     begun = time.monotonic()
-    found = keeper.wait(job.id, 30)
+    found = keeper.wait(job, 30)
     assert found is not None and found.state == "cancelled" and time.monotonic() - begun < 10
-    assert keeper.wait("unknown", 0.1) is None
+    assert keeper.wait(replace(job, id="unknown"), 0.1) is None
 
 
 LIMITS = Limits(1 << 30, 7, 9.0)

@@ -18,7 +18,7 @@ from service.jobs.keeper import Keeper
 from service.jobs.queue import Status
 from service.jobs.watch import Watch
 from service.options import Options
-from service.report.identity import Question, question_document
+from service.report.identity import DEFAULT_PROJECT, Question, question_document
 from service.settings import Settings
 from service.store import Store, open_store
 from service.store.interfaces import Job, StoreError
@@ -75,14 +75,14 @@ def watch(store: Store, queue: Recorded) -> Watch:
 
 def accepted(store: Store, name: str = "model", owner: str = "us") -> Job:
     question = Question.of_digests(digest_of(name.encode()), {}, Options())
-    asked = Job(uuid.uuid4().hex, question.id, "queued", now(), now(), question_document(question))
+    asked = Job(uuid.uuid4().hex, DEFAULT_PROJECT, question.id, "queued", now(), now(), question_document(question))
     store.claims.claim(asked.id, [digest_of(name.encode())])
     store.blobs.put(io.BytesIO(name.encode()), digest_of(name.encode()))
     return store.jobs.add(asked, owner)
 
 
 def state(store: Store, job: Job) -> str:
-    found = store.jobs.get(job.id)
+    found = store.jobs.get(DEFAULT_PROJECT, job.id)
     assert found is not None
     return found.state
 
@@ -128,7 +128,7 @@ def test_job_that_ended_every_process_is_given_up(store: Store, queue: Recorded,
     monkeypatch.setattr(watch_module, "SILENT_SECONDS", -1.0)
     for _ in range(watch_module.MAX_ATTEMPTS):
         Watch(store, queue, Keeper(store, fakes.REPORT), uuid.uuid4().hex, 60.0).beat()
-    failed = store.jobs.get(job.id)
+    failed = store.jobs.get(DEFAULT_PROJECT, job.id)
     assert failed is not None and failed.problem is not None and failed.problem["code"] == "worker-died"
     assert len(queue.submitted) == watch_module.MAX_ATTEMPTS - 1
     assert not store.blobs.sound(digest_of(b"model"))

@@ -17,7 +17,7 @@ from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
 from service.api.http.responses import answer, drawn, rendered, tag
 from service.api.http.specification import Chosen, Feature
-from service.api.services import current
+from service.api.services import current, project, text_of
 from service.jobs.intake import Accepted
 from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question
@@ -80,7 +80,7 @@ def take_in(chosen: Mapping[str, Any]) -> Accepted:
     with upload_place(service), received(request, service.store.uploads) as arrived:
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
         question = Question.of_digests(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
-        return service.engines.intake.accept(arrived.parts, question)
+        return service.engines.intake.accept(project(), arrived.parts, question)
 
 
 def _answer(accepted: Accepted) -> Response:
@@ -89,7 +89,7 @@ def _answer(accepted: Accepted) -> Response:
     if accepted.job is not None:
         seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
         with service.waits.place() as free:
-            job = service.engines.keeper.wait(accepted.job.id, seconds if free else 0.0)
+            job = service.engines.keeper.wait(accepted.job, seconds if free else 0.0)
         if job is None or not job.finished:
             return job_response(job or accepted.job, 202)
         if job.problem is not None:
@@ -110,7 +110,7 @@ def list_analyses(query: Chosen) -> Any:
     digest = query.get("digest")
     if digest is not None and not digest.startswith("sha256:"):
         digest = f"sha256:{digest}"
-    page = current().store.reports.page(query["limit"], query.get("cursor"), query.get("name"), digest)
+    page = current().store.reports.page(project(), query["limit"], query.get("cursor"), query.get("name"), digest)
     headers = {}
     if page.cursor is not None:
         headers["Link"] = f'</v1/analyses?{urlencode({**query, "cursor": page.cursor})}>; rel="next"'
@@ -174,9 +174,9 @@ def _represented(report_id: str, form: str) -> Response:
     def make() -> bytes | Made:
         """The content where the client does not have it yet."""
         if form == "html":
-            pictures = drawn(tasks.PAGE_PICTURES, report, {"report": report.document})
+            pictures = drawn(tasks.PAGE_PICTURES, report, {"report": text_of(report)})
             return rendered(tasks.PAGE, report, pictures=json.loads(pictures.content))
-        return FORMATS[form].write(read_report(report.document))
+        return FORMATS[form].write(read_report(text_of(report).whole()))
 
     return answer(tag(report.etag, "report", form), make, FORMATS[form].media_type, REVALIDATE)
 
@@ -186,14 +186,14 @@ def _represented(report_id: str, form: str) -> Response:
 @blueprint.problems(404)
 def delete_analysis(report_id: str) -> Any:
     """Forget a report"""
-    if not current().store.forget(find_report(report_id).id):
+    if not current().store.forget(project(), find_report(report_id).id):
         raise _unknown(report_id)
     return ""
 
 
 def find_report(report_id: str) -> StoredReport:
     """The report of that id, or of the one that begins so; else the problem that there is none, or more than one."""
-    report = current().store.reports.get(report_id) or _by_prefix(report_id)
+    report = current().store.reports.get(project(), report_id) or _by_prefix(report_id)
     if report is None:
         raise _unknown(report_id)
     return report
@@ -202,11 +202,11 @@ def find_report(report_id: str) -> StoredReport:
 def _by_prefix(prefix: str) -> StoredReport | None:
     """The report whose id begins so. That may be said of two later, so the answer is not for ever (see negotiation.tagged)."""
     reports = current().store.reports
-    ids = reports.matching(prefix)
+    ids = reports.matching(project(), prefix)
     if len(ids) > 1:
         raise Problem("ambiguous-id", f"More than one analysis has an id that begins with {prefix}.")
     g.abbreviated = True
-    return reports.get(ids[0]) if ids else None
+    return reports.get(project(), ids[0]) if ids else None
 
 
 def _unknown(report_id: str) -> Problem:
@@ -214,4 +214,4 @@ def _unknown(report_id: str) -> Problem:
 
 
 def _report_response(report: StoredReport) -> Response:
-    return tagged(Response(report.document, content_type="application/json"), report.etag, REVALIDATE)
+    return tagged(Response(text_of(report).pieces(), content_type="application/json"), report.etag, REVALIDATE)

@@ -15,6 +15,7 @@ from service.api.http.negotiation import choose
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.responses import sent, worked_out
 from service.api.http.specification import Feature
+from service.api.services import text_of
 from service.render.formats import COMPARISON_FORMATS, served
 from service.report.comparison import Comparison
 from service.report.plain import of_plain, plain_object
@@ -55,5 +56,5 @@ def create_comparison() -> Response:
 
 def compared(base: StoredReport, head: StoredReport, budgets: Mapping[str, object]) -> Comparison:
     """The comparison of two reports. Refused `invalid-budget` where a budget makes no sense."""
-    documents = {"base": base.document, "head": head.document}
+    documents = {"base": text_of(base), "head": text_of(head)}
     return of_plain(Comparison, json.loads(worked_out(tasks.COMPARISON, documents, budgets=budgets).content))

@@ -11,7 +11,7 @@ from flask import Response, stream_with_context
 from service.api.features.schemas import JobSchema
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.specification import Feature
-from service.api.services import Service, current
+from service.api.services import Service, current, project
 from service.store.interfaces import Job
 
 blueprint = Feature("jobs", __name__, url_prefix="/v1/jobs", description="Analyses under way.")
@@ -89,7 +89,7 @@ def _events(service: Service, job: Job) -> Iterator[str]:
     shown, quiet = job.state, 0
     with service.waits.place() as free:
         while free and not job.finished:
-            latest = service.engines.keeper.wait(job.id, EVENT_SECONDS)
+            latest = service.engines.keeper.wait(job, EVENT_SECONDS)
             if latest is None:
                 return
             job, quiet = latest, quiet + 1
@@ -106,7 +106,7 @@ def _event(job: Job) -> str:
 
 def find_job(job_id: str) -> Job:
     """The job of that id, else the problem that there is none."""
-    job = current().store.jobs.get(job_id)
+    job = current().store.jobs.get(project(), job_id)
     if job is None:
         raise Problem("job-not-found", f"There is no job {job_id[:64]}.")
     return job

@@ -15,6 +15,7 @@ from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose
 from service.api.http.problems import Problem
 from service.api.http.responses import answer, tag
 from service.api.http.specification import Chosen, Feature
+from service.api.services import text_of
 from service.render.tables import COLUMNS, LayerTable, write_csv
 from service.render.words.explain import explain
 from service.report.document import Layer
@@ -68,7 +69,7 @@ def _table(report_id: str, query: Chosen, form: str, address: str) -> Response:
 
     def make() -> Made:
         """The rows, and the link to those after them where there are any."""
-        document = read_report(report.document)
+        document = read_report(text_of(report).whole())
         table, first, kind = LayerTable(document), query["cursor"], query.get("kind")
         chosen = [layer for layer in document.layers if kind in (None, layer.kind) and layer.index >= first]
         rows = [table.row(layer) for layer in chosen[: query["limit"]]]
@@ -90,7 +91,7 @@ def get_layer(report_id: str, layer: str) -> Response:
     report = find_report(report_id)
 
     def make() -> Made:
-        document = read_report(report.document)
+        document = read_report(text_of(report).whole())
         found = find_layer(document.layers, layer)
         return made_json({**plain_object(found), "explain": explain(document, found)})
 

@@ -8,6 +8,7 @@ from service.api.features.analyses import find_report
 from service.api.http.negotiation import REVALIDATE, choose
 from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
+from service.api.services import text_of
 from service.render.metrics import OPENMETRICS, report_metrics
 from service.report.plain import read_report
 from service.report.quantities import flat_numbers
@@ -35,7 +36,7 @@ def get_metrics(report_id: str) -> Response:
     form = _form()
 
     def make() -> Made:
-        document = read_report(report.document)
+        document = read_report(text_of(report).whole())
         return Made(report_metrics(document), OPENMETRICS) if form == "openmetrics" else made_json(flat_numbers(document))
 
     return answer(tag(report.etag, "metrics", form), make, OPENMETRICS if form == "openmetrics" else JSON, REVALIDATE)

@@ -11,6 +11,7 @@ from service.api.http.bodies import small_body
 from service.api.http.problems import Problem
 from service.api.http.responses import answer, drawn, sent, tag
 from service.api.http.specification import Chosen, Feature
+from service.api.services import text_of
 from service.report.plain import read_report
 from service.store.interfaces import StoredReport
 from service.work import tasks
@@ -53,7 +54,7 @@ def post_overlay(chosen: Chosen, report_id: str) -> Response:
 
 
 def _drawn(report: StoredReport, chosen: Chosen, image: bytes | None) -> Made:
-    document = read_report(report.document)
+    document = read_report(text_of(report).whole())
     if "layer" in chosen:
         layer = find_layer(document.layers, chosen["layer"]).name
     else:

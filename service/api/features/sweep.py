@@ -10,6 +10,7 @@ from service.api.features.analyses import find_report
 from service.api.features.schemas import SweepQuerySchema, SweepSchema
 from service.api.http.responses import answer, tag, worked_out
 from service.api.http.specification import Chosen, Feature
+from service.api.services import text_of
 from service.work import tasks
 from service.work.made import JSON
 
@@ -29,4 +30,4 @@ def get_sweep(chosen: Chosen, report_id: str) -> Response:
     """
     report = find_report(report_id)
     sizes = chosen["sizes"]
-    return answer(tag(report.id, "sweep", sizes), partial(worked_out, tasks.SWEEP, {"report": report.document}, sizes=sizes), JSON)
+    return answer(tag(report.id, "sweep", sizes), partial(worked_out, tasks.SWEEP, {"report": text_of(report)}, sizes=sizes), JSON)

@@ -10,8 +10,8 @@ from flask import Response
 
 from service.api.http.negotiation import IMMUTABLE, tagged, unchanged
 from service.api.http.problems import Problem
-from service.api.services import current
-from service.jobs.message import Call
+from service.api.services import current, text_of
+from service.jobs.message import Call, Lying
 from service.report.identity import ANALYZER, canonical
 from service.store.interfaces import StoredReport
 from service.work.made import HTML, SVG, Made
@@ -44,19 +44,19 @@ def sent(content: bytes, content_type: str, headers: Mapping[str, str] | None = 
     return response
 
 
-def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> Made:
+def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes | Lying] | None = None, **arguments: Any) -> Made:
     """What a task makes of the files and options of a report, in a job's process."""
     return _awaited(lambda seconds: current().engines.drawing.of_report(task, report, seconds, documents or {}, arguments))
 
 
-def worked_out(task: Task, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> Made:
+def worked_out(task: Task, documents: Mapping[str, bytes | Lying] | None = None, **arguments: Any) -> Made:
     """What a task makes of its documents and arguments, in a job's process."""
     return _awaited(lambda seconds: current().engines.drawing.of_call(Call(task, arguments, documents or {}), seconds))
 
 
 def rendered(task: Task, report: StoredReport, **arguments: Any) -> Made:
     """What a task makes of a stored report, in the process that is kept for drawing them."""
-    return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": report.document}), seconds))
+    return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": text_of(report)}), seconds))
 
 
 def _awaited(work: Callable[[float], Made]) -> Made:

@@ -11,6 +11,7 @@ from service.api.features.analyses import find_report
 from service.api.features.layers import find_layer
 from service.api.http.problems import Problem
 from service.api.pages.web import page
+from service.api.services import text_of
 from service.faults import Refused
 from service.render.figures import charts
 from service.render.figures.connections import window
@@ -120,7 +121,7 @@ def _seen(layer: Layer) -> bool:
 
 
 def _report(report_id: str) -> Report:
-    return read_report(find_report(report_id).document)
+    return read_report(text_of(find_report(report_id)).whole())
 
 
 def _tab(template: str, report: Report, tab: str, **values: Any) -> Response:

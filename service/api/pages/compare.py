@@ -11,7 +11,7 @@ from service.api.features.analyses import find_report
 from service.api.features.comparisons import compared
 from service.api.http.problems import Problem, read_problem
 from service.api.pages.web import page
-from service.api.services import current
+from service.api.services import current, project
 from service.faults import Refused
 from service.render.words.difference import BUDGET_FIELDS, difference
 from service.report.comparison import Comparison
@@ -25,7 +25,7 @@ blueprint = Blueprint("compare_page", __name__)
 @blueprint.route("/compare")
 def compare() -> Response:
     """Choose two analyses and budgets; the difference and the verdict."""
-    recent = current().store.reports.page(RECENT).items
+    recent = current().store.reports.page(project(), RECENT).items
     base, head = request.args.get("base", ""), request.args.get("head", "")
     budgets = {field.name: request.args.get(field.name, "").strip() for field in BUDGET_FIELDS}
     record, problem = None, None

@@ -18,7 +18,7 @@ from service.api.pages import compare as compare_page
 from service.api.pages import learn as learn_pages
 from service.api.pages import web
 from service.api.pages.web import page, problem_page
-from service.api.services import current
+from service.api.services import current, project
 from service.faults import Refused
 from service.jobs.intake import Accepted
 from service.render.json_lines import line_of
@@ -62,7 +62,7 @@ def home() -> Response:
 
 
 def _home(status: int = 200, spec: str = "", problem: Problem | None = None) -> Response:
-    recent = current().store.reports.page(RECENT).items
+    recent = current().store.reports.page(project(), RECENT).items
     return page("home.html", status, recent=recent, examples=examples(), spec=spec, problem=problem, listing=_listing(spec, problem))
 
 
@@ -124,7 +124,7 @@ def _submitted(content: bytes, **chosen: str) -> Accepted:
         part = upload.part()
         part.write(content)
         options = make_options(chosen, part.size, service.settings.auto_read_bytes)
-        return service.engines.intake.accept({"": part}, Question.of_digests(part.digest, {}, options))
+        return service.engines.intake.accept(project(), {"": part}, Question.of_digests(part.digest, {}, options))
 
 
 def _onward(accepted: Accepted) -> Response:
@@ -133,7 +133,7 @@ def _onward(accepted: Accepted) -> Response:
     if accepted.job is None:
         return _see_other(f"/analyses/{accepted.report_id}")
     with service.waits.place() as free:
-        job = service.engines.keeper.wait(accepted.job.id, PAGE_WAIT_SECONDS if free else 0.0)
+        job = service.engines.keeper.wait(accepted.job, PAGE_WAIT_SECONDS if free else 0.0)
     if job is not None and job.problem is not None:
         raise kept_problem(job.problem)
     if job is not None and job.state == "done":

@@ -15,7 +15,7 @@ from service.api.http.negotiation import REVALIDATE
 from service.api.http.problems import Problem, read_problem
 from service.api.http.responses import sent, worked_out
 from service.api.pages.web import page
-from service.api.services import current
+from service.api.services import current, project, text_of
 from service.faults import Refused
 from service.render.figures.connections import Window, window
 from service.render.figures.connectivity_svg import View, connectivity_svg
@@ -60,7 +60,7 @@ def learn() -> Response:
     """The three ideas on a network that the reader changes."""
     chosen = _chosen()
     values: dict[str, Any] = {"choices": CHOICES, "chosen": chosen, "query": urlencode(chosen), "problem": None, "lesson": None}
-    recent = current().store.reports.page(RECENT).items
+    recent = current().store.reports.page(project(), RECENT).items
     try:
         record = _lesson(tuple(chosen.items()))
     except Problem as problem:
@@ -105,7 +105,7 @@ def connections() -> Response:
 @blueprint.route("/worksheet/<report:report_id>")
 def show_worksheet(report_id: str) -> Response:
     """Questions on an analysis, and with ?key=true their answers."""
-    report = read_report(find_report(report_id).document)
+    report = read_report(text_of(find_report(report_id)).whole())
     return page("worksheet.html", report=report, exercises=worksheet(report), key=request.args.get("key") == "true")
 
 

@@ -2,7 +2,7 @@
 
 The process has read what came from outside, so nothing that it sends is unpickled, and nothing is believed before it was checked.
 
-1. A call is one frame of JSON and one frame for each document.
+1. A call is one frame of JSON, and for each document its pieces and an empty frame.
 2. The process may ask for ranges of files that were lent to it (see lending).
 3. An answer is one frame of JSON, and one of content where something was made.
 """
@@ -38,13 +38,16 @@ def send_call(line: Connection, call: Call) -> None:
     head["lent"] = {name: source.size for name, source in call.lent.items()}
     line.send_bytes(json.dumps({**head, "documents": list(call.documents)}).encode())
     for document in call.documents.values():
-        line.send_bytes(document)
+        for piece in [document] if isinstance(document, bytes) else document.pieces():
+            if piece:
+                line.send_bytes(piece)
+        line.send_bytes(b"")
 
 
 def receive_call(line: Connection) -> Call:
     """The next call, in the process that works. EOFError where the server hung up."""
     head = json.loads(line.recv_bytes())
-    documents = {name: line.recv_bytes() for name in head["documents"]}
+    documents = {name: b"".join(iter(line.recv_bytes, b"")) for name in head["documents"]}
     lent = {name: LentFile(line, name, size) for name, size in head["lent"].items()}
     return Call(Task(head["task"], head["function"]), head["arguments"], documents, head["files"], lent)
 

@@ -127,12 +127,17 @@ class Worker:
         clock = threading.Timer(max(seconds, 0.0), strike)
         clock.daemon = True
         clock.start()
-        try:
-            return exchange()
-        except (EOFError, OSError):
-            return Death(self.end(), late.is_set())
-        finally:
+        with contextlib.ExitStack() as undo:
+            undo.callback(clock.cancel)
+            # Half a call may be on its way where a document could not be read: nothing can be asked of the process any more.
+            undo.callback(self.end)
+            try:
+                outcome = exchange()
+            except (EOFError, OSError):
+                return Death(self.end(), late.is_set())
+            undo.pop_all()
             clock.cancel()
+            return outcome
 
 
 def serve(line: Connection, limits: Limits, keeping: Keeping | None) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from service.clock import now
+from service.report.identity import Project
 from service.store.interfaces import ACTIVE, Job, State
 from service.store.sql.database import Database
 from service.store.sql.tables import jobs
@@ -27,6 +28,7 @@ class SqlJobs:
         """Keeps a new job, or returns the one that is already working on the same report."""
         row = {
             "id": job.id,
+            "project": job.project,
             "report_id": job.report_id,
             "active_key": job.report_id,
             "state": job.state,
@@ -44,15 +46,15 @@ class SqlJobs:
                     connection.execute(insert(jobs), row)
                 return job
             except IntegrityError:
-                rival = self.working_on(job.report_id)
+                rival = self.working_on(job.project, job.report_id)
                 if rival is not None:
                     return rival
                 # It finished between the two statements: try again.
 
-    def get(self, job_id: str) -> Job | None:
+    def get(self, project: Project, job_id: str) -> Job | None:
         """The job of that id."""
         with self._database.reading() as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.project == project)).mappings().one_or_none()
         return None if row is None else _job(row)
 
     def start(self, job_id: str) -> None:
@@ -99,10 +101,11 @@ class SqlJobs:
                 adopted.append(_job({**row, "attempts": row["attempts"] + 1}))
         return adopted
 
-    def working_on(self, report_id: str) -> Job | None:
+    def working_on(self, project: Project, report_id: str) -> Job | None:
         """The job that is working on a report."""
+        query = select(jobs).where(jobs.c.project == project, jobs.c.active_key == report_id)
         with self._database.reading() as connection:
-            row = connection.execute(select(jobs).where(jobs.c.active_key == report_id)).mappings().one_or_none()
+            row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _job(row)
 
     def active(self) -> list[Job]:
@@ -124,6 +127,7 @@ class SqlJobs:
 def _job(row: RowMapping | Mapping[str, Any]) -> Job:
     return Job(
         id=row["id"],
+        project=Project(row["project"]),
         report_id=row["report_id"],
         state=row["state"],
         created_at=row["created_at"],

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from service.clock import now
 from service.faults import Detail, Refused
-from service.report.identity import Digest
-from service.store.interfaces import Page, StoredReport
+from service.report.identity import Digest, Project
+from service.store.interfaces import Page, StoredReport, Usage
 from service.store.sql.database import Database, insert_new
-from service.store.sql.tables import blobs, report_aliases, report_blobs, reports
+from service.store.sql.documents import SqlDocument, rows_of
+from service.store.sql.tables import blobs, report_aliases, report_blobs, report_pieces, reports
 
 
 class SqlReports:
@@ -22,9 +26,11 @@ class SqlReports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, report: StoredReport) -> None:
-        """Keeps `report`; does nothing where its id is known."""
+    def add(self, report: StoredReport, document: bytes) -> None:
+        """Keeps `report` and its text; does nothing where its project knows its id."""
+        mine = {"project": report.project, "report_id": report.id}
         row = {
+            "project": report.project,
             "id": report.id,
             "created_at": report.created_at,
             "name": _text(report.name),
@@ -32,52 +38,78 @@ class SqlReports:
             "etag": report.etag,
             "entry": json.dumps(report.entry),
             "options": json.dumps(report.options),
-            "document": report.document,
+            "size_bytes": report.size_bytes,
+            "model_bytes": report.model_bytes,
+            "beside": None if report.beside is None else json.dumps(report.beside),
         }
-        parts = [{"report_id": report.id, "part": _text(part), "digest": digest} for part, digest in report.blobs.items()]
+        parts = [{**mine, "part": _text(part), "digest": digest} for part, digest in report.blobs.items()]
         try:
             with self._database.writing() as connection:
                 connection.execute(insert(reports), row)
                 insert_new(connection, blobs, [{"digest": digest} for digest in sorted(set(report.blobs.values()))])
-                connection.execute(insert(report_blobs), parts)
+                if parts:
+                    connection.execute(insert(report_blobs), parts)
+                for piece in rows_of(document):
+                    connection.execute(insert(report_pieces), {**mine, **piece})
         except IntegrityError:
-            if not self.has(report.id):
+            if not self.has(report.project, report.id):
                 raise
 
-    def get(self, report_id: str) -> StoredReport | None:
+    def get(self, project: Project, report_id: str) -> StoredReport | None:
         """The report of that id, or of an id that it had before."""
-        aliased = select(report_aliases.c.report_id).where(report_aliases.c.alias == report_id).scalar_subquery()
+        aliased = select(report_aliases.c.report_id).where(report_aliases.c.project == project, report_aliases.c.alias == report_id)
+        query = select(reports).where(
+            reports.c.project == project, or_(reports.c.id == report_id, reports.c.id == aliased.scalar_subquery())
+        )
         with self._database.reading() as connection:
-            row = (
-                connection.execute(select(reports).where(or_(reports.c.id == report_id, reports.c.id == aliased))).mappings().one_or_none()
-            )
-            found = report_id if row is None else row["id"]
-            parts = connection.execute(select(report_blobs).where(report_blobs.c.report_id == found)).mappings().all()
-        if row is None:
-            return None
-        blobs = {part["part"]: Digest(part["digest"]) for part in parts}
-        return StoredReport(**{**row, "entry": json.loads(row["entry"]), "options": json.loads(row["options"]), "blobs": blobs})
+            row = connection.execute(query).mappings().one_or_none()
+            if row is None:
+                return None
+            mine = (report_blobs.c.project == project, report_blobs.c.report_id == row["id"])
+            parts = connection.execute(select(report_blobs).where(*mine)).mappings().all()
+        files = {part["part"]: Digest(part["digest"]) for part in parts}
+        read = {name: json.loads(row[name]) for name in ("entry", "options")}
+        beside = None if row["beside"] is None else json.loads(row["beside"])
+        return StoredReport(**{**row, **read, "beside": beside, "blobs": files})
+
+    def document(self, report: StoredReport) -> SqlDocument:
+        """The text of a report."""
+        return SqlDocument(self._database, report.project, report.id, report.size_bytes)
+
+    def describe(self, report: StoredReport, beside: Mapping[str, Any]) -> None:
+        """Keeps what is answered without the text of a report that has none of it yet."""
+        mine = (reports.c.project == report.project, reports.c.id == report.id, reports.c.beside.is_(None))
+        with self._database.writing() as connection:
+            connection.execute(update(reports).where(*mine).values(beside=json.dumps(beside)))
 
     def count(self) -> int:
-        """How many there are."""
+        """How many there are, of all projects."""
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(reports)).scalar_one()
 
-    def matching(self, prefix: str) -> list[str]:
+    def usage(self, project: Project) -> Usage:
+        """What a project has stored."""
+        total = func.coalesce(func.sum(reports.c.size_bytes + reports.c.model_bytes), 0)
+        with self._database.reading() as connection:
+            count, size = connection.execute(select(func.count(), total).where(reports.c.project == project)).one()
+        return Usage(count, int(size))
+
+    def matching(self, project: Project, prefix: str) -> list[str]:
         """The ids that begin so, two at the most."""
         beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        query = select(reports.c.id).where(reports.c.id >= prefix, reports.c.id < beyond).order_by(reports.c.id).limit(2)
+        mine = (reports.c.project == project, reports.c.id >= prefix, reports.c.id < beyond)
         with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
+            return list(connection.execute(select(reports.c.id).where(*mine).order_by(reports.c.id).limit(2)).scalars())
 
-    def has(self, report_id: str) -> bool:
+    def has(self, project: Project, report_id: str) -> bool:
         """Whether the report is known."""
+        query = select(reports.c.id).where(reports.c.project == project, reports.c.id == report_id)
         with self._database.reading() as connection:
-            return connection.execute(select(reports.c.id).where(reports.c.id == report_id)).first() is not None
+            return connection.execute(query).first() is not None
 
-    def page(self, limit: int, cursor: str | None = None, name: str | None = None, digest: str | None = None) -> Page:
+    def page(self, project: Project, limit: int, cursor: str | None = None, name: str | None = None, digest: str | None = None) -> Page:
         """The entries of at most `limit` reports, newest first."""
-        query = select(reports.c.id, reports.c.created_at, reports.c.entry).order_by(reports.c.created_at.desc(), reports.c.id.desc())
+        query = select(reports.c.id, reports.c.created_at, reports.c.entry).where(reports.c.project == project)
         if name is not None:
             query = query.where(reports.c.name == _text(name))
         if digest is not None:
@@ -87,18 +119,40 @@ class SqlReports:
             older = and_(reports.c.created_at == created_at, reports.c.id < report_id)
             query = query.where(or_(reports.c.created_at < created_at, older))
         with self._database.reading() as connection:
-            rows = connection.execute(query.limit(limit + 1)).all()
+            rows = connection.execute(query.order_by(reports.c.created_at.desc(), reports.c.id.desc()).limit(limit + 1)).all()
         last = rows[limit - 1] if len(rows) > limit else None
         return Page([json.loads(row.entry) for row in rows[:limit]], last and _cursor(last.created_at, last.id))
 
-    def remove(self, report_id: str) -> list[Digest] | None:
+    def remove(self, project: Project, report_id: str) -> list[Digest] | None:
         """Forgets a report and returns the digests of its files; None where it was not known."""
+        mine = (report_blobs.c.project == project, report_blobs.c.report_id == report_id)
         with self._database.writing() as connection:
             # The first statement writes, so that the transaction never has to turn from a reader into a writer (SQLITE_BUSY_SNAPSHOT).
-            mine = delete(report_blobs).where(report_blobs.c.report_id == report_id).returning(report_blobs.c.digest)
-            digests = [Digest(digest) for digest in connection.execute(mine).scalars()]
-            removed = connection.execute(delete(reports).where(reports.c.id == report_id)).rowcount
+            files = delete(report_blobs).where(*mine).returning(report_blobs.c.digest)
+            digests = [Digest(digest) for digest in connection.execute(files).scalars()]
+            known = delete(reports).where(reports.c.project == project, reports.c.id == report_id)
+            removed = connection.execute(known).rowcount
         return digests if removed else None
+
+    def expired(self, older_than_seconds: float, beyond_count: int, beyond_bytes: int, limit: int) -> list[tuple[Project, str]]:
+        """The oldest reports of every project that are beyond a bound; 0 is no bound. At most `limit` of them."""
+        order = (reports.c.created_at.desc(), reports.c.id.desc())
+        place = func.row_number().over(partition_by=reports.c.project, order_by=order).label("place")
+        size = reports.c.size_bytes + reports.c.model_bytes
+        taken = func.sum(size).over(partition_by=reports.c.project, order_by=order).label("taken")
+        ranked = select(reports.c.project, reports.c.id, reports.c.created_at, place, taken).subquery()
+        beyond = []
+        if older_than_seconds:
+            beyond.append(ranked.c.created_at < now(older_than_seconds))
+        if beyond_count:
+            beyond.append(ranked.c.place > beyond_count)
+        if beyond_bytes:
+            beyond.append(ranked.c.taken > beyond_bytes)
+        if not beyond:
+            return []
+        query = select(ranked.c.project, ranked.c.id).where(or_(*beyond)).order_by(ranked.c.created_at, ranked.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return [(Project(row.project), row.id) for row in connection.execute(query)]
 
 
 def _text(value: str | None) -> str | None:

@@ -1,14 +1,38 @@
-"""The tables. Columns hold what is searched; everything else is JSON text. Portable SQL only. The migrations create them."""
+"""The tables. Columns hold what is searched; everything else is JSON text. Portable SQL only. The migrations create them.
+
+Every table of what clients own has a column `project`, and its keys begin with it, so that nothing is looked up without it.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
+
+
+def _of_report(name: str) -> ForeignKeyConstraint:
+    """What belongs to a report goes with it."""
+    return ForeignKeyConstraint(["project", name], ["reports.project", "reports.id"], ondelete="CASCADE")
+
 
 reports = Table(
     "reports",
     metadata,
+    Column("project", String(64), primary_key=True),
     Column("id", String(71), primary_key=True),
     Column("created_at", String(32), nullable=False),
     Column("name", Text),
@@ -16,20 +40,38 @@ reports = Table(
     Column("etag", String(64), nullable=False),
     Column("entry", Text, nullable=False),
     Column("options", Text, nullable=False),
-    Column("document", LargeBinary, nullable=False),
-    Index("reports_by_age", "created_at", "id"),
-    Index("reports_by_digest", "digest"),
+    # The bytes of the report, and those of the files that it was made of.
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("model_bytes", BigInteger, nullable=False),
+    # What is answered without the report itself (report.beside), as JSON; null where an earlier version stored the report.
+    Column("beside", Text),
+    Index("reports_by_age", "project", "created_at", "id"),
+    Index("reports_by_digest", "project", "digest"),
+)
+
+# The report itself, in pieces of one size (see documents), so that any database gives a part of it for what the part costs.
+report_pieces = Table(
+    "report_pieces",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("report_id", String(71), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    _of_report("report_id"),
 )
 
 report_aliases = Table(
     "report_aliases",
     metadata,
     # An id that the report had under the rule of an earlier version.
+    Column("project", String(64), primary_key=True),
     Column("alias", String(71), primary_key=True),
-    Column("report_id", String(71), ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
+    Column("report_id", String(71), nullable=False),
+    _of_report("report_id"),
 )
 
-# A row for every file that is there or about to be. Those who need it refer to it, so the database itself keeps it from going.
+# A row for every file that is there or about to be. Those who need it refer to it, so the database itself keeps it from going. Files are
+# shared by projects, as nobody is told whether one was there.
 blobs = Table("blobs", metadata, Column("digest", String(64), primary_key=True))
 
 blob_claims = Table(
@@ -43,9 +85,11 @@ blob_claims = Table(
 report_blobs = Table(
     "report_blobs",
     metadata,
-    Column("report_id", String(71), ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True),
+    Column("project", String(64), primary_key=True),
+    Column("report_id", String(71), primary_key=True),
     Column("part", String(255), primary_key=True),
     Column("digest", String(64), ForeignKey("blobs.digest"), nullable=False),
+    _of_report("report_id"),
     Index("report_blobs_by_digest", "digest"),
 )
 
@@ -53,9 +97,10 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", String(32), primary_key=True),
+    Column("project", String(64), nullable=False),
     Column("report_id", String(71), nullable=False),
-    # The report's id while the job is active, else null: two processes cannot work on one report.
-    Column("active_key", String(71), unique=True),
+    # The report's id while the job is active, else null: two processes cannot work on one report of a project.
+    Column("active_key", String(71)),
     Column("state", String(16), nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
@@ -65,6 +110,7 @@ jobs = Table(
     Column("heartbeat", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
+    Index("jobs_by_report", "project", "active_key", unique=True),
     Index("jobs_by_owner", "owner", "state"),
     Index("jobs_by_state", "state", "heartbeat"),
 )
