@@ -22,8 +22,8 @@ OTHERS = frozenset({"RECEPTIVE_URL", "RECEPTIVE_TOKEN", "RECEPTIVE_CORPUS"})
 MIN_LIKENESS = 0.8
 """How much alike two names are where one may be a misspelling of the other (difflib)."""
 
-KUBERNETES = re.compile(r"RECEPTIVE_(SERVICE_HOST|SERVICE_PORT|PORT)(_|\Z)")
-"""What Kubernetes sets in every container beside a service that is called receptive."""
+FOREIGN = re.compile(r"RECEPTIVE_(?:TEST_|(?:SERVICE_HOST|SERVICE_PORT|PORT)(?:_|\Z))")
+"""What tells the tests where databases and brokers are, and what Kubernetes sets in every container beside a service called receptive."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MEBIBYTE = 1024 * 1024
@@ -41,6 +41,17 @@ class Settings:
 
     data_dir: Path = field(default=Path("data"), metadata=about("The directory of the database, the models and uploads in progress."))
     database_url: str = field(default="", metadata=about("SQLAlchemy address of the database; empty for SQLite in the data directory."))
+    blobs_url: str = field(
+        default="",
+        metadata=about(
+            "Where models are kept: `s3://bucket/prefix`, `gs://…`, `az://…`, or `file:///folder` for a folder that machines share; "
+            "empty for the data directory."
+        ),
+    )
+    blobs_cache_bytes: int = field(
+        default=20 * GIBIBYTE,
+        metadata=about("How much of an object store may lie on this machine's disk to be read there, in bytes.", 1),
+    )
     max_upload_bytes: int = field(default=4 * GIBIBYTE, metadata=about("The largest request body, in bytes.", 1))
     max_upload_parts: int = field(default=1000, metadata=about("The most parts of a `multipart/form-data` body.", 1))
     max_options_bytes: int = field(default=MEBIBYTE, metadata=about("The largest `options` part of a form, in bytes.", 1))
@@ -94,7 +105,7 @@ def check_names(names: Iterable[str]) -> None:
     given = set(names)
     for name in sorted(given):
         setting = name.removesuffix(FILE)
-        if name.startswith(PREFIX) and setting not in variables and name not in OTHERS and not KUBERNETES.match(name):
+        if name.startswith(PREFIX) and setting not in variables and name not in OTHERS and not FOREIGN.match(name):
             close = get_close_matches(name, variables, 1, MIN_LIKENESS)
             raise ValueError(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else "; see docs/settings.md."))
         if name != setting and setting in variables & given:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,3 +70,12 @@ def chromium_path() -> str:
     if path is None:
         pytest.skip("no Chromium is installed (make test-packages installs it)")
     return path
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of an S3 server."""
+    from tests.machine import s3_server
+
+    with s3_server() as endpoint:
+        yield endpoint

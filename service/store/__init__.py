@@ -12,10 +12,12 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from service.report.identity import Digest, Project
 from service.settings import Settings
 from service.store.disk.blobs import LocalBlobs
+from service.store.disk.cache import Cache
 from service.store.disk.uploads import Uploads
 from service.store.interfaces import Blobs, Claims, Jobs, Reports
 from service.store.sql.claims import SqlClaims
@@ -24,6 +26,9 @@ from service.store.sql.jobs import SqlJobs
 from service.store.sql.reports import SqlReports
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
+
+CACHE_SECONDS = 60.0
+"""How much longer than a job may take a copy of its model stays on the disk at least: it may wait for its process before it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Store:
 
     def check(self) -> dict[str, str]:
         """What is well (`ok`) and what is not, by name."""
-        return {"database": self.database.check(), "disk": _check_disk(self.directory)}
+        return {"database": self.database.check(), "blobs": self.blobs.check(), "disk": _check_disk(self.directory)}
 
     def forget(self, project: Project, report_id: str) -> bool:
         """Remove a report, and its files where nobody else needs them; say whether it was known."""
@@ -78,8 +83,22 @@ def open_store(settings: Settings) -> Store:
     keep_private(directory)
     database = Database(settings.database)
     migrate(database, directory)
-    blobs, uploads = LocalBlobs(directory / "blobs"), Uploads(directory / "uploads")
+    blobs, uploads = open_blobs(settings, directory), Uploads(directory / "uploads")
     return Store(directory, database, SqlReports(database), SqlJobs(database), SqlClaims(database), blobs, uploads)
+
+
+def open_blobs(settings: Settings, directory: Path) -> Blobs:
+    """The place for models that the settings name: the data directory, another directory (file://), or an object store."""
+    if not settings.blobs_url:
+        return LocalBlobs(directory / "blobs")
+    place = urlsplit(settings.blobs_url)
+    if place.scheme == "file":
+        return LocalBlobs(Path(unquote(place.path)))
+    # The library is wanted where models lie elsewhere only.
+    from service.store.objects import ObjectBlobs, open_objects
+
+    cache = Cache(directory / "cache", settings.blobs_cache_bytes, settings.job_wall_seconds + CACHE_SECONDS)
+    return ObjectBlobs(open_objects(settings.blobs_url), cache)
 
 
 def _check_disk(directory: Path) -> str:

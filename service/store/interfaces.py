@@ -215,3 +215,6 @@ class Blobs(Protocol):
 
     def remove(self, digest: Digest) -> None:
         """Remove the file if it is there."""
+
+    def check(self) -> str:
+        """`ok`, or why the place cannot be used."""

@@ -5,6 +5,7 @@ Another back end is one more entry here, and its tests are those of the first.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Iterator
@@ -23,32 +24,52 @@ from service.settings import Settings
 from service.sources.local import LocalFile, Source
 from service.store import Store, open_store
 from service.store.disk.blobs import LocalBlobs
+from service.store.disk.cache import Cache
 from service.store.interfaces import Blobs
+from service.store.objects import ObjectBlobs, open_objects
 from tests.jobs import fakes
+from tests.machine import new_bucket, postgres_database
 
-Opened = tuple[Source, Callable[[], None]]
 
-
-def sqlite_store(directory: Path) -> Store:
+@contextlib.contextmanager
+def sqlite_store(directory: Path) -> Iterator[Store]:
     """Everything on this disk."""
-    return open_store(Settings(data_dir=directory))
+    store = open_store(Settings(data_dir=directory))
+    yield store
+    store.close()
 
 
-STORES = {"sqlite": sqlite_store}
-BLOBS = {"disk": lambda directory: LocalBlobs(directory / "blobs")}
+@contextlib.contextmanager
+def postgres_store(directory: Path) -> Iterator[Store]:
+    """The database in PostgreSQL."""
+    with postgres_database() as address:
+        store = open_store(Settings(data_dir=directory, database_url=address))
+        yield store
+        store.close()
+
+
+STORES = {"sqlite": sqlite_store, "postgres": postgres_store}
+BLOBS = {"disk": lambda directory, _: LocalBlobs(directory / "blobs"), "s3": lambda directory, s3: s3_blobs(directory, s3())}
 QUEUES = {"in process": lambda store, keeper: InProcessQueue(ProcessPool(1, 2, Limits(1 << 30, 10, 20.0)), keeper)}
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = STORES[request.param](tmp_path / "data")
-    yield opened
-    opened.close()
+    with STORES[request.param](tmp_path / "data") as opened:
+        yield opened
 
 
 @pytest.fixture(params=BLOBS)
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return cast(Blobs, BLOBS[request.param](tmp_path))
+    return cast(Blobs, BLOBS[request.param](tmp_path, lambda: request.getfixturevalue("s3")))
+
+
+def s3_blobs(directory: Path, endpoint: str) -> ObjectBlobs:
+    bucket = new_bucket(endpoint)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in bucket.environment.items():
+            patch.setenv(name, value)
+        return ObjectBlobs(open_objects(bucket.url), Cache(directory / "cache", 1 << 20, 60.0))
 
 
 @pytest.fixture(params=QUEUES)
@@ -70,19 +91,21 @@ def file_source(content: bytes, directory: Path) -> Source:
     return LocalFile(path)
 
 
-def blob_source(content: bytes, directory: Path) -> Source:
-    blobs = LocalBlobs(directory / "blobs")
-    digest = digest_of(content)
-    blobs.put(io.BytesIO(content), digest)
-    return blobs.open(digest)
-
-
-SOURCES = {"file": file_source, "blob on disk": blob_source}
+SOURCES = ("file", *BLOBS)
 
 
 @pytest.fixture(params=SOURCES)
 def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[bytes], Source]:
-    return lambda content: SOURCES[request.param](content, tmp_path)
+    """Makes a source of some bytes: a file, or a blob of each place."""
+    if request.param == "file":
+        return lambda content: file_source(content, tmp_path)
+    blobs = cast(Blobs, BLOBS[request.param](tmp_path, lambda: request.getfixturevalue("s3")))
+
+    def blob(content: bytes) -> Source:
+        blobs.put(io.BytesIO(content), digest_of(content))
+        return blobs.open(digest_of(content))
+
+    return blob
 
 
 def digest_of(content: bytes) -> Digest:

@@ -61,9 +61,18 @@ def test_what_is_not_there_cannot_be_opened(blobs: Blobs) -> None:
         blobs.open(digest_of(b"never put"))
 
 
-def test_source_that_was_opened_can_be_read_when_the_blob_is_gone_or_replaced(blobs: Blobs) -> None:
+def test_source_that_was_opened_gives_its_bytes_or_none_when_the_blob_is_gone_or_replaced(blobs: Blobs) -> None:
     digest = digest_of(CONTENT)
     blobs.put(io.BytesIO(CONTENT), digest)
     source = blobs.open(digest)
-    blobs.remove(digest)
-    assert source.read(1000, 10) == CONTENT[1000:1010]
+    for change in (lambda: blobs.put(io.BytesIO(CONTENT[::-1]), digest), lambda: blobs.remove(digest)):
+        change()
+        try:
+            read = source.read(1000, 10)
+        except StoreError:
+            continue
+        assert read == CONTENT[1000:1010]
+
+
+def test_place_says_whether_it_can_be_used(blobs: Blobs) -> None:
+    assert blobs.check() == "ok"

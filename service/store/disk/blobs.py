@@ -29,7 +29,7 @@ class LocalBlobs:
         """Keep what a stream holds from its beginning, in the place of what is there; it is durable when this returns."""
         place = self._place(digest)
         part = self._directory / f"{digest}.{uuid.uuid4().hex}.part"
-        with _translated():
+        with translated():
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
                 _take(stream, part)
@@ -41,7 +41,7 @@ class LocalBlobs:
 
     def has(self, digest: Digest, size: int) -> bool:
         """Whether the file is there in that size."""
-        with _translated():
+        with translated():
             try:
                 return self._place(digest).stat().st_size == size
             except FileNotFoundError:
@@ -49,7 +49,7 @@ class LocalBlobs:
 
     def open(self, digest: Digest) -> LocalFile:
         """The bytes of a file, to be read at any offset."""
-        with _translated():
+        with translated():
             return LocalFile(self._place(digest))
 
     def local(self, digest: Digest) -> Path:
@@ -58,7 +58,7 @@ class LocalBlobs:
 
     def sound(self, digest: Digest) -> bool:
         """Whether the file is there and its content has that digest. Reads the whole of it."""
-        with _translated():
+        with translated():
             try:
                 with self._place(digest).open("rb") as file:
                     return hashlib.file_digest(file, "sha256").hexdigest() == digest
@@ -67,8 +67,13 @@ class LocalBlobs:
 
     def remove(self, digest: Digest) -> None:
         """Remove the file if it is there."""
-        with _translated():
+        with translated():
             self._place(digest).unlink(missing_ok=True)
+
+    def check(self) -> str:
+        """`ok`, or why the place cannot be written to."""
+        nearest = next(place for place in (self._directory, *self._directory.parents) if place.exists())
+        return "ok" if os.access(nearest, os.W_OK) else "not writable"
 
     def _place(self, digest: Digest) -> Path:
         return self._directory / digest[:2] / digest
@@ -96,7 +101,8 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """StoreError for what the disk says."""
     try:
         yield
     except OSError as error:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 
 from service.clock import now
 from service.report.identity import Digest
-from service.store.interfaces import ACTIVE
+from service.store.interfaces import ACTIVE, StoreError
 from service.store.sql.database import Database, insert_new
 from service.store.sql.tables import blob_claims, blobs, jobs, report_blobs
+
+MAX_TRIES = 5
+"""How often a claim is tried again that lost against a removal."""
 
 
 class SqlClaims:
@@ -22,7 +26,15 @@ class SqlClaims:
 
     def claim(self, holder: str, digests: Collection[Digest]) -> None:
         """Note that `holder` needs these, before it puts them."""
-        moment, wanted = now(), sorted(set(digests))
+        wanted = sorted(set(digests))
+        for _ in range(MAX_TRIES):
+            # Where transactions run side by side, a row that was there may be gone before it can be claimed: then it is put again.
+            with contextlib.suppress(IntegrityError):
+                return self._claim(holder, wanted)
+        raise StoreError("The files of a model were removed again and again while they were claimed.")
+
+    def _claim(self, holder: str, wanted: Sequence[Digest]) -> None:
+        moment = now()
         with self._database.writing() as connection:
             # A blob that is being removed is waited for here.
             insert_new(connection, blobs, [{"digest": digest} for digest in wanted])

@@ -1,4 +1,8 @@
-"""Opens the database, brings its tables up to date, and says whether it answers. Its errors are the store's (StoreError)."""
+"""Opens the database, brings its tables up to date, and says whether it answers. Its errors are the store's (StoreError).
+
+SQLite and PostgreSQL answer alike. What must happen once is held by keys and conditions of single statements, never by the order in which
+transactions run: SQLite lets one write at a time, PostgreSQL many (READ COMMITTED).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -21,6 +25,20 @@ from service.store.interfaces import StoreError
 from service.store.sql.tables import metadata
 
 BUSY_SECONDS = 20.0
+
+KEPT_CONNECTIONS, MAX_CONNECTIONS = 5, 40
+"""Connections to PostgreSQL of each process: those that stay open, and the most. A web process has 32 threads for requests, and its own."""
+
+POOL_SECONDS = 10.0
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 60
+"""How long a statement may take in PostgreSQL; the migrations are not held to it."""
+
+DISK_FULL = "53100"
+"""What PostgreSQL calls a full disk (SQLSTATE)."""
+
+MIGRATION_LOCK = 0x7265636570
+"""The advisory lock under which one process of all machines migrates."""
 
 
 class Database:
@@ -66,11 +84,27 @@ class Database:
 
 def _engine(address: str) -> Engine:
     if not address.startswith("sqlite"):
-        return create_engine(address, pool_pre_ping=True)
+        return _server_engine(address)
     engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
+
+
+def _server_engine(address: str) -> Engine:
+    """Connections to PostgreSQL, tested before they are used: a server that was restarted is noticed by nobody who asks afterwards."""
+    url = make_url(address)
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=MAX_CONNECTIONS - KEPT_CONNECTIONS,
+        pool_timeout=POOL_SECONDS,
+        isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": f"-c statement_timeout={STATEMENT_SECONDS}s"},
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -88,7 +122,7 @@ def _translated() -> Iterator[None]:
         raise
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None)
-        full = isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == DISK_FULL
         raise StoreError(str(cause or error), full=full) from error
 
 
@@ -108,6 +142,9 @@ def migrate(database: Database, directory: Path) -> None:
             with contextlib.closing(engine.raw_connection()) as raw:
                 raw.cursor().execute("PRAGMA journal_mode=WAL").close()
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             config = migrations()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -19,6 +19,8 @@ from service.store.sql.database import Database, insert_new
 from service.store.sql.documents import SqlDocument, rows_of
 from service.store.sql.tables import blobs, report_aliases, report_blobs, report_pieces, reports
 
+ID_LENGTH = len("sha256-") + 64
+
 
 class SqlReports:
     """Reports in any database that SQLAlchemy speaks to."""
@@ -96,8 +98,9 @@ class SqlReports:
 
     def matching(self, project: Project, prefix: str) -> list[str]:
         """The ids that begin so, two at the most."""
-        beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        mine = (reports.c.project == project, reports.c.id >= prefix, reports.c.id < beyond)
+        # Between the first and the last id of hexadecimal digits, which stand in this order by the rules of every language.
+        first, last = prefix.ljust(ID_LENGTH, "0"), prefix.ljust(ID_LENGTH, "f")
+        mine = (reports.c.project == project, reports.c.id.between(first, last))
         with self._database.reading() as connection:
             return list(connection.execute(select(reports.c.id).where(*mine).order_by(reports.c.id).limit(2)).scalars())
 
