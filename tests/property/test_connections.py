@@ -13,6 +13,7 @@ from service.analysis.connections.connectivity import Connectivity, connectivity
 from service.analysis.evidence import Examined
 from service.analysis.field.receptive_field import walk
 from service.analysis.findings import pixels_never_read
+from service.analysis.lineage import Lineage
 from service.graph import Graph, Layer, Shape, ShapeError
 from service.graph import operators as core
 from tests import oracle
@@ -146,5 +147,5 @@ def test_pixels_never_read(kernel: int, stride: int, dilation: int, pooled: bool
     skipped = oracle.never_read(matrix)[inner].mean()
     seen = next(iter(walk(graph, spatial(graph))))
     examined = Examined(layer=seen.layer, seen=seen, counts=None, statistics=None, input=0, lengths=(length,), measures=(), needed=None)
-    found = list(pixels_never_read(examined))
+    found = list(pixels_never_read(examined, Lineage(graph)))
     assert [f.data["skipped"] for f in found] == ([[pytest.approx(skipped)]] if skipped else [])

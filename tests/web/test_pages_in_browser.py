@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from service.render.figures.png import encode_png
 from service.render.html import report_html
-from tests.reports import report_of
+from tests.reports import document_of
 from tests.web.conftest import EXAMPLES, settled, until, watched
 
 pytestmark = pytest.mark.browser
@@ -325,7 +325,7 @@ def test_pages_can_be_read_without_scripts(live: str, analyses: dict[str, str], 
 
 def test_a_report_is_complete_without_a_network(browser: Browser, tmp_path: Path) -> None:
     layers = [{"name": f"unit {number}", "type": "conv", "filters": 4, "kernel": 3, "padding": 1} for number in range(250)]
-    report = report_of({"receptive": 1, "name": "deep", "input": {"shape": [3, 32, 32]}, "layers": layers})
+    report = document_of({"receptive": 1, "name": "deep", "input": {"shape": [3, 32, 32]}, "layers": layers})
     path = tmp_path / "report.html"
     path.write_bytes(report_html(report, {"filters": encode_png(np.zeros((40, 40, 3), np.uint8), {})}))
     for page in watched(browser, offline=True):

@@ -21,7 +21,7 @@ from service.work.made import Made
 from service.work.tasks import TASKS, Task
 
 ALL = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
-PLAIN = (str, int, float, bool, types.NoneType, Any)
+PLAIN = (str, int, float, bool, types.NoneType, Any, object)
 
 
 def is_plain(kind: Any) -> bool:
