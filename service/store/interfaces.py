@@ -61,6 +61,10 @@ class Page:
     cursor: str | None
 
 
+SINGLE, BATCH = 0, 9
+"""The rank of a job: what somebody waits for goes before what belongs to a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One analysis under way: `request` is all that is needed to start it again, `problem` why it failed."""
@@ -75,6 +79,7 @@ class Job:
     problem: Mapping[str, Any] | None = None
     cancel_requested: bool = False
     attempts: int = 1
+    rank: int = SINGLE
 
     @property
     def finished(self) -> bool:
@@ -137,7 +142,10 @@ class Reports(Protocol):
 
 
 class Jobs(Protocol):
-    """The jobs, seen by every process that shares the store. One that is not heard of for a while can be taken over."""
+    """The jobs, seen by every process that shares the store. One that is not heard of for a while can be taken over.
+
+    A job that was handed to the queue between machines belongs to no process until one takes it; it waits there for as long as it must.
+    """
 
     def add(self, job: Job, owner: str) -> Job:
         """Keeps a new job, or returns the one that is already working on the same report."""
@@ -165,6 +173,25 @@ class Jobs(Protocol):
 
     def adopt(self, owner: str, silent_seconds: float) -> list[Job]:
         """Takes over the jobs of owners that were silent for so long."""
+
+    def hand_over(self, job_id: str) -> None:
+        """Gives the job to the queue between machines."""
+
+    def take(self, job_id: str, owner: str) -> Job | None:
+        """Takes the job out of the queue between machines, and starts it; None where it is not there, or another was faster."""
+
+    def handed_over(self) -> int:
+        """How many jobs are in the queue between machines."""
+
+    def forgotten(self, limit: int, older_than_seconds: float) -> list[Job]:
+        """The jobs that are in the queue between machines longest, at least for so long, as if they came to it now. Each is given to one
+        of those who ask at the same time."""
+
+    def take_back(self) -> None:
+        """Lets any process take over the jobs that are in the queue between machines."""
+
+    def standing(self, job_id: str) -> tuple[State, int] | None:
+        """The state of a job that is in the queue between machines or runs, and how many are before it there."""
 
     def working_on(self, project: Project, report_id: str) -> Job | None:
         """The job that is working on a report."""

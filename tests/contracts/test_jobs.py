@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from service.clock import now
 from service.report.identity import DEFAULT_PROJECT, Project
 from service.store import Store
-from service.store.interfaces import Job
+from service.store.interfaces import BATCH, SINGLE, Job
 
 
 def job(name: str, report: str = "sha256-1", project: Project = DEFAULT_PROJECT) -> Job:
@@ -84,3 +86,62 @@ def test_job_is_its_projects_alone(store: Store) -> None:
     assert store.jobs.get(other, "a") is None and store.jobs.get(DEFAULT_PROJECT, "b") is None
     working = [store.jobs.working_on(project, "sha256-1") for project in (DEFAULT_PROJECT, other, Project("third"))]
     assert [each and (each.id, each.project) for each in working] == [("a", DEFAULT_PROJECT), ("b", other), None]
+
+
+def handed_over(store: Store, *names: str) -> None:
+    for name in names:
+        store.jobs.add(job(name, f"sha256-{name}"), "web")
+        store.jobs.hand_over(name)
+
+
+def test_job_in_the_queue_between_machines_is_taken_by_one(store: Store) -> None:
+    handed_over(store, "a")
+    assert store.jobs.handed_over() == 1
+    assert store.jobs.adopt("another web", -1) == [] and store.jobs.owned("web") == []
+    taken = store.jobs.take("a", "worker")
+    assert taken is not None and (taken.id, taken.state, taken.attempts) == ("a", "running", 1)
+    assert store.jobs.take("a", "another worker") is None
+    assert store.jobs.handed_over() == 0
+    assert [each.id for each in store.jobs.owned("worker")] == ["a"]
+    store.jobs.finish("a", "done")
+    assert store.jobs.take("a", "worker") is None
+
+
+def test_job_of_a_worker_that_died_goes_back_to_the_queue_between_machines(store: Store) -> None:
+    handed_over(store, "a")
+    store.jobs.take("a", "worker")
+    adopted = store.jobs.adopt("another worker", -1)
+    assert [each.attempts for each in adopted] == [2]
+    store.jobs.hand_over("a")
+    again = store.jobs.take("a", "another worker")
+    assert again is not None and again.attempts == 2
+
+
+def test_jobs_whose_message_may_be_lost_are_given_out_once_the_oldest_first(store: Store) -> None:
+    handed_over(store, "a", "b", "c")
+    assert store.jobs.forgotten(10, 60) == []
+    assert [each.id for each in store.jobs.forgotten(2, 0)] == ["a", "b"]
+    assert [each.id for each in store.jobs.forgotten(1, 0)] == ["c"]
+    store.jobs.finish("a", "cancelled")
+    assert [each.id for each in store.jobs.forgotten(10, 0)] == ["b", "c"]
+
+
+def test_jobs_of_the_queue_between_machines_can_be_taken_back(store: Store) -> None:
+    handed_over(store, "a")
+    store.jobs.take_back()
+    assert [(each.id, each.attempts) for each in store.jobs.adopt("us", 60)] == [("a", 1)]
+
+
+def test_job_stands_behind_those_of_its_rank_and_of_a_smaller_one(store: Store) -> None:
+    for name, rank in (("batch", BATCH), ("single", SINGLE), ("second", SINGLE)):
+        store.jobs.add(replace(job(name, f"sha256-{name}"), rank=rank), "web")
+    assert store.jobs.standing("batch") is None
+    for name in ("batch", "single", "second"):
+        store.jobs.hand_over(name)
+    assert [store.jobs.standing(name) for name in ("single", "second", "batch")] == [("queued", 0), ("queued", 1), ("queued", 2)]
+    store.jobs.take("single", "worker")
+    assert [store.jobs.standing(name) for name in ("single", "second", "batch")] == [("running", 0), ("queued", 0), ("queued", 1)]
+    store.jobs.finish("single", "done")
+    assert store.jobs.standing("single") is None
+    found = store.jobs.working_on(DEFAULT_PROJECT, "sha256-batch")
+    assert found is not None and found.rank == BATCH

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
@@ -16,6 +16,11 @@ from service.report.identity import Project
 from service.store.interfaces import ACTIVE, Job, State
 from service.store.sql.database import Database
 from service.store.sql.tables import jobs
+
+HANDED_OVER = "queue"
+"""The owner of the jobs in the queue between machines. They have no heartbeat, but the time when their message was sent."""
+
+_THERE = (jobs.c.owner == HANDED_OVER, jobs.c.state.in_(ACTIVE))
 
 
 class SqlJobs:
@@ -39,6 +44,7 @@ class SqlJobs:
             "heartbeat": time.time(),
             "attempts": job.attempts,
             "cancel_requested": False,
+            "rank": job.rank,
         }
         while True:
             try:
@@ -88,7 +94,7 @@ class SqlJobs:
 
     def adopt(self, owner: str, silent_seconds: float) -> list[Job]:
         """Takes over the jobs of owners that were silent for so long."""
-        silent = (jobs.c.state.in_(ACTIVE), jobs.c.heartbeat < time.time() - silent_seconds)
+        silent = (jobs.c.state.in_(ACTIVE), jobs.c.owner != HANDED_OVER, jobs.c.heartbeat < time.time() - silent_seconds)
         with self._database.reading() as connection:
             orphans = connection.execute(select(jobs).where(*silent)).mappings().all()
         adopted = []
@@ -100,6 +106,53 @@ class SqlJobs:
             if claimed:
                 adopted.append(_job({**row, "attempts": row["attempts"] + 1}))
         return adopted
+
+    def hand_over(self, job_id: str) -> None:
+        """Gives the job to the queue between machines."""
+        self._change(job_id, state="queued", owner=HANDED_OVER, heartbeat=time.time())
+
+    def take(self, job_id: str, owner: str) -> Job | None:
+        """Takes the job out of the queue between machines, and starts it; None where it is not there, or another was faster."""
+        there = update(jobs).where(jobs.c.id == job_id, *_THERE)
+        with self._database.writing() as connection:
+            taken = there.values(state="running", owner=owner, heartbeat=time.time(), updated_at=now()).returning(*jobs.columns)
+            row = connection.execute(taken).mappings().one_or_none()
+        return None if row is None else _job(row)
+
+    def handed_over(self) -> int:
+        """How many jobs are in the queue between machines."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(jobs).where(*_THERE)).scalar_one()
+
+    def forgotten(self, limit: int, older_than_seconds: float) -> list[Job]:
+        """The jobs that are in the queue between machines longest, at least for so long, as if they came to it now. Each is given to one
+        of those who ask at the same time."""
+        long = select(jobs).where(*_THERE, jobs.c.heartbeat < time.time() - older_than_seconds).order_by(jobs.c.heartbeat).limit(limit)
+        with self._database.reading() as connection:
+            rows = connection.execute(long).mappings().all()
+        mine = []
+        for row in rows:
+            claim = update(jobs).where(jobs.c.id == row["id"], *_THERE, jobs.c.heartbeat == row["heartbeat"])
+            with self._database.writing() as connection:
+                if connection.execute(claim.values(heartbeat=time.time())).rowcount:
+                    mine.append(_job(row))
+        return mine
+
+    def take_back(self) -> None:
+        """Lets any process take over the jobs that are in the queue between machines."""
+        with self._database.writing() as connection:
+            connection.execute(update(jobs).where(*_THERE).values(owner="", heartbeat=0.0, attempts=jobs.c.attempts - 1))
+
+    def standing(self, job_id: str) -> tuple[State, int] | None:
+        """The state of a job that is in the queue between machines or runs, and how many are before it there."""
+        found = or_(jobs.c.state == "running", and_(*_THERE))
+        with self._database.reading() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, found)).mappings().one_or_none()
+            if row is None or row["state"] == "running":
+                return None if row is None else ("running", 0)
+            sooner = and_(jobs.c.rank == row["rank"], jobs.c.created_at < row["created_at"])
+            before = select(func.count()).select_from(jobs).where(*_THERE, or_(jobs.c.rank < row["rank"], sooner))
+            return "queued", connection.execute(before).scalar_one()
 
     def working_on(self, project: Project, report_id: str) -> Job | None:
         """The job that is working on a report."""
@@ -136,4 +189,5 @@ def _job(row: RowMapping | Mapping[str, Any]) -> Job:
         problem=None if row["problem"] is None else json.loads(row["problem"]),
         cancel_requested=row["cancel_requested"],
         attempts=row["attempts"],
+        rank=row["rank"],
     )

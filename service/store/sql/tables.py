@@ -110,6 +110,8 @@ jobs = Table(
     Column("heartbeat", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
+    # A job of a smaller rank goes first.
+    Column("rank", Integer, nullable=False),
     Index("jobs_by_report", "project", "active_key", unique=True),
     Index("jobs_by_owner", "owner", "state"),
     Index("jobs_by_state", "state", "heartbeat"),
