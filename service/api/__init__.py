@@ -19,6 +19,7 @@ from service.api.features import (
     operations,
     overlay,
     sweep,
+    variants,
 )
 from service.api.http import connection, counts, logs, problems
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
@@ -38,6 +39,7 @@ FEATURES = (
     charts,
     badge,
     sweep,
+    variants,
     comparisons,
     jobs,
     operations,
