@@ -13,13 +13,15 @@ from service.api.features import (
     documentation,
     filters,
     hierarchy,
+    history,
     jobs,
     layers,
     metrics,
+    model_versions,
+    models,
     operations,
     overlay,
     sweep,
-    variants,
 )
 from service.api.http import connection, counts, logs, problems
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
@@ -39,8 +41,10 @@ FEATURES = (
     charts,
     badge,
     sweep,
-    variants,
     comparisons,
+    models,
+    model_versions,
+    history,
     jobs,
     operations,
     documentation,

@@ -22,6 +22,7 @@ from service.jobs.local.drawer import Drawer, KeptProcess
 from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
 from service.jobs.queue import Queue
+from service.jobs.verdicts import Judge
 from service.jobs.watch import Watch
 from service.report.identity import DEFAULT_PROJECT, Project
 from service.settings import Settings
@@ -109,9 +110,11 @@ class Engines:
     watch: Watch
     drawing: Drawing
     drawer: Drawer
+    judge: Judge
 
     def close(self) -> None:
         """Stop everything; jobs under way go back to the store, for another process."""
+        self.judge.close()
         self.watch.close()
         self.drawer.close()
         self.keeper.close()
@@ -166,7 +169,10 @@ class Service:
         drawer = KeptProcess(replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS)), self.tasks.warm_up)
         watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive)
         watch.start()
-        return Engines(os.getpid(), queue, keeper, Intake(store, queue, keeper, owner), watch, Drawing(store, pool), drawer)
+        drawing = Drawing(store, pool)
+        judge = Judge(store, drawing)
+        judge.start()
+        return Engines(os.getpid(), queue, keeper, Intake(store, queue, keeper, owner), watch, drawing, drawer, judge)
 
 
 def _tell(offer: sandbox.Offer) -> None:

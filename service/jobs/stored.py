@@ -22,6 +22,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "layers": (int,),
     "parameters": (int,),
     "metrics": (dict,),
+    "structure_digest": (str,),
 }
 
 
@@ -46,6 +47,7 @@ def stored_report(made: Made, job: Job, question: Question) -> StoredReport:
             "layers": entry["layers"],
             "parameters": entry["parameters"],
             "metrics": entry["metrics"],
+            "structure_digest": entry["structure_digest"],
             "links": links(question.id),
         },
         etag=hashlib.sha256(made.content).hexdigest(),

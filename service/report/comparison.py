@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -246,14 +246,29 @@ BUDGETS = (*LIMITS, NO_NEW_FINDINGS)
 """The names of all budgets."""
 
 
-def _judged(name: str, limit: object, base: Report, head: Report, new: Sequence[Finding]) -> Judged:
+def check_budgets(budgets: Mapping[str, object]) -> None:
+    """Refused `invalid-budget` where one of them makes no sense."""
+    for name, limit in budgets.items():
+        _check_budget(name, limit)
+
+
+def _check_budget(name: str, limit: object) -> None:
     if name == NO_NEW_FINDINGS:
-        return _without_new(limit, sorted({finding.code for finding in new}))
+        if not isinstance(limit, bool) and not (isinstance(limit, list) and all(isinstance(code, str) for code in limit)):
+            raise _invalid_budget(NO_NEW_FINDINGS, "takes true, false or a list of finding codes")
+        return
     if name not in LIMITS:
         raise _invalid_budget(name, f"is no budget; there are {', '.join(BUDGETS)}")
     bound = number_of(limit)
-    if bound is None or not math.isfinite(bound):
+    if bound is None or not abs(bound) <= sys.float_info.max:  # which infinity, not-a-number and huge whole numbers are not
         raise _invalid_budget(name, "takes a number")
+
+
+def _judged(name: str, limit: object, base: Report, head: Report, new: Sequence[Finding]) -> Judged:
+    _check_budget(name, limit)
+    bound = number_of(limit)
+    if bound is None:
+        return _without_new(limit, sorted({finding.code for finding in new}))
     value = _limited(*LIMITS[name], base, head)
     held = value is not None and (value <= bound if LIMITS[name][0].at_most else value >= bound)
     return Judged(name, limit, value, held)
@@ -272,8 +287,6 @@ def _limited(limit: Limit, quantity: Quantity, base: Report, head: Report) -> in
 
 
 def _without_new(limit: object, new: Sequence[str]) -> Judged:
-    if not isinstance(limit, bool) and not (isinstance(limit, list) and all(isinstance(code, str) for code in limit)):
-        raise _invalid_budget(NO_NEW_FINDINGS, "takes true, false or a list of finding codes")
     listed = limit if isinstance(limit, list) else ()
     value = [code for code in new if limit is True or code in listed]
     return Judged(NO_NEW_FINDINGS, limit, value, not value)

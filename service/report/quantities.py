@@ -383,3 +383,9 @@ def flat_numbers(report: Report) -> dict[str, int | float]:
         elif isinstance(value, int | float):
             numbers[name] = value
     return numbers
+
+
+def is_flat(name: str) -> bool:
+    """Whether that is the name of a flat number, or of one along some axis."""
+    flat = {f"{PREFIX}{quantity.flat}" for quantity in QUANTITIES if quantity.flat}
+    return name in flat or name.rpartition(".")[0] in flat

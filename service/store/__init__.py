@@ -23,7 +23,9 @@ from service.store.interfaces import Blobs, Claims, Jobs, Reports
 from service.store.sql.claims import SqlClaims
 from service.store.sql.database import Database, migrate
 from service.store.sql.jobs import SqlJobs
+from service.store.sql.models import SqlModels
 from service.store.sql.reports import SqlReports
+from service.store.watched import Models
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
 
@@ -40,6 +42,7 @@ class Store:
     reports: Reports
     jobs: Jobs
     claims: Claims
+    models: Models
     blobs: Blobs
     uploads: Uploads
 
@@ -84,7 +87,8 @@ def open_store(settings: Settings) -> Store:
     database = Database(settings.database)
     migrate(database, directory)
     blobs, uploads = open_blobs(settings, directory), Uploads(directory / "uploads")
-    return Store(directory, database, SqlReports(database), SqlJobs(database), SqlClaims(database), blobs, uploads)
+    tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database)
+    return Store(directory, database, *tables, blobs, uploads)
 
 
 def open_blobs(settings: Settings, directory: Path) -> Blobs:

@@ -70,4 +70,5 @@ def _entry(report: Report) -> dict[str, Any]:
         "layers": report.summary.layers,
         "parameters": report.summary.parameters.stored,
         "metrics": flat_numbers(report),
+        "structure_digest": report.model.structure_digest,
     }

@@ -7,10 +7,12 @@ it holds Python's lock while it draws. None of that belongs in the server's proc
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from service.faults import Refused
 from service.render.figures import charts
+from service.render.figures.history import Point, history
 from service.render.formats import CHART_FORMATS
 from service.render.html import report_html
 from service.report.plain import read_report
@@ -25,6 +27,14 @@ def chart_picture(report: bytes, name: str, form: str) -> Made:
     if not has_data(document):
         raise Refused("invalid", "no-chart", f"The report has nothing to show in the chart {name}.")
     return Made(CHART_FORMATS[form].write(chart(document)), CHART_FORMATS[form].media_type)
+
+
+def history_picture(model: str, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], form: str) -> Made:
+    """Draw the numbers of a model against its versions. Refused `no-chart` where there is nothing to show."""
+    chart = history(model, [Point(row["version"], row["verdict"], row["metrics"]) for row in rows], metrics)
+    if chart is None:
+        raise Refused("invalid", "no-chart", "No version has such a number.")
+    return Made(CHART_FORMATS[form].write(chart), CHART_FORMATS[form].media_type)
 
 
 def report_page(report: bytes, pictures: Mapping[str, str]) -> Made:

@@ -45,6 +45,7 @@ COMPARISON = Task("comparison", "service.work.comparing:compare_documents", docu
 SWEEP = Task("sweep", "service.work.sweeping:sweep_document", documents=("report",))
 LESSON = Task("lesson", "service.work.lesson:lesson")
 CHART = Task("chart", "service.work.report_pictures:chart_picture", documents=("report",), place="kept")
+HISTORY = Task("history", "service.work.report_pictures:history_picture", place="kept")
 PAGE = Task("page", "service.work.report_pictures:report_page", documents=("report",), place="kept")
 WARM_UP = Task("warm-up", "service.work.report_pictures:warm_up", place="kept")
 
@@ -64,6 +65,7 @@ TASKS: Mapping[str, Task] = {
         SWEEP,
         LESSON,
         CHART,
+        HISTORY,
         PAGE,
         WARM_UP,
     )

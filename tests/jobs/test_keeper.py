@@ -29,6 +29,7 @@ from service.store.interfaces import Job, StoreError
 from service.store.sql import database
 from service.store.sql.claims import SqlClaims
 from service.store.sql.jobs import SqlJobs
+from service.store.sql.models import SqlModels
 from service.store.sql.reports import SqlReports
 from service.work.made import JSON, Made
 from tests.contracts.conftest import digest_of
@@ -150,7 +151,13 @@ def test_locked_database_delays_and_loses_nothing(store: Store, keeper: Keeper, 
 def _impatient(path: str) -> dict[str, object]:
     """The tables of a database that is not waited for long."""
     opened = database.Database(f"sqlite:///{path}")
-    return {"database": opened, "reports": SqlReports(opened), "jobs": SqlJobs(opened), "claims": SqlClaims(opened)}
+    return {
+        "database": opened,
+        "reports": SqlReports(opened),
+        "jobs": SqlJobs(opened),
+        "claims": SqlClaims(opened),
+        "models": SqlModels(opened),
+    }
 
 
 def test_keeper_that_closes_leaves_the_job_to_another_process(

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from flask import Response, g, request
 
 from service.api.features.jobs import job_response
+from service.api.features.model_schemas import CreateQuerySchema
 from service.api.features.report_schemas import ReportSchema
-from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsQuerySchema, OptionsSchema, make_options
+from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsSchema, make_options
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
@@ -22,7 +23,8 @@ from service.jobs.intake import Accepted
 from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question
 from service.report.plain import read_report
-from service.store.interfaces import Job, StoredReport
+from service.store.interfaces import StoredReport
+from service.store.watched import Label
 from service.work import tasks
 from service.work.made import Made
 
@@ -60,7 +62,7 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.arguments(OptionsQuerySchema, location="query")
+@blueprint.arguments(CreateQuerySchema, location="query")
 @blueprint.response(201, ReportSchema, description="The report.", headers=_LOCATION)
 @blueprint.alt_response(200, schema=ReportSchema, description="The report, which was known already.", headers=_LOCATION)
 @blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
@@ -70,8 +72,13 @@ def create_analysis(chosen: Chosen) -> Response:
     """Analyse a model
 
     The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
+    With `model` and `version` the analysis is that version of a watched model, as soon as it is there.
     """
-    return _answer(take_in(chosen))
+    model, version = chosen.pop("model", None), chosen.pop("version", None)
+    accepted = take_in(chosen)
+    if model is not None and version is not None:
+        current().engines.judge.expect(Label(project(), model, version), accepted.report_id)
+    return _answer(accepted)
 
 
 def take_in(chosen: Mapping[str, Any]) -> Accepted:
@@ -85,31 +92,19 @@ def take_in(chosen: Mapping[str, Any]) -> Accepted:
 
 def _answer(accepted: Accepted) -> Response:
     """201 or 200 with the report, 202 with the job where it takes too long, or the problem of the model."""
-    working = wait_for(accepted)
-    if working is not None:
-        return job_response(working, 202)
-    return located(_report_response(find_report(accepted.report_id)), accepted)
-
-
-def wait_for(accepted: Accepted) -> Job | None:
-    """Waits for the report as long as the client wants; the job where that takes longer. Raises the problem of the model."""
-    if accepted.job is None:
-        return None
     service = current()
-    seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
-    with service.waits.place() as free:
-        job = service.engines.keeper.wait(accepted.job, seconds if free else 0.0)
-    if job is None or not job.finished:
-        return job or accepted.job
-    if job.problem is not None:
-        raise kept_problem(job.problem)
-    if job.state == "cancelled":
-        raise Problem("job-cancelled", "The job was cancelled.")
-    return None
-
-
-def located(response: Response, accepted: Accepted) -> Response:
-    """The answer with a report: 201 where it was made for it, 200 where it was known already, and its address."""
+    if accepted.job is not None:
+        seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
+        with service.waits.place() as free:
+            job = service.engines.keeper.wait(accepted.job, seconds if free else 0.0)
+        if job is None or not job.finished:
+            return job_response(job or accepted.job, 202)
+        if job.problem is not None:
+            raise kept_problem(job.problem)
+        if job.state == "cancelled":
+            raise Problem("job-cancelled", "The job was cancelled.")
+    service.engines.judge.welcome(accepted.report_id, service.settings.wait_seconds)
+    response = _report_response(find_report(accepted.report_id))
     response.status_code = 200 if accepted.job is None else 201
     response.headers["Location"] = f"/v1/analyses/{accepted.report_id}"
     return response

@@ -59,6 +59,11 @@ def rendered(task: Task, report: StoredReport, **arguments: Any) -> Made:
     return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": text_of(report)}), seconds))
 
 
+def redrawn(task: Task, **arguments: Any) -> Made:
+    """What a task makes of its arguments alone, in the process that is kept for drawing."""
+    return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments), seconds))
+
+
 def _awaited(work: Callable[[float], Made]) -> Made:
     service = current()
     with service.waits.place() as free:

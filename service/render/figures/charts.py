@@ -17,7 +17,7 @@ from service.report.document import Layer, PerAxis, Report
 
 Specification = dict[str, Any]
 
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VERSION = "v6_4"
 _SERIES = {
     "all paths": "#1f5fa8",
@@ -80,13 +80,13 @@ def growth(report: Report) -> Specification:
     data = {"values": [asdict(point) for point in points if point.axis in axes]}
     if len(axes) < 2:
         return {
-            "$schema": _SCHEMA,
+            "$schema": SCHEMA,
             "title": title,
             "data": data,
             "width": 640,
             "height": 320,
             "layer": _panel(report, sizes),
-            "config": _CONFIG,
+            "config": CONFIG,
         }
     rows = [
         {
@@ -97,7 +97,7 @@ def growth(report: Report) -> Specification:
         }
         for axis in axes
     ]
-    return {"$schema": _SCHEMA, "title": title, "data": data, "vconcat": rows, "config": _CONFIG}
+    return {"$schema": SCHEMA, "title": title, "data": data, "vconcat": rows, "config": CONFIG}
 
 
 def _panel(report: Report, sizes: Sequence[tuple[str, float]], axis: str = "") -> list[Specification]:
@@ -109,7 +109,7 @@ def _panel(report: Report, sizes: Sequence[tuple[str, float]], axis: str = "") -
     return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"{unit}{axis}"), *_input_size(sizes, unit), *marks]
 
 
-_CONFIG = {
+CONFIG = {
     "font": "DejaVu Sans, sans-serif",
     "view": {"stroke": None},
     "axis": {"grid": True, "gridOpacity": 0.35},
@@ -288,11 +288,11 @@ def sharing(report: Report) -> Specification:
     }
     title = {"text": "Sharing and sparsity of every layer with connections", "subtitle": _model(report)}
     return {
-        "$schema": _SCHEMA,
+        "$schema": SCHEMA,
         "title": title,
         "data": {"values": rows},
         "vconcat": [{**bars, "encoding": uses}, {**bars, "encoding": left_out}],
-        "config": _CONFIG,
+        "config": CONFIG,
     }
 
 
@@ -320,7 +320,7 @@ def colour(report: Report) -> Specification:
     chance = _level({"share": 2 / 3}, "share", "filters of random channels: 2/3")
     title = {"text": "Colour against depth", "subtitle": _model(report)}
     layers = {"width": 480, "height": 260, "layer": [line, chance]}
-    return {"$schema": _SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": _CONFIG}
+    return {"$schema": SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": CONFIG}
 
 
 CHARTS: Mapping[str, tuple[Callable[[Report], Specification], Callable[[Report], bool]]] = {

@@ -17,7 +17,8 @@ from service.report.identity import Digest, Project
 from service.store.interfaces import Page, StoredReport, Usage
 from service.store.sql.database import Database, insert_new
 from service.store.sql.documents import SqlDocument, rows_of
-from service.store.sql.tables import blobs, report_aliases, report_blobs, report_pieces, reports
+from service.store.sql.numbers import numbers_row
+from service.store.sql.tables import blobs, report_aliases, report_blobs, report_numbers, report_pieces, reports
 
 ID_LENGTH = len("sha256-") + 64
 
@@ -51,6 +52,9 @@ class SqlReports:
                 insert_new(connection, blobs, [{"digest": digest} for digest in sorted(set(report.blobs.values()))])
                 if parts:
                     connection.execute(insert(report_blobs), parts)
+                digest = report.entry.get("structure_digest", "")
+                row = {**mine, "structure_digest": digest, **numbers_row(report.entry.get("metrics", {}))}
+                connection.execute(insert(report_numbers), row)
                 for piece in rows_of(document):
                     connection.execute(insert(report_pieces), {**mine, **piece})
         except IntegrityError:

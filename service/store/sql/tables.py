@@ -116,3 +116,65 @@ jobs = Table(
     Index("jobs_by_owner", "owner", "state"),
     Index("jobs_by_state", "state", "heartbeat"),
 )
+
+# What a fleet is summed up from: one narrow row for each report, so that no report and no JSON is read. Null where there is no such number.
+report_numbers = Table(
+    "report_numbers",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("report_id", String(71), primary_key=True),
+    Column("structure_digest", String(71), nullable=False),
+    Column("parameters", Float),
+    Column("sharing_factor", Float),
+    Column("connection_sparsity", Float),
+    Column("weight_sparsity", Float),
+    # Of the axis along which the output sees the smallest share of the input.
+    Column("receptive_field_coverage", Float),
+    Column("output_is_global", Float),
+    Column("unproductive_layers", Float),
+    _of_report("report_id"),
+    Index("report_numbers_by_structure", "project", "structure_digest"),
+    Index("report_numbers_by_sharing", "project", "sharing_factor"),
+    Index("report_numbers_by_unproductive", "project", "unproductive_layers"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("created_at", String(32), nullable=False),
+    Column("baseline", String(200)),
+    Column("budgets", Text, nullable=False),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("version", String(200), primary_key=True),
+    Column("report_id", String(71), nullable=False),
+    # When it was asked for, which is the order of versions.
+    Column("created_at", String(32), nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("base", String(200)),
+    Column("judged", Text, nullable=False),
+    ForeignKeyConstraint(["project", "model"], ["models.project", "models.name"], ondelete="CASCADE"),
+    _of_report("report_id"),
+    Index("model_versions_by_age", "project", "model", "created_at"),
+    Index("model_versions_by_report", "project", "report_id"),
+    Index("model_versions_by_verdict", "verdict", "project"),
+)
+
+# A version whose analysis is under way: it becomes one when the report is there.
+awaited_versions = Table(
+    "awaited_versions",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("version", String(200), primary_key=True),
+    Column("report_id", String(71), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Index("awaited_versions_by_report", "project", "report_id"),
+)
