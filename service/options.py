@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from service.edits import Edit
+
 ReadWeights = Literal["auto", "first", "all", "none"]
 ChannelOrder = Literal["rgb", "bgr"]
 ExternalMissing = Literal["error", "ignore"]
@@ -20,6 +22,7 @@ class Options:
 
     `input_shapes` fixes symbolic axes by input name (the name "" means the only input); `read_weights` says which values are read
     (`auto`: all up to a configured size, else the first layer's); a weight counts as zero up to `zero_tolerance` in absolute value.
+    A variant of a network has `edits`, and shapes that take the place of those that the model states (`resized`; -1 leaves an axis).
     """
 
     name: str | None = None
@@ -28,6 +31,13 @@ class Options:
     zero_tolerance: float = 0.0
     channel_order: ChannelOrder = "rgb"
     external_missing: ExternalMissing = "error"
+    edits: tuple[Edit, ...] = ()
+    resized: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def varied(self) -> bool:
+        """Whether the network is to be changed before it is analysed."""
+        return bool(self.edits or self.resized)
 
 
 def whole_numbers(text: str, most: int = MOST_AXES, digits: int = 10) -> list[int]:

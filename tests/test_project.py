@@ -31,22 +31,24 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 # `store` keeps bytes and knows nothing of models. The names of faults (faults) travel from every room to the HTTP boundary.
 MAY_IMPORT = {
     "graph": set(),
-    "options": set(),
+    "options": {"edits"},
+    "edits": {"faults", "suggestions"},
+    "suggestions": set(),
     "settings": set(),
     "clock": set(),
-    "report": {"faults", "options"},
+    "report": {"edits", "faults", "options", "suggestions"},
     "faults": set(),
     "sources": {"faults"},
-    "readers": {"faults", "graph", "options", "sources"},
+    "readers": {"edits", "faults", "graph", "options", "sources", "suggestions"},
     "analysis": {"faults", "graph", "report"},
     "render": {"analysis", "faults", "graph", "report"},
     "store": {"clock", "faults", "report.identity", "settings", "sources"},
     "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report", "sources"},
     "jobs": {"clock", "metrics", "faults", "options", "report", "sources", "store", "work.made", "work.tasks"},
-    "api": {"metrics", "server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
+    "api": {"edits", "metrics", "server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
     "server": set(),
     "metrics": set(),
-    "cli": {"clock", "jobs", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
+    "cli": {"clock", "edits", "jobs", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
 }
 # Packages that only the named rooms may import.
 CONFINED = {

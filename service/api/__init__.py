@@ -22,6 +22,7 @@ from service.api.features import (
     operations,
     overlay,
     sweep,
+    variants,
 )
 from service.api.http import connection, counts, logs, problems
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
@@ -41,6 +42,7 @@ FEATURES = (
     charts,
     badge,
     sweep,
+    variants,
     comparisons,
     models,
     model_versions,

@@ -53,6 +53,8 @@ class Intake:
     def accept(self, project: Project, parts: Mapping[str, Part], question: Question) -> Accepted:
         """Have a project's question answered about the files `parts` ("" for the model), unless that is done or under way for it already.
 
+        Files that are among the blobs already, as those of a report are, need not be parts.
+
         Refused `too-busy` where the queue is full; StoreError where the model cannot be kept. In both cases nothing of it is left.
         """
         known = self._store.reports.has(project, question.id)
@@ -66,7 +68,7 @@ class Intake:
         moment = now()
         asked = Job(uuid.uuid4().hex, project, question.id, "queued", moment, moment, question_document(question))
         with self._keeper.hold(asked.id):
-            with self._kept(asked.id, parts):
+            with self._kept(asked.id, parts, question):
                 if known:  # its files were damaged, and are whole again now
                     self._store.release(asked.id)
                     return Accepted(question.id, None)
@@ -85,11 +87,11 @@ class Intake:
             raise
 
     @contextlib.contextmanager
-    def _kept(self, holder: str, parts: Mapping[str, Part]) -> Iterator[None]:
+    def _kept(self, holder: str, parts: Mapping[str, Part], question: Question) -> Iterator[None]:
         """The files of a job among the blobs, claimed for it; given up again where that or what follows fails."""
         with contextlib.ExitStack() as undo:
             undo.callback(self._give_up, holder)
-            self._store.claims.claim(holder, [part.digest for part in parts.values()])
+            self._store.claims.claim(holder, list(question.blobs.values()))
             for part in parts.values():
                 with part.open() as stream:
                     self._store.blobs.put(stream, part.digest)

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from onnx import ModelProto, ValueInfoProto
 
 from service.faults import Refused
-from service.graph import Graph, WeightReader
+from service.graph import Graph, Shape, WeightReader
 from service.graph.model import Model, ModelFacts, Port
 from service.options import Options
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
 from service.readers.limits import MAX_DOCUMENT_BYTES
-from service.readers.onnx import OnnxWeights, Reading, declared, model_inputs, opsets_of
+from service.readers.onnx import OnnxWeights, Reading, declared, forget_shapes, model_inputs, opsets_of, resize_inputs
 from service.readers.spec.entry import read_spec
 from service.readers.stand_ins import USUAL, length_of, readings, unclear
 from service.readers.tensors.stored import Storage
+from service.readers.variants import read_variant
 from service.readers.wire.scan import scan
 from service.sources.local import Source
 from service.sources.places import Place, opened
@@ -30,9 +31,12 @@ def read_model(place: Place, options: Options, externals: Mapping[str, Place]) -
     Refused where the file is no model that can be analysed: `malformed`, `unsupported`, `invalid` or `limit`.
     """
     source = opened(place)
-    if recognise(source.read(0, min(SNIFF_BYTES, source.size)), source.size) == JSON:
-        return _read_json(source, options)
-    return _read_onnx(source, options, externals)
+    is_json = recognise(source.read(0, min(SNIFF_BYTES, source.size)), source.size) == JSON
+
+    def read(chosen: Options) -> Model:
+        return _read_json(source, chosen) if is_json else _read_onnx(source, chosen, externals)
+
+    return read_variant(options, read) if options.varied else read(options)
 
 
 def _read_json(source: Source, options: Options) -> Model:
@@ -83,7 +87,10 @@ def _port(graph: Graph, name: str, symbolic: frozenset[tuple[str, int]]) -> Port
 
 def _read_onnx(source: Source, options: Options, externals: Mapping[str, Place]) -> Model:
     scanned = scan(source)
-    reading = Reading(scanned.model, Storage(scanned, externals, options.external_missing))
+    if options.varied:
+        resize_inputs(scanned.model, options.resized)
+        forget_shapes(scanned.model.graph)
+    reading = Reading(scanned.model, Storage(scanned, externals, options.external_missing), options)
     fixed = options.input_shapes
     first = reading.graph(fixed, USUAL[0])
     if first.symbolic and unclear(first):
@@ -91,11 +98,12 @@ def _read_onnx(source: Source, options: Options, externals: Mapping[str, Place])
         other = reading.graph(fixed, USUAL[0], batch=USUAL[0])
         if unclear(other) < unclear(first):
             graphs = readings(lambda length: reading.graph(fixed, length, batch=length), other)
-            return Model(graphs, OnnxWeights(), _facts(scanned.model, source, options))
-    return Model(readings(lambda length: reading.graph(fixed, length), first), OnnxWeights(), _facts(scanned.model, source, options))
+            return Model(graphs, OnnxWeights(), _facts(scanned.model, source, options, first))
+    graphs = readings(lambda length: reading.graph(fixed, length), first)
+    return Model(graphs, OnnxWeights(), _facts(scanned.model, source, options, first))
 
 
-def _facts(model: ModelProto, source: Source, options: Options) -> ModelFacts:
+def _facts(model: ModelProto, source: Source, options: Options, graph: Graph) -> ModelFacts:
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part)
     opsets = {domain or "ai.onnx": version for domain, version in opsets_of(model).items()}
     return ModelFacts(
@@ -103,11 +111,22 @@ def _facts(model: ModelProto, source: Source, options: Options) -> ModelFacts:
         format="onnx",
         size_bytes=source.size,
         inputs=tuple(_declared_port(info) for info in model_inputs(model)),
-        outputs=tuple(_declared_port(info) for info in model.graph.output),
+        outputs=tuple(
+            _followed_port(info, graph.tensors[name].shape) if options.varied else _declared_port(info)
+            for info, name in zip(model.graph.output, graph.outputs, strict=True)
+        ),
         producer=producer or None,
         ir_version=model.ir_version or None,
         opsets=opsets,
     )
+
+
+def _followed_port(info: ValueInfoProto, shape: Shape | None) -> Port:
+    """An output of a variant, whose lengths are those that follow; an axis that has a symbol stays open."""
+    said = declared(info)
+    if said.dims is None or shape is None or len(said.dims) != len(shape):
+        return Port(info.name, said.dtype, None if said.dims is None else shape)
+    return Port(info.name, said.dtype, tuple(None if symbol else length for symbol, length in zip(said.dims, shape, strict=True)))
 
 
 def _declared_port(info: ValueInfoProto) -> Port:

@@ -94,6 +94,12 @@ class ReportOptions:
     zero_tolerance: float | None
     channel_order: str
     external_missing: str
+    edits: tuple[Mapping[str, object], ...] = field(
+        default=(), metadata=about("Of a variant: what was changed in the network, as it was asked for.")
+    )
+    resized: Mapping[str, tuple[int, ...]] = field(
+        default_factory=dict, metadata=about("Of a variant: shapes in the place of those that the model states; -1 leaves an axis.")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NewType, get_args
 
 from service import __version__
+from service.edits import plain_edits, read_edits
 from service.options import Options
 
 Digest = NewType("Digest", str)
@@ -88,14 +89,25 @@ def canonical(value: Mapping[str, Any]) -> str:
 
 
 def options_document(options: Options) -> dict[str, Any]:
-    """The options as JSON data."""
-    document = asdict(options)
-    return {**document, "input_shapes": {name: list(shape) for name, shape in options.input_shapes.items()}}
+    """The options as JSON data. What makes a variant is left out where there is none of it: what was asked before keeps its address."""
+    document = asdict(replace(options, edits=()))
+    varied = {"edits": plain_edits(options.edits), "resized": _lists(options.resized)}
+    named = {key: value for key, value in document.items() if key not in varied}
+    return {**named, "input_shapes": _lists(options.input_shapes), **{key: value for key, value in varied.items() if value}}
+
+
+def _lists(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in shapes.items()}
+
+
+def _tuples(shapes: Mapping[str, list[int]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(shape) for name, shape in shapes.items()}
 
 
 def read_options(document: Mapping[str, Any]) -> Options:
     """The options that `options_document` wrote."""
-    return Options(**{**document, "input_shapes": {name: tuple(shape) for name, shape in document["input_shapes"].items()}})
+    shapes = {"input_shapes": _tuples(document["input_shapes"]), "resized": _tuples(document.get("resized", {}))}
+    return Options(**{**document, **shapes, "edits": read_edits(document.get("edits", []))})
 
 
 def question_document(question: Question) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from service.jobs.intake import Accepted
 from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question
 from service.report.plain import read_report
-from service.store.interfaces import StoredReport
+from service.store.interfaces import Job, StoredReport
 from service.store.watched import Label
 from service.work import tasks
 from service.work.made import Made
@@ -92,19 +92,33 @@ def take_in(chosen: Mapping[str, Any]) -> Accepted:
 
 def _answer(accepted: Accepted) -> Response:
     """201 or 200 with the report, 202 with the job where it takes too long, or the problem of the model."""
+    working = wait_for(accepted)
+    if working is not None:
+        return job_response(working, 202)
     service = current()
-    if accepted.job is not None:
-        seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
-        with service.waits.place() as free:
-            job = service.engines.keeper.wait(accepted.job, seconds if free else 0.0)
-        if job is None or not job.finished:
-            return job_response(job or accepted.job, 202)
-        if job.problem is not None:
-            raise kept_problem(job.problem)
-        if job.state == "cancelled":
-            raise Problem("job-cancelled", "The job was cancelled.")
     service.engines.judge.welcome(accepted.report_id, service.settings.wait_seconds)
-    response = _report_response(find_report(accepted.report_id))
+    return located(_report_response(find_report(accepted.report_id)), accepted)
+
+
+def wait_for(accepted: Accepted) -> Job | None:
+    """Waits for the report as long as the client wants; the job where that takes longer. Raises the problem of the model."""
+    if accepted.job is None:
+        return None
+    service = current()
+    seconds = preferred_wait(service.settings.wait_seconds, longest=service.settings.job_wall_seconds)
+    with service.waits.place() as free:
+        job = service.engines.keeper.wait(accepted.job, seconds if free else 0.0)
+    if job is None or not job.finished:
+        return job or accepted.job
+    if job.problem is not None:
+        raise kept_problem(job.problem)
+    if job.state == "cancelled":
+        raise Problem("job-cancelled", "The job was cancelled.")
+    return None
+
+
+def located(response: Response, accepted: Accepted) -> Response:
+    """The answer with a report: 201 where it was made for it, 200 where it was known already, and its address."""
     response.status_code = 200 if accepted.job is None else 201
     response.headers["Location"] = f"/v1/analyses/{accepted.report_id}"
     return response

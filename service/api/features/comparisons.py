@@ -56,5 +56,9 @@ def create_comparison() -> Response:
 
 def compared(base: StoredReport, head: StoredReport, budgets: Mapping[str, object]) -> Comparison:
     """The comparison of two reports. Refused `invalid-budget` where a budget makes no sense."""
-    documents = {"base": text_of(base), "head": text_of(head)}
-    return of_plain(Comparison, json.loads(worked_out(tasks.COMPARISON, documents, budgets=budgets).content))
+    return of_plain(Comparison, json.loads(compared_document(base, head, budgets)))
+
+
+def compared_document(base: StoredReport, head: StoredReport, budgets: Mapping[str, object]) -> bytes:
+    """The comparison of two reports as JSON text."""
+    return worked_out(tasks.COMPARISON, {"base": text_of(base), "head": text_of(head)}, budgets=budgets).content

@@ -51,6 +51,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "unsupported-content-encoding": ProblemType(415, "The content encoding is not supported"),
     "expectation-failed": ProblemType(417, "The expectation of the request cannot be met"),
     "invalid-arguments": ProblemType(422, "The arguments are not valid"),
+    "invalid-edit": ProblemType(422, "An edit is not possible"),
     "invalid-budget": ProblemType(422, "A budget is not valid"),
     "source-unsupported": ProblemType(422, "The source is not supported"),
     "analysis-failed": ProblemType(422, "The model could not be analysed"),

@@ -37,7 +37,8 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         kind = problem_type(code, fault)
-        self.code, self.detail, self.errors, self.headers = code, detail, list(errors), dict(headers or {})
+        self.code, self.detail, self.headers = code, detail, dict(headers or {})
+        self.errors: list[Mapping[str, str]] = list(errors)
         self.status, self.title = kind.status, kind.title
         if self.status == 503:
             self.headers.setdefault("Retry-After", str(RETRY_SECONDS))

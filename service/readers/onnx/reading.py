@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, ValueInfoProto, defs
 
 from service.faults import Refused
-from service.graph import Graph, Shape, Source, Tensor
+from service.graph import Graph, Shape, Source, Tensor, Weight
+from service.options import Options
 from service.readers.limits import MAX_NODES
 from service.readers.onnx.biases import with_biases
 from service.readers.onnx.builder import Builder
+from service.readers.onnx.editing import Variant
 from service.readers.onnx.functions import domain_of, local_functions
 from service.readers.onnx.inputs import read_inputs
 from service.readers.onnx.inventory import Inventory
@@ -28,12 +30,12 @@ class Reading:
     Refused where the model is no valid network.
     """
 
-    def __init__(self, model: ModelProto, storage: Storage) -> None:
+    def __init__(self, model: ModelProto, storage: Storage, options: Options | None = None) -> None:
         if not model.HasField("graph"):
             raise Refused("invalid", "no-graph", "The model has no graph.")
         if not model.graph.node:
             raise Refused("invalid", "empty-graph", "The graph of the model has no nodes.")
-        self._model = model
+        self._model, self._options = model, options or Options()
         self._opsets = opsets_of(model)
         self._functions = local_functions(model, MAX_NODES)
         self._inventory = Inventory(model, storage)
@@ -54,7 +56,9 @@ class Reading:
         reserved = [info.name for info in (*graph.input, *graph.output)]
         reserved.extend(name for node in graph.node for name in node.output)
         builder = Builder((*reserved, *(weight.stored for weight in self._inventory.stored)), MAX_NODES)
-        walk = Walk(builder, self._inventory, self._functions, inputs)
+        known = all(axis == 0 for _, axis in inputs.symbolic)
+        variant = Variant(self._options.edits, self._model, known) if self._options.varied else None
+        walk = Walk(builder, self._inventory, self._functions, inputs, variant)
         scope = Scope(self._opsets)
         trained = [_weight(value) for value in inputs.values if value.name in self._trained]
         data = [value for value in inputs.values if value.constant is None]
@@ -64,6 +68,8 @@ class Reading:
         if not inputs.values:
             builder.note("no-inputs", None, "The model has no inputs: all that it computes is constant, and no layer is left.")
         walk.graph(graph, scope)
+        if variant is not None:
+            variant.editing.check_done()
         outputs = [walk.output(scope, info.name) for info in graph.output]
         for value in outputs:
             if value.name not in builder.tensors:
@@ -74,10 +80,18 @@ class Reading:
             outputs=tuple(value.name for value in outputs),
             layers=with_biases(builder.layers, builder.added, builder.tensors, (value.name for value in outputs)),
             tensors=builder.tensors,
-            stored=(*self._inventory.stored, *trained),
+            stored=_stored((*self._inventory.stored, *trained), variant),
             symbolic=frozenset(inputs.symbolic),
             notes=tuple(builder.notes),
         )
+
+
+def _stored(weights: Sequence[Weight], variant: Variant | None) -> tuple[Weight, ...]:
+    """The stored tensors, those that a variant gave another shape in the place of what they were."""
+    if variant is None:
+        return tuple(weights)
+    others = {name: weight for name, weight in variant.weights.items() if name not in {each.stored for each in weights}}
+    return (*(variant.weights.get(each.stored, each) for each in weights), *others.values())
 
 
 def _weight(value: Value) -> ModelWeight:

@@ -16,6 +16,7 @@ from service.readers.onnx.builder import Builder, checked
 from service.readers.onnx.call import Call, Rule, Undecided, flattened
 from service.readers.onnx.constants.evaluation import SMALL, Evaluator, apply
 from service.readers.onnx.constants.folding import Array
+from service.readers.onnx.editing import Variant
 from service.readers.onnx.functions import Key, domain_of, key_of
 from service.readers.onnx.inputs import Inputs, declared
 from service.readers.onnx.inventory import AnyTensor, Inventory, constant_of, too_large
@@ -28,10 +29,18 @@ from service.readers.onnx.values import Constant, Keeps, Operation, Value
 
 
 class Walk:
-    """One reading of a model with concrete input shapes. `builder` collects the layers."""
+    """One reading of a model with concrete input shapes, which may be that of a `variant`. `builder` collects the layers."""
 
-    def __init__(self, builder: Builder, inventory: Inventory, functions: Mapping[Key, FunctionProto], inputs: Inputs) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        inventory: Inventory,
+        functions: Mapping[Key, FunctionProto],
+        inputs: Inputs,
+        variant: Variant | None = None,
+    ) -> None:
         self.builder, self.inventory, self.functions, self.inputs = builder, inventory, functions, inputs
+        self.variant = variant
         self.evaluator = Evaluator()
 
     # What a call may ask (call.Host)
@@ -130,7 +139,10 @@ class Walk:
         constant = rule is not None and not rule.structural and all(v is None or v.constant is not None for v in inputs)
         name = label if constant else self.builder.unique_layer(label)
         call = Call(self, op, version_for(domain, scope.opsets.get(domain, 1)), attributes, inputs, node.output, name, scope)
-        if rule is None:
+        taken = None if self.variant is None or constant else self.variant.apply(call)
+        if taken is not None:
+            self._bind(scope, next(name for name in call.outputs if name), taken)
+        elif rule is None:
             reason = f"there is no rule for the operator {op!r}" + (f" of the domain {domain!r}" if domain else "")
             self.builder.note("unknown-operator", name, f"{op} {name!r}: {reason}.")
             results = self._unknown(call, reason)

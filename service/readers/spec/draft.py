@@ -54,7 +54,10 @@ class Values(Protocol):
 
 
 class Draft:
-    """What a rule works with. Tensors have the batch axis in front, the spec's fields do not."""
+    """What a rule works with. Tensors have the batch axis in front, the spec's fields do not.
+
+    In a network that is `varied` the values of weights whose shape no longer fits are left out, and ties between them.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Draft:
         names: Names,
         keep: Values,
         shared: Mapping[str, Weight] | None = None,
+        varied: bool = False,
     ) -> None:
         self.name, self.fields, self.inputs = name, fields, inputs
         self.parts = [Part(name, kind)]
@@ -73,6 +77,12 @@ class Draft:
         self.notes: list[tuple[str, str | None, str]] = []
         self.results: dict[str, Tensor] = {}
         self._names, self._keep, self._shared, self._tied = names, keep, shared, False
+        self._varied = varied
+
+    def edited(self, settings: Mapping[str, Any]) -> Draft:
+        """The same layer with other fields."""
+        fields = {**self.fields, **settings}
+        return Draft(self.name, self.parts[0].kind, fields, self.inputs, self._names, self._keep, self._shared, self._varied)
 
     @property
     def input(self) -> Tensor:
@@ -134,7 +144,7 @@ class Draft:
         partner = self._shared.get(role) if self._shared is not None else None
         if partner is not None and (partner.shape == shape or (len(shape) == 2 and partner.shape == shape[::-1])):
             weight, self._tied = replace(partner, shape=shape), True
-        elif role.endswith("kernel") and partner is not None:
+        elif role.endswith("kernel") and partner is not None and not self._varied:
             raise Refusal("share_with", "shape-mismatch", f"its weights are {partner.shape}, this layer needs {shape}")
         self.weights[role] = weight
         return weight
@@ -149,7 +159,8 @@ class Draft:
         try:
             self._keep(self.weights["kernel"].stored, nested_array(values, shape, table))
         except ValueError as error:
-            raise Refusal("weights", "wrong-shape", str(error)) from error
+            if not self._varied:
+                raise Refusal("weights", "wrong-shape", str(error)) from error
 
     def result(self, suffix: str, tensor: Tensor) -> None:
         """One more result of the layer, which others read as `name/suffix`."""
@@ -161,7 +172,7 @@ class Draft:
 
     def finish(self, output: Tensor, op: str) -> tuple[list[Layer], list[Tensor], Tensor]:
         """The layers and the tensors made, the output renamed to the layer's name, and `results` to names like it."""
-        if self._shared is not None and not self._tied:
+        if self._shared is not None and not self._tied and not self._varied:
             raise Refusal("share_with", "nothing-to-share", "the two layers have no weights of the same shape")
         if output.name not in self.tensors:
             output = self.apply(Elementwise("identity"), output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.edits import PADDINGS
 from service.readers.limits import MAX_LAYERS
 from service.readers.spec import attention, recurrence, shapes, units, windows
 from service.readers.spec.fields import (
@@ -22,8 +23,6 @@ from service.readers.spec.fields import (
     Whole,
 )
 from service.readers.spec.record import JOINS, LayerType
-
-PADDINGS = ("valid", "same", "same_lower", "causal")
 
 _AXIS = Whole(-MAX_RANK, MAX_RANK)
 _KERNEL: Mapping[str, Strict] = {"kernel": PerAxis(Whole(), required=True)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from service.edits import Editing
 from service.faults import Detail, Refused
 from service.graph.network import Graph, Layer, Tensor, Weight
 from service.graph.operators import Embedding, Shape
@@ -15,11 +16,12 @@ from service.options import Options
 from service.readers.limits import MAX_LAYERS
 from service.readers.naming import Names
 from service.readers.spec.draft import Draft, Refusal, check_size, shape_of
+from service.readers.spec.editing import with_settings
 from service.readers.spec.layers import TYPES
 from service.readers.spec.record import LayerType
 from service.readers.spec.schema import invalid_spec, load_document
-from service.readers.spec.suggestions import did_you_mean
 from service.readers.spec.values import InlineWeights
+from service.suggestions import did_you_mean
 
 UNKNOWN = TYPES["unknown"]
 MAX_SUGGESTIONS = 10
@@ -36,6 +38,8 @@ class Reading:
 
     names: Names
     places: Mapping[str, int]
+    editing: Editing
+    varied: bool
     tensors: dict[str, Tensor | None] = field(default_factory=dict)
     every: dict[str, Tensor] = field(default_factory=dict)
     weights: dict[str, Mapping[str, Weight]] = field(default_factory=dict)
@@ -79,7 +83,7 @@ def graph_of(document: Any, options: Options, standin: int) -> tuple[Graph, Inli
     names = [layer.get("name", f"{layer['type']}_{index}") for index, layer in enumerate(spec["layers"])]
     copies = [_copy_names(name, layer["repeat"]) for name, layer in zip(names, spec["layers"], strict=True)]
     places = {name: index for index, own in enumerate(copies) for name in (names[index], *own)}
-    reading = Reading(Names({*places, *(entry["name"] for entry in inputs)}), places)
+    reading = Reading(Names({*places, *(entry["name"] for entry in inputs)}), places, Editing(options.edits), options.varied)
     symbolic = _read_inputs(reading, inputs, "inputs" in spec, options, standin)
     _check_names(reading, names, copies)
     before = inputs[0]["name"] if len(inputs) == 1 else None
@@ -91,6 +95,7 @@ def graph_of(document: Any, options: Options, standin: int) -> tuple[Graph, Inli
     outputs = _outputs(reading, spec, [own[-1] for own in copies])
     if reading.errors:
         raise invalid_spec(reading.errors)
+    reading.editing.check_done()
     return _graph(reading, spec, inputs, outputs, symbolic), InlineWeights(reading.values)
 
 
@@ -104,13 +109,15 @@ def _read_inputs(
 ) -> frozenset[tuple[str, int]]:
     """The input tensors; the (name, axis) of those lengths that are stand-ins."""
     symbolic: set[tuple[str, int]] = set()
-    fixed = _named([entry["name"] for entry in inputs], options)
+    names = [entry["name"] for entry in inputs]
+    fixed, resized = _named(names, options.input_shapes), _named(names, options.resized)
     for index, entry in enumerate(inputs):
         name, shape = entry["name"], entry["shape"]
         pointer = f"/inputs/{index}" if listed else "/input"
         if name in reading.tensors:
             reading.refuse(f"{pointer}/name", "duplicate-name", f"there are two inputs of the name {name!r}")
         chosen = _fixed(name, shape, fixed[name]) if name in fixed else shape
+        chosen = _resized(name, chosen, resized[name]) if name in resized else chosen
         symbolic.update((name, axis) for axis, length in enumerate(chosen, start=1) if length is None)
         tensor = Tensor(name, (1, *(standin if length is None else length for length in chosen)))
         try:
@@ -121,10 +128,10 @@ def _read_inputs(
     return frozenset(symbolic)
 
 
-def _named(names: Sequence[str], options: Options) -> dict[str, Shape]:
+def _named(names: Sequence[str], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """The client's shapes by the names of inputs; "" is the only one."""
     result = {}
-    for name, shape in options.input_shapes.items():
+    for name, shape in shapes.items():
         own = names[0] if name == "" and len(names) == 1 else name
         if own not in names:
             raise _unfit("unknown-input", name, f"the spec has no input {name[:100]!r}; it has {', '.join(names)[:500]}")
@@ -133,14 +140,25 @@ def _named(names: Sequence[str], options: Options) -> dict[str, Shape]:
 
 
 def _fixed(name: str, shape: tuple[int | None, ...], wanted: Shape) -> tuple[int | None, ...]:
-    """The shape with its open lengths taken from the options, whose shapes may have the batch axis in front; -1 leaves a length open."""
-    lengths = wanted[1:] if len(wanted) == len(shape) + 1 else wanted
-    if len(lengths) != len(shape):
-        raise _unfit("input-shape-rank", name, f"input {name!r} has {len(shape)} axes without the batch, input_shapes gives {len(wanted)}")
+    """The shape with its open lengths taken from the options; -1 leaves a length open."""
+    lengths = _unbatched(name, shape, wanted)
     if any(b == 0 or (b > 0 and a not in (None, b)) for a, b in zip(shape, lengths, strict=True)):
         stated = ", ".join("?" if length is None else str(length) for length in shape)
         raise _unfit("input-shape-conflict", name, f"input {name!r} is ({stated}) without the batch; {tuple(wanted)} does not fit")
     return tuple(a if b < 0 else b for a, b in zip(shape, lengths, strict=True))
+
+
+def _resized(name: str, shape: tuple[int | None, ...], wanted: Shape) -> tuple[int | None, ...]:
+    """The shape that a variant has in the place of what the spec states; -1 leaves a length as it is."""
+    return tuple(a if b < 0 else b for a, b in zip(shape, _unbatched(name, shape, wanted), strict=True))
+
+
+def _unbatched(name: str, shape: tuple[int | None, ...], wanted: Shape) -> Shape:
+    """A shape of the options, which may have the batch axis in front, without it."""
+    lengths = wanted[1:] if len(wanted) == len(shape) + 1 else wanted
+    if len(lengths) != len(shape):
+        raise _unfit("input-shape-rank", name, f"input {name!r} has {len(shape)} axes without the batch, input_shapes gives {len(wanted)}")
+    return lengths
 
 
 def _unfit(code: str, pointer: str, detail: str) -> Refused:
@@ -159,7 +177,7 @@ def _check_names(reading: Reading, names: Sequence[str], copies: Sequence[tuple[
 
 def _read_layer(reading: Reading, index: int, fields: Mapping[str, Any], copies: tuple[str, ...], before: str | None) -> None:
     """Lower one entry of the document and its copies; whatever is wrong becomes an error, and its name then has no tensor."""
-    pointer, kind = f"/layers/{index}", TYPES[fields["type"]]
+    pointer = f"/layers/{index}"
     inputs = _inputs(reading, index, fields, before)
     if inputs is not None and len(inputs) > 1 and len(copies) > 1:
         reading.refuse(f"{pointer}/repeat", "conflict", f"{fields['type']} has several inputs and cannot follow itself")
@@ -172,10 +190,26 @@ def _read_layer(reading: Reading, index: int, fields: Mapping[str, Any], copies:
     for name in copies:
         output = None
         if inputs is not None:
-            draft = Draft(name, kind.kind, fields, inputs, reading.names, reading.keep, shared)
-            output = _lower(reading, pointer, draft, kind)
+            output = _read_copy(reading, pointer, name, fields, inputs, shared)
             inputs = None if output is None else (output,)
         reading.tensors[name] = output
+
+
+def _read_copy(
+    reading: Reading, pointer: str, name: str, fields: Mapping[str, Any], inputs: tuple[Tensor, ...], shared: Mapping[str, Weight] | None
+) -> Tensor | None:
+    """Lower one layer, as its edit has it; where that removes it, what it reads takes the place of what it gives."""
+    kind, edit = TYPES[fields["type"]], reading.editing.of(name)
+    draft = Draft(name, kind.kind, fields, inputs, reading.names, reading.keep, shared, reading.varied)
+    if edit is None:
+        return _lower(reading, pointer, draft, kind)
+    if edit.remove:
+        if len(inputs) > 1:
+            raise reading.editing.refused(
+                name, "remove", "not-removable", f"it joins {len(inputs)} tensors, and none takes its place alone"
+            )
+        return inputs[0]
+    return _lower(reading, pointer, with_settings(draft, kind, edit, reading.editing), kind)
 
 
 def _lower(reading: Reading, pointer: str, draft: Draft, kind: LayerType) -> Tensor | None:
@@ -226,7 +260,8 @@ def _outputs(reading: Reading, spec: Mapping[str, Any], last: Sequence[str]) -> 
     """The outputs that the spec names, else every layer that no other reads."""
     if "outputs" not in spec:
         read = {name for layer in reading.layers for name in layer.inputs}
-        return tuple(name for name in last if name not in read)
+        given = (tensor.name if (tensor := reading.tensors[name]) else name for name in last)
+        return tuple(dict.fromkeys(name for name in given if name not in read))
     outputs = []
     for place, name in enumerate(spec["outputs"]):
         if reading.known(name, len(last), f"/outputs/{place}"):

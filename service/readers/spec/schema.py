@@ -12,7 +12,7 @@ from service.readers.limits import MAX_LAYERS
 from service.readers.spec.fields import MAX_RANK, REQUIRED, JsonSchema, ListOf, Name, Strict, Text, Whole
 from service.readers.spec.layers import TYPES
 from service.readers.spec.record import COMMON
-from service.readers.spec.suggestions import did_you_mean
+from service.suggestions import did_you_mean
 
 MAX_ERRORS = 100
 MAX_POINTER_TOKEN = 300

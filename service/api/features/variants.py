@@ -1,0 +1,88 @@
+"""Variants of an analysed model: the same network, changed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Response
+from marshmallow import ValidationError, fields
+
+from service.api.features.analyses import find_report, located, wait_for
+from service.api.features.comparisons import compared_document
+from service.api.features.jobs import job_response
+from service.api.features.report_schemas import ReportSchema
+from service.api.features.schemas import ComparisonSchema, JobSchema, VariantRequestSchema
+from service.api.http.bodies import json_body
+from service.api.http.problems import Problem, argument_errors
+from service.api.http.responses import sent
+from service.api.http.specification import Feature
+from service.api.services import current, text_of
+from service.jobs.intake import Accepted
+from service.report.identity import Identity, Question, read_options
+from service.report.plain import read_report
+from service.report.variant import variant_options
+from service.store.interfaces import Job, StoredReport
+from service.work.made import JSON
+
+MAX_BYTES = 256 * 1024
+"""Of the body of a request."""
+
+blueprint = Feature("variants", __name__, url_prefix="/v1/analyses", description="The same network, changed.")
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+
+
+class VariantSchema(ReportSchema):  # type: ignore[misc, valid-type]
+    """The report on a variant, compared with that on its base."""
+
+    comparison = fields.Nested(ComparisonSchema, required=True)
+
+
+@blueprint.route("/<report:report_id>/variants", methods=["POST"])
+@blueprint.response(201, VariantSchema, description="The report on the variant.", headers=_LOCATION)
+@blueprint.alt_response(200, schema=VariantSchema, description="The report on the variant, which was known already.", headers=_LOCATION)
+@blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
+@blueprint.problems(400, 404, 408, 409, 413, 415, 422, 503)
+@blueprint.doc(requestBody={"required": True, "content": {JSON: {"schema": VariantRequestSchema}}})
+def create_variant(report_id: str) -> Response:
+    """Change a network and analyse it
+
+    Edits are applied to the model before shapes are inferred. Weights whose shape no longer fits count by their shape and have no values.
+    The report has an address of its own; `comparison` stands beside it. An edit that is not possible is a 422 with a pointer to it.
+    """
+    base = find_report(report_id)
+    accepted = current().engines.intake.accept(base.project, {}, _question(base, json_body(MAX_BYTES)))
+    working = _waited_for(accepted, len(read_options(base.options).edits))
+    if working is not None:
+        return job_response(working, 202)
+    report = find_report(accepted.report_id)
+    content = text_of(report).whole()[:-1] + b',"comparison":' + compared_document(base, report, {}) + b"}"
+    return located(sent(content, JSON, {"Cache-Control": "no-store"}), accepted)
+
+
+def _question(base: StoredReport, body: Any) -> Question:
+    """The question about a variant of the model of a report."""
+    try:
+        asked = VariantRequestSchema().load(body)
+    except ValidationError as error:
+        raise Problem("invalid-arguments", "The variant is not valid.", argument_errors(error.messages)) from None
+    shapes = {name: tuple(shape) for name, shape in asked["input_shapes"].items()}
+    options = variant_options(read_options(base.options), read_report(text_of(base).whole()), asked["edits"], shapes)
+    if not options.varied:
+        raise Problem("invalid-arguments", "A variant has at least one edit or another shape of an input.")
+    externals = {name: digest for name, digest in base.blobs.items() if name}
+    return Question(Identity.parsed(base.digest), {name: Identity.of_digest(digest) for name, digest in externals.items()}, options)
+
+
+def _waited_for(accepted: Accepted, earlier: int) -> Job | None:
+    """As `wait_for`; pointers to edits count from the first that this request asks for, behind the `earlier` ones of its base."""
+    try:
+        return wait_for(accepted)
+    except Problem as problem:
+        problem.errors = [{**each, "pointer": _later(each["pointer"], earlier)} for each in problem.errors]
+        raise
+
+
+def _later(pointer: str, earlier: int) -> str:
+    place = re.match(r"/edits/(\d+)", pointer)
+    return pointer if place is None else f"/edits/{int(place[1]) - earlier}{pointer[place.end() :]}"
