@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 from service.cli.failures import Failure, failure_of
 from service.cli.progress import TURN_SECONDS, stage
 from service.clock import now
+from service.edits import Edit
 from service.faults import Refused
 from service.jobs.local.limits import Limits
 from service.jobs.local.pool import ProcessPool
@@ -22,11 +23,13 @@ from service.report.comparison import Comparison
 from service.report.document import SCHEMA, Report
 from service.report.identity import options_document
 from service.report.plain import NotAReport, of_plain, read_report, write_report
+from service.report.variant import variant_options
 from service.settings import Settings
 from service.work import tasks
 from service.work.tasks import Task
 
 Chosen = Mapping[str, Any]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Model(Protocol):
@@ -34,6 +37,9 @@ class Model(Protocol):
 
     def report(self) -> Report:
         """The report, as the service stores it."""
+
+    def variant(self, report: Report, edits: Sequence[Edit], shapes: Shapes) -> Report:
+        """The report on the model with edits and with other shapes of its inputs; `report` is that without them."""
 
     def page(self, report: Report) -> bytes:
         """The report as one HTML file, with the pictures that the service would put into it."""
@@ -116,6 +122,14 @@ class LocalModel:
         """The report, with the address that the service would give it."""
         return read_report(self._run(tasks.LOCAL_REPORT, "Analysing", created_at=now()))
 
+    def variant(self, report: Report, edits: Sequence[Edit], shapes: Shapes) -> Report:
+        """The report on the model with edits, with the address that the service would give it."""
+        try:
+            options = variant_options(self._options, report, edits, shapes)
+        except Refused as error:
+            raise failure_of(error, self._path) from None
+        return read_report(self._run(tasks.LOCAL_REPORT, "Changing", options=options, created_at=now()))
+
     def page(self, report: Report) -> bytes:
         """The report as one HTML file, with pictures of the model's filters."""
         drawn = json.loads(self._run(tasks.PAGE_PICTURES, "Drawing filters of", {"report": write_report(report)}))
@@ -129,8 +143,10 @@ class LocalModel:
         """The filters of the depth-th convolution in pixels as a PNG."""
         return self._run(tasks.HIERARCHY_PNG, "Drawing deeper filters of", depth=depth, strongest=strongest, chosen=dict(chosen))
 
-    def _run(self, task: Task, verb: str, documents: Mapping[str, bytes] | None = None, **arguments: Any) -> bytes:
-        call = Call(task, {"options": options_document(self._options), **arguments}, documents or {}, files=self._files)
+    def _run(
+        self, task: Task, verb: str, documents: Mapping[str, bytes] | None = None, options: Options | None = None, **arguments: Any
+    ) -> bytes:
+        call = Call(task, {"options": options_document(options or self._options), **arguments}, documents or {}, files=self._files)
         return self._engine.run(call, f"{verb} {self._path.name}", self._path)
 
 

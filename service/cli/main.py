@@ -16,6 +16,7 @@ from service.cli.budgets import read_budgets
 from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
 from service.cli.output import format_of, output_option, write
 from service.cli.pictures import badge, chart, filters, hierarchy
+from service.cli.what_if import COMMANDS as WHAT_IF
 from service.render.formats import COMPARISON_FORMATS, REPORT_FORMATS
 from service.render.words.view import SEVERITIES
 from service.report.document import Report
@@ -132,8 +133,8 @@ def _renamed(report: Report, name: str) -> Report:
     return replace(report, model=replace(report.model, name=name))
 
 
-for picture in (filters, hierarchy, chart, badge):
-    receptive.add_command(picture)
+for command in (filters, hierarchy, chart, badge, *WHAT_IF):
+    receptive.add_command(command)
 
 
 def judge_findings(ctx: click.Context, report: Report, severities: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import http.client
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from service import __version__
 from service.cli.engine import Chosen
 from service.cli.failures import Failure
 from service.cli.progress import TURN_SECONDS, Tick, stage, watched
+from service.edits import Edit, plain_edits
 from service.faults import Detail
 from service.options import Options
 from service.report.document import SCHEMA, Report
@@ -103,6 +104,14 @@ class RemoteModel:
         """The report that the service has or makes."""
         return self._report
 
+    def variant(self, report: Report, edits: Sequence[Edit], shapes: Mapping[str, tuple[int, ...]]) -> Report:
+        """The report on the model with edits, which the service has or makes."""
+        body = json.dumps({"edits": plain_edits(edits), "input_shapes": {name: list(shape) for name, shape in shapes.items()}}).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Prefer": f"wait={WAIT_SECONDS}"}
+        with stage(f"The service changes {self._path.name}"):
+            answer = self._service.send("POST", f"/v1/analyses/{report.id}/variants", lambda: iter((body,)), headers, self._path)
+        return self._read(_document(answer))
+
     def page(self, report: Report) -> bytes:
         """The report as one HTML file, as the service makes it."""
         with stage("Fetching the report as HTML"):
@@ -123,7 +132,10 @@ class RemoteModel:
 
     @cached_property
     def _report(self) -> Report:
-        answer = _document(self._send())
+        return self._read(_document(self._send()))
+
+    def _read(self, answer: Document) -> Report:
+        """The report that the service answered with, or that of the job which makes it."""
         if answer.get("schema") != SCHEMA:
             answer = self._followed(answer)
         try:
