@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
 
 from service.graph.operators import Operator, Shape
+from service.graph.stored_values import StoredValues
 
 Kind = Literal[
     "convolution",
@@ -88,10 +89,6 @@ class Weight:
         return (Source(self.stored, self.count, self.dtype),) if self.made_of is None else self.made_of
 
 
-BLOCK_ROWS = 8
-"""Values are read in multiples of so many rows, so that no group of four or eight neighbours is torn apart."""
-
-
 class WeightReader(Protocol):
     """Reads the values of weights from where the model keeps them."""
 
@@ -101,13 +98,8 @@ class WeightReader(Protocol):
     def array(self, weight: Weight) -> np.ndarray:
         """The values as float in `weight.shape`, dequantised."""
 
-    def blocks(self, weight: Weight) -> Iterator[np.ndarray]:
-        """The values in consecutive pieces along the first axis of `weight.shape`, each but the last a multiple of BLOCK_ROWS rows."""
-
-
-def block_rows(size: int, row: int) -> int:
-    """How many rows of `row` bytes a piece of about `size` bytes has: a multiple of BLOCK_ROWS."""
-    return max(1, size // max(1, row * BLOCK_ROWS)) * BLOCK_ROWS
+    def stored(self, weight: Weight) -> StoredValues:
+        """The values as they lie, for whoever goes through all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import stat
 import weakref
@@ -14,6 +15,9 @@ from service.faults import Refused
 
 CHUNK_BYTES = 4 << 20
 
+MAPPED_BYTES = 8 << 20
+"""Bytes of a file that are mapped at a time: what is mapped counts as memory of the process."""
+
 
 class Source(Protocol):
     """Bytes that can be read at any offset: a local file today, a range of an object store's object tomorrow."""
@@ -24,6 +28,9 @@ class Source(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset` on; Refused `truncated-model` where the source ends before."""
+
+    def views(self, offset: int, length: int, step: int) -> Iterator[memoryview]:
+        """The same in consecutive pieces of `step` bytes, without a copy where there is a way."""
 
 
 class LocalFile:
@@ -54,8 +61,24 @@ class LocalFile:
             parts.append(os.pread(self._descriptor, missing, offset + length - missing))
             missing -= len(parts[-1])
         if missing:
-            raise Refused("malformed", "truncated-model", f"The file ends {missing} bytes before the end of a value at offset {offset}.")
+            raise _truncated(missing, offset)
         return b"".join(parts)
+
+    def views(self, offset: int, length: int, step: int) -> Iterator[memoryview]:
+        """Exactly `length` bytes from `offset` on, mapped, in pieces of `step`; Refused `truncated-model` where the file ends before."""
+        end, base, mapped = offset + length, offset, memoryview(b"")
+        for start in range(offset, end, step):
+            stop = min(start + step, end)
+            if stop > base + len(mapped):
+                # To read what is mapped behind the end of a file ends the process, so the file's size is asked for again.
+                missing = stop - os.fstat(self._descriptor).st_size
+                if missing > 0:
+                    raise _truncated(missing, start)
+                base = start - start % mmap.ALLOCATIONGRANULARITY
+                # What was mapped before goes as soon as nobody views it any more.
+                size = min(max(MAPPED_BYTES, stop - base), self._size - base)
+                mapped = memoryview(mmap.mmap(self._descriptor, size, prot=mmap.PROT_READ, offset=base))
+            yield mapped[start - base : stop - base]
 
     def chunks(self) -> Iterator[bytes]:
         """The whole content in consecutive pieces of a few MiB."""
@@ -70,3 +93,7 @@ class LocalFile:
                 digest.update(chunk)
             self._sha1 = digest.hexdigest()
         return self._sha1
+
+
+def _truncated(missing: int, offset: int) -> Refused:
+    return Refused("malformed", "truncated-model", f"The file ends {missing} bytes before the end of a value at offset {offset}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from service.analysis.filters.measurements import MAX_WEIGHTS
 from service.faults import Refused
 from service.graph import Graph, Layer, Node, Tensor, Weight
 from service.graph import operators as core
+from service.graph.stored_values import StoredValues, in_memory
 
 
 class Stored:
@@ -27,8 +27,8 @@ class Stored:
     def array(self, weight: Weight) -> np.ndarray:
         return self.arrays[weight.stored]
 
-    def blocks(self, weight: Weight) -> Iterator[np.ndarray]:
-        yield self.array(weight)
+    def stored(self, weight: Weight) -> StoredValues:
+        return in_memory(self.array(weight))
 
 
 def window(size: int) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from service.analysis import Reading
+from service.analysis.connections import kernel_pass
 from service.analysis.connections.kernels import kernel_statistics, tap_weights
-from service.readers.spec import values
 from tests.networks import conv, spec_of
 from tests.reports import graph_of, report_of
 
@@ -103,12 +103,12 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.stack([kernel, kernel, 2 * kernel], axis=1).tolist()
     graph, reader = graph_of(spec_of([40], {"name": "d", "type": "dense", "units": 3, "weights": weights, "bias": False}))
     whole = kernel_statistics(graph.layers[0], reader, 0.0)
-    monkeypatch.setattr(values, "_BLOCK_BYTES", 1)
-    assert len(list(reader.blocks(graph.layers[0].kernel[0]))) == 5
+    monkeypatch.setattr(kernel_pass, "BLOCK_BYTES", 1)
+    assert len(list(reader.stored(graph.layers[0].kernel[0]).blocks(1))) == 5
     parts = kernel_statistics(graph.layers[0], reader, 0.0)
     assert whole is not None and parts is not None
     assert parts.duplicate_filters == whole.duplicate_filters == ((0, 1),)
-    assert (parts.pattern, parts.sum_of_bits) == (whole.pattern, whole.sum_of_bits)
+    assert (parts.pattern, parts.fingerprint) == (whole.pattern, whole.fingerprint)
     assert whole.pattern == "2:4"
 
 

@@ -15,7 +15,6 @@ from service.faults import Refused
 from service.graph import Weight
 from service.graph import operators as core
 from service.readers.onnx import OnnxWeights
-from service.readers.onnx.constants import weight_reader
 from tests.readers.onnx_models import info, layer, measured, model, node, read, single
 
 RANDOM = np.random.default_rng(11)
@@ -27,11 +26,13 @@ def array(*shape: int) -> np.ndarray:
 
 
 def values(weight: Weight) -> np.ndarray:
-    """The values, read whole and in blocks."""
+    """The values, read whole and in blocks as they lie."""
     assert WEIGHTS.readable(weight)
     whole = WEIGHTS.array(weight)
     assert whole.shape == weight.shape
-    assert_array_equal(np.concatenate(list(WEIGHTS.blocks(weight))), whole)
+    stored = WEIGHTS.stored(weight)
+    lying = np.concatenate([block.real() for block in stored.blocks(64)])
+    assert_array_equal((lying.T if stored.turned else lying).reshape(whole.shape), whole)
     return whole
 
 
@@ -61,13 +62,13 @@ def test_gemm_is_inputs_by_units(turned: int) -> None:
     assert_array_equal(values(weight), w.T if turned else w)
 
 
-def test_a_large_turned_matrix_is_read_in_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight_reader, "_WHOLE_BYTES", 1400)
+def test_a_turned_matrix_is_read_as_it_lies() -> None:
     w = array(40, 30)
-    weight = kernel(single("Gemm", [2, 30], w, transB=1))
-    blocks = list(WEIGHTS.blocks(weight))
-    assert [len(block) for block in blocks] == [8, 8, 8, 6]  # 1400 bytes are eight columns of 40 float32
-    assert_array_equal(np.concatenate(blocks), w.T)
+    stored = WEIGHTS.stored(kernel(single("Gemm", [2, 30], w, transB=1)))
+    assert stored.turned and stored.shape == (40, 30)
+    blocks = list(stored.blocks(2000))  # 2000 bytes are 16 rows of 30 float32
+    assert [(block.start, len(block.values)) for block in blocks] == [(0, 16), (16, 16), (32, 8)]
+    assert_array_equal(np.concatenate([block.values for block in blocks]), w)
 
 
 def test_a_matrix_on_the_left() -> None:

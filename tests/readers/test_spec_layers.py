@@ -90,7 +90,7 @@ def test_conv_with_a_connection_table() -> None:
     assert reader.readable(kernel)
     expected = [[[1, 2], [0, 0], [3, 4]], [[0, 0], [5, 6], [0, 0]], [[1, 1], [2, 2], [3, 3]]]
     assert reader.array(kernel)[:, :, 0].tolist() == expected
-    assert np.concatenate(list(reader.blocks(kernel))).tolist() == reader.array(kernel).tolist()
+    assert np.concatenate([block.values for block in reader.stored(kernel).blocks(1)]).tolist() == reader.array(kernel).tolist()
 
 
 def test_conv_without_weights_has_none_to_read() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from service.graph.network import Weight, block_rows
+from service.graph.network import Weight
 from service.graph.operators import Shape
+from service.graph.stored_values import StoredValues, in_memory
 
-_BLOCK_BYTES = 4 << 20
 _MOST = 2**24
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -31,12 +31,10 @@ class InlineWeights:
         values = self._arrays[weight.stored]
         return values if values.shape == weight.shape else values.T
 
-    def blocks(self, weight: Weight) -> Iterator[np.ndarray]:
-        """The values in consecutive pieces along the first axis, each at most 4 MiB or BLOCK_ROWS rows."""
-        values = self.array(weight)
-        rows = block_rows(_BLOCK_BYTES, values[0].nbytes if len(values) else 0)
-        for start in range(0, len(values), rows):
-            yield values[start : start + rows]
+    def stored(self, weight: Weight) -> StoredValues:
+        """The values as the spec states them."""
+        values = self._arrays[weight.stored]
+        return in_memory(values, turned=values.shape != weight.shape)
 
 
 def nested_array(values: Any, shape: Shape, table: tuple[tuple[int, ...], ...] | None = None) -> np.ndarray:

@@ -9,8 +9,9 @@ import ml_dtypes
 import numpy as np
 from onnx import TensorProto
 
-# Values of any element type.
-Values = np.ndarray[Any, np.dtype[Any]]
+from service.graph.stored_values import Values
+
+Buffer = bytes | memoryview
 _Octets = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -44,7 +45,7 @@ class ElementType:
         """The fewest elements that fill whole bytes."""
         return {2: 4, 4: 2, 6: 4}.get(self.bits, 1)
 
-    def from_raw(self, data: bytes) -> Values:
+    def from_raw(self, data: Buffer) -> Values:
         """The values in raw_data, ONNX's little-endian encoding; the padding of a last byte gives surplus values."""
         if self.bits < 8:
             return self._from_codes(_unpacked(np.frombuffer(data, np.uint8), self.bits))
@@ -80,6 +81,12 @@ def _unpacked(data: _Octets, bits: int) -> _Octets:
         groups[:, 0], groups[:, 1] = first & 63, first >> 6 | (second & 15) << 2
         groups[:, 2], groups[:, 3] = second >> 4 | (third & 3) << 4, third >> 2
         return groups.reshape(-1)[: len(data) * 8 // 6]
+    if bits == 4:
+        # Both halves of a byte at once: the low one stays, the high one becomes the next byte.
+        pairs = data.astype("<u2")
+        pairs |= pairs << 4
+        pairs &= 0x0F0F
+        return pairs.view(np.uint8)
     each = 8 // bits
     codes = np.empty((len(data), each), np.uint8)
     for place in range(each):
@@ -123,14 +130,3 @@ _TYPES = {
 
 # By TensorProto.DataType, as far as the installed onnx knows the type. Strings are no numbers and have no entry.
 ELEMENT_TYPES: dict[int, ElementType] = {number: _TYPES[name] for name, number in TensorProto.DataType.items() if name in _TYPES}
-
-
-def as_float(values: Values) -> Values:
-    """The values as float32 where that holds each of them exactly, else as float64; of complex numbers, the magnitude."""
-    if values.dtype.kind == "c":
-        values = np.abs(values)
-    if values.dtype == np.float32 or values.dtype == np.float64:
-        return values
-    exact = values.dtype.itemsize < 4 or values.dtype.kind not in "iu"
-    with np.errstate(invalid="ignore"):  # signalling NaNs become quiet ones
-        return values.astype(np.float32 if exact else np.float64)

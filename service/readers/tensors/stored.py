@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 
 from service.faults import Refused
+from service.graph.stored_values import Values
 from service.options import ExternalMissing
-from service.readers.tensors.element_types import ELEMENT_TYPES, ElementType, Values
+from service.readers.tensors.element_types import ELEMENT_TYPES, ElementType
 from service.readers.wire.scan import Run, Scanned
 from service.readers.wire.schema import PAYLOADS
 from service.sources.local import Source

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from service.faults import Refused
-from service.readers.tensors.element_types import ElementType, Values
+from service.graph.stored_values import Values
+from service.readers.tensors.element_types import Buffer, ElementType
 from service.readers.tensors.stored import InFile, Inline, Sparse, StoredTensor, Unreadable
 from service.readers.wire.scan import Run
 from service.sources.local import CHUNK_BYTES, LocalFile, Source
@@ -131,8 +132,8 @@ def _run_values(source: Source, run: Run, element: ElementType, length: int) -> 
         width = {"float_data": 4, "double_data": 8}.get(run.field, 0)
         whole = -(-length // element.group) * element.group
         step = element.raw_bytes(whole) if run.packed else max(1, element.raw_bytes(whole) // width) * (width + 1)
-        for offset in range(0, run.length, step):
-            data = source.read(run.offset + offset, min(step, run.length - offset))
+        for piece in source.views(run.offset, run.length, step):
+            data: Buffer = piece
             if not run.packed:
                 data = np.frombuffer(data, np.uint8).reshape(-1, width + 1)[:, 1:].tobytes()
             yield element.from_raw(data)

@@ -259,17 +259,17 @@ def unpack_blocks(operation: Operation, packed: Array, scales: Array, zero_point
     if bits not in (2, 4, 8):
         raise ValueError("only whole numbers to a byte are unpacked")
     blocks = -(-inputs // block)
-    numbers = _low_first(packed, bits).reshape(rows, blocks, block).astype(np.float32)
+    numbers = low_first(packed, bits).reshape(rows, blocks, block).astype(np.float32)
     points = np.full((rows, blocks), float(1 << (bits - 1)), dtype=np.float32)
     if zero_points is not None and zero_points.dtype == np.uint8:
-        points = _low_first(zero_points.reshape(rows, -1), bits)[:, :blocks].astype(np.float32)
+        points = low_first(zero_points.reshape(rows, -1), bits)[:, :blocks].astype(np.float32)
     elif zero_points is not None:
         points = zero_points.reshape(rows, blocks).astype(np.float32)
     real = (numbers - points[:, :, None]) * scales.reshape(rows, blocks, 1).astype(np.float32)
     return np.asarray(real.reshape(rows, blocks * block)[:, :inputs].T)
 
 
-def _low_first(octets: Array, bits: int) -> Array:
+def low_first(octets: Array, bits: int) -> Array:
     """The numbers in bytes, along the last axis, the lowest bits first."""
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
     numbers = (octets[..., None] >> shifts) & np.uint8((1 << bits) - 1)
