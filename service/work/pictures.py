@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.analysis.connections.kernels import tap_weights
 from service.analysis.field.effective import TapWeights
 from service.analysis.field.unit import unit_field
-from service.analysis.filters.hierarchy import Projection, Projector, convolutions, strongest_filters
+from service.analysis.filters.hierarchy import Projection, Projector, convolutions
 from service.analysis.filters.layer import LayerKernel, find_filters
 from service.analysis.filters.measurements import LayerFilters, measure_filters
 from service.analysis.filters.summary import describe_filters
@@ -118,7 +118,8 @@ def projected(model: Model, depth: int, strongest: int, most_filters: int = MOST
     if not 1 <= depth <= len(found):
         raise Refused("invalid", "no-such-depth", f"The model has {len(found)} convolutions on its input; depth {depth} is none of them.")
     layer = found[depth - 1]
-    projection = Projector(graph, model.weights, strongest).project(layer, strongest_filters(layer, model.weights, most_filters))
+    projector = Projector(graph, model.weights, strongest)
+    projection = projector.project(layer, projector.strongest(layer, most_filters))
     if projection is None:
         raise Refused("invalid", "no-filters", f"The weights on the way from {layer.name} to the input cannot be read.")
     return projection

@@ -36,7 +36,7 @@ from service.analysis.field.reshaping import segments
 from service.analysis.field.taps import NOTHING
 from service.graph import Graph, Node, Shape
 
-Counts = NDArray[np.float64]
+Counts = NDArray[np.floating]
 
 MOST_UNITS = 1 << 22
 """Units of one tensor that are followed at the most."""
@@ -68,7 +68,7 @@ class Reached:
             stops.append(1 if a is None or b is None else max(a + n, b + m))
         sizes = [stop - (start or 0) for start, stop in zip(starts, stops, strict=True)]
         _check(sizes)
-        total = np.zeros(sizes)
+        total = np.zeros(sizes, self.counts.dtype)
         for part in (one, two):
             firsts = [(own or 0) - (start or 0) for own, start in zip(part.origin, starts, strict=True)]
             total[tuple(slice(first, first + n) for first, n in zip(firsts, part.counts.shape, strict=True))] += part.counts
@@ -208,9 +208,9 @@ def _slide_back(part: Reached, step: Slide, shape: Shape, weights: TapWeights | 
         shares = np.ones(read.shape[1])
     sizes = (*part.counts.shape[:axis], last - first + 1, *part.counts.shape[axis + 1 :])
     _check(sizes)
-    counts, ahead = np.zeros(sizes), (slice(None),) * axis
+    counts, ahead = np.zeros(sizes, part.counts.dtype), (slice(None),) * axis
     pace = step.taps.step if step.taps.period == 1 else None
-    for tap, share in enumerate(shares):
+    for tap, share in enumerate(shares.tolist()):
         if pace is not None and pace > 0:
             # The taps of a window fall on a strided run of units, each on another.
             begin = int(read[0, tap]) - first

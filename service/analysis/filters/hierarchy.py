@@ -5,7 +5,7 @@ unit of the filter is a sum over input pixels whose coefficients are products of
 
 1. A convolution goes back by its transposed kernel; of the channels that it reads only the strongest are followed.
 2. Batch normalisation goes back by its scale; a pool and an interpolation by the mean of what they read; joins by the sum.
-3. Activations are taken as the identity.
+3. Activations are taken as the identity; numbers are float32.
 4. The picture is cropped to the pixels that are reached: the filter's own receptive field.
 """
 
@@ -28,7 +28,7 @@ from service.graph import operators as core
 from service.graph.geometry import transposed_length
 from service.report.document import Depth
 
-Pixels = NDArray[np.float64]
+Pixels = NDArray[np.floating]
 
 MOST_COEFFICIENTS = 1 << 23
 """Coefficients of one tensor that are held at the most, over the filters that are drawn together (64 MiB)."""
@@ -65,8 +65,11 @@ def convolutions(graph: Graph) -> list[Layer]:
     return found
 
 
-MOST_DEPTHS, MOST_DRAWN, SMALL_WORK = 12, 16, 1_000_000_000
-"""What `colour_by_depth` looks at: so many convolutions from the image on, filters of each, for so many multiplications."""
+MAX_DEPTHS, MAX_DRAWN, MAX_CURVE_WORK = 8, 16, 20_000_000
+"""What `colour_by_depth` looks at: so many convolutions from the image on, filters of each, for so many multiplications in all.
+
+That is about 0.01 s of a processor, and as deep as the fourth convolution of VGG-16.
+"""
 
 
 def colour_by_depth(graph: Graph, weights: WeightReader) -> tuple[Depth, ...]:
@@ -77,11 +80,11 @@ def colour_by_depth(graph: Graph, weights: WeightReader) -> tuple[Depth, ...]:
     """
     if not any(_coloured(graph, index, spatial) for index, spatial in spatial_axes(graph).items()):
         return ()
-    projector = Projector(graph, weights, strongest=8, most_work=SMALL_WORK)
+    projector = Projector(graph, weights, strongest=8, most_work=MAX_CURVE_WORK)
     rows: list[Depth] = []
-    for depth, layer in enumerate(convolutions(graph)[:MOST_DEPTHS], start=1):
+    for depth, layer in enumerate(convolutions(graph)[:MAX_DEPTHS], start=1):
         try:
-            projection = projector.project(layer, strongest_filters(layer, weights, MOST_DRAWN))
+            projection = projector.project(layer, projector.strongest(layer, MAX_DRAWN))
         except TooLarge:
             break
         if projection is None or projection.pixels.shape[1] != 3:
@@ -107,20 +110,9 @@ def _coloured(graph: Graph, index: int, spatial: Sequence[int]) -> bool:
     return len(spatial) == 2 and math.prod(n for axis, n in enumerate(shape) if axis not in (0, *spatial)) == 3
 
 
-def strongest_filters(layer: Layer, weights: WeightReader, most: int) -> list[int]:
-    """The filters of a convolution, or, if it has more than `most`, those of the largest norm, by their index. Empty if unreadable."""
-    kernel = layer.kernel[0] if layer.kernel else None
-    if kernel is None or not weights.readable(kernel):
-        return []
-    if kernel.shape[0] <= most:
-        return list(range(kernel.shape[0]))
-    norms = np.linalg.norm(_finite(weights.array(kernel)).reshape(kernel.shape[0], -1), axis=1)
-    return sorted(int(i) for i in np.argsort(-norms, kind="stable")[:most])
-
-
 def _finite(values: NDArray[np.generic]) -> Pixels:
     """Values of a kernel, of which those that are not finite count for nothing."""
-    return np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0)
+    return np.nan_to_num(np.asarray(values, dtype=np.float32), posinf=0.0, neginf=0.0)
 
 
 class Projector:
@@ -131,12 +123,23 @@ class Projector:
         self._arrays: dict[tuple[str, Shape], Pixels] = {}
         self._axes = spatial_axes(graph)
 
+    def strongest(self, layer: Layer, most: int) -> list[int]:
+        """The filters of a convolution, or, if it has more than `most`, those of the largest norm, by their index. Empty if unreadable."""
+        kernel = self._array(layer.kernel[0]) if layer.kernel else None
+        if kernel is None:
+            return []
+        if len(kernel) <= most:
+            return list(range(len(kernel)))
+        norms = np.linalg.norm(kernel.reshape(len(kernel), -1).astype(np.float64), axis=1)  # squares would leave the range
+        return sorted(int(i) for i in np.argsort(-norms, kind="stable")[:most])
+
     def project(self, layer: Layer, filters: Sequence[int]) -> Projection | None:
         """The filters of a convolution in pixels of the first image that they read; None where a kernel on the way cannot be read.
 
         TooLarge where the receptive field is too large for the bounds on memory and work.
         """
-        parts = [self._together(layer, filters[start : start + TOGETHER]) for start in range(0, len(filters), TOGETHER)]
+        with np.errstate(over="ignore", invalid="ignore"):  # products of large weights
+            parts = [self._together(layer, filters[start : start + TOGETHER]) for start in range(0, len(filters), TOGETHER)]
         known = [part for part in parts if part is not None]
         if not known or len(known) < len(parts):
             return None
@@ -150,7 +153,7 @@ class Projector:
             return None
         shape = self._graph.tensors[node.outputs[0]].shape or ()
         middle = [length // 2 for length in shape[2:]]
-        start = np.zeros((len(filters), shape[1], *(1 for _ in middle)))
+        start = np.zeros((len(filters), shape[1], *(1 for _ in middle)), np.float32)
         start[np.arange(len(filters)), list(filters)] = 1.0
         reached = {node.outputs[0]: Reached(start, (0, 0, *middle))}
         for earlier in reversed(self._graph.layers[: position + 1]):
@@ -236,7 +239,7 @@ class Projector:
         self._work -= coefficients.size * shape[1] * math.prod(operator.kernel)
         if math.prod(sizes) > MOST_COEFFICIENTS or self._work < 0:
             raise TooLarge(f"{math.prod(sizes)} coefficients")
-        result, rows = np.zeros(sizes), _rows(kernel, operator.groups, shape[1])
+        result, rows = np.zeros(sizes, np.float32), _rows(kernel, operator.groups, shape[1])
         for number, tap in enumerate(np.ndindex(*operator.kernel)):
             places = tuple(
                 slice(d * t, d * t + (n - 1) * s + 1, s)
@@ -279,7 +282,7 @@ def _rows(kernel: Pixels, groups: int, channels: int) -> Callable[[NDArray[np.in
         weights = flat[:, :, tap][chosen]
         if groups == 1:
             return np.asarray(weights)
-        full = np.zeros((*chosen.shape, channels))
+        full = np.zeros((*chosen.shape, channels), np.float32)
         first = chosen // (filters // groups) * per_group
         np.put_along_axis(full, first[..., None] + np.arange(per_group), weights, axis=-1)
         return full
