@@ -107,41 +107,35 @@ class KernelPass:
         sums, nonfinite = spread(exact, magnitudes, self._trailing)
         self.absolute_per_tap += sums
         self.nonfinite += nonfinite
-        kept = self._kept(magnitudes)
-        nonzero = magnitudes.size if kept is None else int(np.count_nonzero(kept))
+        # What is not zero where a weight is not; one byte each where it takes a look at every weight.
+        marks = (~(magnitudes <= self._tolerance)).view(np.uint8) if self._tolerance else magnitudes
+        nonzero = int(np.count_nonzero(marks.view(f"u{marks.itemsize}")))  # of integers, zeros are counted faster
         self.nonzero += nonzero
-        if kept is None:
-            self.nonzero_per_tap += magnitudes.size // math.prod(self._trailing)
-        else:
-            self.nonzero_per_tap += np.count_nonzero(kept.reshape(-1, *self._trailing), axis=0)
-        if 2 * nonzero > magnitudes.size:
+        if 2 * nonzero > marks.size:
             self._patterns = []
-        self._take_filters(exact, kept)
+        full = nonzero == marks.size
+        if full or not self._trailing:
+            self.nonzero_per_tap += nonzero // math.prod(self._trailing)
+        else:
+            self.nonzero_per_tap += _count_rows(marks != 0, self._trailing)
+        self._take_filters(exact, None if full else marks)
 
-    def _kept(self, magnitudes: Values) -> Mask | None:
-        """Which weights are not zero; None for all of them."""
-        if self._tolerance:
-            return np.asarray(~(magnitudes <= self._tolerance))
-        bits = magnitudes.view(f"u{magnitudes.itemsize}")  # of integers, zeros are counted faster
-        return None if np.count_nonzero(bits) == bits.size else np.asarray(bits != 0)
-
-    def _take_filters(self, block: Block, kept: Mask | None) -> None:
-        """Which filters live, what is kept of each, and which patterns hold."""
+    def _take_filters(self, block: Block, marks: Values | None) -> None:
+        """Which filters live (all of them without `marks`), what is kept of each, and which patterns hold."""
         if self._how is None or self._twins is None:
             return
-        start = block.start
         for part in self._how.parts(block):
             self._twins.take(part)
             filters = self._how.filters_of(part)
-            if kept is None:
+            if marks is None:
                 self.alive[filters] = True
                 continue
-            rows = part.block.start - start
-            own = kept[rows : rows + len(part.block.values)]
-            along = tuple(axis for axis in range(own.ndim) if axis != (0 if self._how.by_row else 1))
-            self.alive[filters] |= np.logical_or.reduce(own, axis=along)
+            rows = part.block.start - block.start
+            own = marks[rows : rows + len(part.block.values)]
+            most = np.maximum.reduce(own.reshape(len(own), -1), axis=1 if self._how.by_row else 0)
+            self.alive[filters] |= (most.reshape(filters.stop - filters.start, -1) != 0).any(axis=1)
             if self._patterns:
-                self._look_for_patterns(own)
+                self._look_for_patterns(own != 0)
 
     def _look_for_patterns(self, kept: Mask) -> None:
         """N:M holds along the input channels."""
@@ -160,6 +154,12 @@ class KernelPass:
         if block.quantisation is not None:
             for each in (block.quantisation.scale, block.quantisation.zero_point):
                 self._print.update(_octets(each))
+
+
+def _count_rows(kept: Mask, trailing: Shape) -> NDArray[np.int64]:
+    """How many weights are kept at each place of the trailing axes."""
+    rows = kept.reshape(len(kept), -1).view(np.uint8)
+    return np.asarray(np.add.reduce(rows, axis=0, dtype=np.uint32).reshape(-1, *trailing).sum(axis=0, dtype=np.int64))
 
 
 def _octets(values: Values) -> memoryview:
