@@ -16,7 +16,7 @@ from service.faults import Refused
 CHUNK_BYTES = 4 << 20
 
 MAPPED_BYTES = 8 << 20
-"""Bytes of a file that are mapped at a time: what is mapped counts as memory of the process."""
+"""Bytes that are mapped or read at a time: what is mapped counts as memory of the process, and reading from afar takes a request."""
 
 
 class Source(Protocol):
@@ -28,9 +28,6 @@ class Source(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset` on; Refused `truncated-model` where the source ends before."""
-
-    def views(self, offset: int, length: int, step: int) -> Iterator[memoryview]:
-        """The same in consecutive pieces of `step` bytes, without a copy where there is a way."""
 
 
 class LocalFile:
@@ -64,21 +61,15 @@ class LocalFile:
             raise _truncated(missing, offset)
         return b"".join(parts)
 
-    def views(self, offset: int, length: int, step: int) -> Iterator[memoryview]:
-        """Exactly `length` bytes from `offset` on, mapped, in pieces of `step`; Refused `truncated-model` where the file ends before."""
-        end, base, mapped = offset + length, offset, memoryview(b"")
-        for start in range(offset, end, step):
-            stop = min(start + step, end)
-            if stop > base + len(mapped):
-                # To read what is mapped behind the end of a file ends the process, so the file's size is asked for again.
-                missing = stop - os.fstat(self._descriptor).st_size
-                if missing > 0:
-                    raise _truncated(missing, start)
-                base = start - start % mmap.ALLOCATIONGRANULARITY
-                # What was mapped before goes as soon as nobody views it any more.
-                size = min(max(MAPPED_BYTES, stop - base), self._size - base)
-                mapped = memoryview(mmap.mmap(self._descriptor, size, prot=mmap.PROT_READ, offset=base))
-            yield mapped[start - base : stop - base]
+    def map(self, offset: int, length: int) -> memoryview:
+        """Exactly `length` bytes from `offset` on, as they lie in the file; Refused `truncated-model` where the file ends before."""
+        # To look at what is mapped behind the end of a file ends the process, so the file's size is asked for again.
+        missing = offset + length - os.fstat(self._descriptor).st_size
+        if missing > 0:
+            raise _truncated(missing, offset)
+        start = offset - offset % mmap.ALLOCATIONGRANULARITY
+        mapped = mmap.mmap(self._descriptor, offset + length - start, prot=mmap.PROT_READ, offset=start)
+        return memoryview(mapped)[offset - start :]
 
     def chunks(self) -> Iterator[bytes]:
         """The whole content in consecutive pieces of a few MiB."""
@@ -93,6 +84,19 @@ class LocalFile:
                 digest.update(chunk)
             self._sha1 = digest.hexdigest()
         return self._sha1
+
+
+def views(source: Source, offset: int, length: int, step: int) -> Iterator[memoryview]:
+    """`length` bytes from `offset` on in consecutive pieces of `step` bytes, each to be used before the next; files are not copied.
+
+    Refused `truncated-model` where the source ends before.
+    """
+    whole = max(1, MAPPED_BYTES // step) * step
+    for start in range(offset, offset + length, whole):
+        size = min(whole, offset + length - start)
+        part = source.map(start, size) if isinstance(source, LocalFile) else memoryview(source.read(start, size))
+        for place in range(0, size, step):
+            yield part[place : place + step]
 
 
 def _truncated(missing: int, offset: int) -> Refused:

@@ -26,10 +26,6 @@ class Bytes:
         self.reads.append((offset, length))
         return self.data[offset : offset + length]
 
-    def views(self, offset: int, length: int, step: int) -> Iterator[memoryview]:
-        for start in range(offset, offset + length, step):
-            yield memoryview(self.read(start, min(step, offset + length - start)))
-
 
 def varint(value: int) -> bytes:
     parts = bytearray()

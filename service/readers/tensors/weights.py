@@ -13,7 +13,7 @@ from service.graph.stored_values import Values
 from service.readers.tensors.element_types import Buffer, ElementType
 from service.readers.tensors.stored import InFile, Inline, Sparse, StoredTensor, Unreadable
 from service.readers.wire.scan import Run
-from service.sources.local import CHUNK_BYTES, LocalFile, Source
+from service.sources.local import CHUNK_BYTES, LocalFile, Source, views
 
 BLOCK_BYTES = CHUNK_BYTES
 _VARINT_BYTES = 1 << 18  # decoding takes some sixty times as much memory for a moment
@@ -132,7 +132,7 @@ def _run_values(source: Source, run: Run, element: ElementType, length: int) -> 
         width = {"float_data": 4, "double_data": 8}.get(run.field, 0)
         whole = -(-length // element.group) * element.group
         step = element.raw_bytes(whole) if run.packed else max(1, element.raw_bytes(whole) // width) * (width + 1)
-        for piece in source.views(run.offset, run.length, step):
+        for piece in views(source, run.offset, run.length, step):
             data: Buffer = piece
             if not run.packed:
                 data = np.frombuffer(data, np.uint8).reshape(-1, width + 1)[:, 1:].tobytes()
