@@ -21,6 +21,9 @@ from service.graph import Graph
 from service.graph import operators as core
 from service.report.document import Finding, Severity
 
+MOST_NAMED = 8
+"""Filters whose numbers a message names."""
+
 
 def _times(sizes: Sequence[int]) -> str:
     """Sizes along the axes, "7×7"."""
@@ -110,10 +113,19 @@ def misaligned_join(one: Examined, axes: Sequence[str], lineage: Lineage) -> Ite
                 yield Finding("misaligned-join", "warning", one.layer.name, message, data | {"strides": strides})
             elif first.centre != then.centre and first.newest != then.newest and lineage.origin(name) != lineage.origin(other):
                 shift = float(then.centre - first.centre)
-                side = "after" if shift > 0 else "before"
-                message = f"{other} looks {abs(shift):g} {one.unit} {side} {name} along the {axis}"
+                message = f"{other} is shifted {_shift(shift, one.unit, axis)} from {name}"
                 severity: Severity = "warning" if abs(shift) >= abs(first.stride) else "info"
                 yield Finding("misaligned-join", severity, one.layer.name, message, data | {"shift": shift})
+
+
+_WAYS = {"height": ("up", "down"), "width": ("left", "right")}
+
+
+def _shift(shift: float, unit: str, axis: str) -> str:
+    """A shift in words: "1 pixel down", "2 positions forward"."""
+    back, on = _WAYS.get(axis, ("back", "forward"))
+    length = abs(shift)
+    return f"{length:g} {unit[:-1] if length == 1 else unit} {on if shift > 0 else back}" + ("" if axis in _WAYS else f" along the {axis}")
 
 
 def unproductive_layer(one: Examined) -> Iterator[Finding]:
@@ -185,7 +197,10 @@ def dead_filters(one: Examined) -> Iterator[Finding]:
     """Filters all of whose weights are zero."""
     known = one.statistics
     if known is not None and known.dead_filters:
-        message = f"{len(known.dead_filters)} of {known.rows} filters have no weight other than zero"
+        dead = len(known.dead_filters)
+        numbers = ", ".join(map(str, known.dead_filters[:MOST_NAMED])) + (" …" if dead > MOST_NAMED else "")
+        said = f"is all zeros (number {numbers})" if dead == 1 else f"are all zeros (numbers {numbers})"
+        message = f"{dead} of {known.rows} filters {said}"
         yield Finding("dead-filters", "warning", one.layer.name, message, {"filters": list(known.dead_filters[:MOST_LISTED])})
 
 

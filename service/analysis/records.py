@@ -34,6 +34,8 @@ def attributes(layer: Layer) -> dict[str, object]:
         }
         if hasattr(operator, "groups"):
             record["groups"] = operator.groups
+        if isinstance(operator, core.Convolution) and operator.table is not None:
+            record["connection_table"] = _plain(operator.table)
         if isinstance(operator, core.Pooling):
             record |= {"mode": operator.mode, "ceil_mode": operator.ceil}
         return record

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from service.render.figures import charts
 from service.render.templating import render, static_text
 from service.render.words import view
+from service.render.words.answers import answers
 from service.render.words.difference import difference
 from service.report.comparison import Comparison
 from service.report.document import Report
@@ -28,7 +29,7 @@ def report_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> 
     text = render(
         "report.html",
         report=report,
-        answers=view.answers(report),
+        answers=answers(report),
         groups=view.finding_groups(report.findings, report.layers),
         kinds=view.kinds(report),
         about=view.about(report),

@@ -26,6 +26,18 @@ def output_field(report: Report) -> LayerField | None:
     return next((layer.receptive_field for layer in reversed(report.layers) if layer.receptive_field is not None), None)
 
 
+def as_published(report: Report) -> int | None:
+    """The connections as papers and counters of operations have them, with taps on padding and one more for each biased unit.
+
+    None where that is the exact number, or not known.
+    """
+    counts = report.summary.connections
+    if counts is None or counts.exact is None or counts.padded is None or counts.with_bias is None:
+        return None
+    total = counts.padded + counts.with_bias - counts.exact
+    return total if total != counts.exact else None
+
+
 def _local_field(report: Report) -> LayerField | None:
     """The receptive field of the output; the largest local one where the output sees everything."""
     field = output_field(report)
@@ -269,7 +281,13 @@ RECEPTIVE_FIELD = (
         shown=Shown("sees"),
     ),
     Quantity(
-        "receptive_field.stride", "stride", _LAYER, "sizes", column="receptive_field_stride", compared=_LAYER, shown=Shown("sees", "t")
+        "receptive_field.stride",
+        "stride in the input",
+        _LAYER,
+        "sizes",
+        column="receptive_field_stride",
+        compared=_LAYER,
+        shown=Shown("sees", "t"),
     ),
     Quantity(
         "receptive_field.padding",
@@ -283,7 +301,12 @@ RECEPTIVE_FIELD = (
         "receptive_field.coverage", "share of the input in sight", _LAYER, "share", column="receptive_field_coverage", shown=Shown("sees")
     ),
     Quantity(
-        "receptive_field.density", "share of the box that is read", _LAYER, "share", column="receptive_field_density", shown=Shown("sees")
+        "receptive_field.density",
+        "fraction of the field actually read",
+        _LAYER,
+        "share",
+        column="receptive_field_density",
+        shown=Shown("sees"),
     ),
     Quantity("receptive_field.effective.sigma", "effective field, standard deviation", _LAYER, "sizes", shown=Shown("sees")),
     Quantity(

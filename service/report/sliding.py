@@ -56,3 +56,10 @@ def tied_groups(layer: Layer) -> tuple[tuple[int, ...], ...]:
     ties = layer.attributes.get("ties")
     groups = [_lengths(group) for group in ties] if isinstance(ties, list | tuple) else []
     return tuple(tuple(member for member in group if member is not None) for group in groups if group is not None)
+
+
+def connection_table(layer: Layer) -> tuple[tuple[int, ...], ...]:
+    """The input maps that each filter of a convolution reads, where a table chooses them; none where it reads all."""
+    rows = layer.attributes.get("connection_table")
+    maps = [_lengths(row) for row in rows] if isinstance(rows, list | tuple) else []
+    return tuple(tuple(each for each in row if each is not None) for row in maps if row is not None)

@@ -192,7 +192,7 @@ def test_models_are_compared_and_a_held_budget_passes(budgets: Path) -> None:
     result = run("compare", PHOTOGRAPHS, PRUNED, "--budget", budgets)
     assert result.exit_code == 0
     assert result.stdout.startswith("photographs.onnx → photographs-pruned.onnx: all budgets hold")
-    assert "weights equal to zero: 0.000 % → 60.000 %" in result.stdout
+    assert "weights equal to zero: 0 % → 60.0 %" in result.stdout
 
 
 @pytest.mark.parametrize(("limit", "code"), [("91_472", 0), ("91_471", 1), ("9.2e+4", 0), ("92e3", 0), ("9e4", 1)])
@@ -214,7 +214,7 @@ def test_junit_has_a_failure_for_each_broken_budget(report: Path, pruned: Path, 
 def test_a_model_compared_with_itself_is_the_same_in_every_format(form: str, report: Path) -> None:
     result = run("compare", report, report, "--format", form)
     assert result.exit_code == 0
-    expected = {"json": '"changed": 0', "text": "No layer differs", "badge": "no budget"}
+    expected = {"json": '"changed": 0', "text": "layers unchanged", "badge": "no budget"}
     assert expected.get(form, "nothing differs").lower() in result.stdout.lower()
 
 

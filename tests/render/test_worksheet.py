@@ -22,6 +22,14 @@ def test_lenet_is_asked_for_its_published_numbers() -> None:
     assert "156" not in exercises["c1"].given
 
 
+def test_a_connection_table_is_given() -> None:
+    """Without the table of LeNet-5's C3 nobody can work out its 1,516 parameters."""
+    report = document_of(json.loads((EXAMPLES / "lenet-5.json").read_text()))
+    c3 = next(layer for layer in worksheet(report) if layer.layer == "c3")
+    assert "by a table of 60 pairs, map 0 reads 0, 1, 2; map 1 reads 1, 2, 3;" in c3.given
+    assert any(question.answer.endswith("= 1,516") for question in c3.questions)
+
+
 def test_a_worksheet_stays_short_and_asks_nothing_twice() -> None:
     exercises = worksheet(document_of(networks.resnet_v1_50()))
     assert len(exercises) == MOST_LAYERS

@@ -20,6 +20,7 @@ from service.render.formats import REPORT_FORMATS, served
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
 from service.render.words import view
+from service.render.words.answers import answers
 from service.report.document import Layer, Report
 from service.report.plain import read_report
 
@@ -130,4 +131,4 @@ def _tab(template: str, report: Report, tab: str, **values: Any) -> Response:
     groups = view.finding_groups(report.findings, report.layers)
     common: dict[str, Any] = {"report": report, "base": base, "tab": tab, "tabs": TABS, "about": view.about(report)}
     common["formats"] = [(name, each.label) for name, each in served(REPORT_FORMATS).items()]
-    return page(template, **common, answers=view.answers(report), groups=groups, **values)
+    return page(template, **common, answers=answers(report), groups=groups, **values)

@@ -78,7 +78,8 @@ class Difference:
     budgets: tuple[Budget, ...]
     summary: tuple[Change, ...]
     output: tuple[Change, ...]
-    counts: Mapping[compared.Standing, int]
+    counts: str
+    """How many layers are unchanged, changed, added and removed, in words."""
     layers: tuple[ChangedLayer, ...]
     left_out: int
     new: tuple[view.Group, ...]
@@ -99,12 +100,25 @@ def difference(comparison: Comparison) -> Difference:
         budgets=tuple(_budget(budget) for budget in comparison.budgets),
         summary=_changes(comparison.summary),
         output=_output(comparison.output),
-        counts=comparison.counts,
+        counts=_counts(comparison),
         layers=tuple(_layer(layer) for layer in changed[:MOST_LAYERS]),
         left_out=max(len(changed) - MOST_LAYERS, 0),
         new=tuple(view.finding_groups(comparison.findings.new, ())),
         gone=tuple(view.finding_groups(comparison.findings.gone, ())),
     )
+
+
+_STANDINGS: Mapping[compared.Standing, str] = {"same": "unchanged", "changed": "changed", "added": "added", "removed": "removed"}
+
+
+def _counts(comparison: Comparison) -> str:
+    """13 layers unchanged, 5 changed (no budgets set)."""
+    said = [f"{number(comparison.counts[standing])} {word}" for standing, word in _STANDINGS.items() if comparison.counts[standing]]
+    if not said:
+        return "no layers"
+    count, _, word = said[0].partition(" ")
+    said[0] = f"{count} {'layer' if count == '1' else 'layers'} {word}"
+    return ", ".join(said) + ("" if comparison.budgets else " (no budgets set)")
 
 
 def _layer(layer: LayerDifference) -> ChangedLayer:

@@ -9,8 +9,8 @@ from service.render.words.numbers import number, percent, times
 from service.render.words.text import shown
 from service.render.words.view import pixels, seen
 from service.report.comparison import Comparison
-from service.report.document import Finding, Layer, Report, Severity, Summary
-from service.report.quantities import all_parameters
+from service.report.document import Finding, Layer, Report, Severity
+from service.report.quantities import all_parameters, as_published
 
 MOST_LAYERS = 200
 """Rows of the layer table; a longer one ends with a line that says how many follow."""
@@ -50,7 +50,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -
 def report_markdown(report: Report) -> bytes:
     """The report: what the model shares, skips and sees, its findings first, and a row for every layer."""
     title = safe(report.model.name or "Model")
-    lines = [f"## {title}: what it shares, skips and sees", "", *_summary_lines(report.summary), ""]
+    lines = [f"## {title}: what it shares, skips and sees", "", *_summary_lines(report), ""]
     if report.findings:
         lines += ["### Findings", "", *_finding_lines(report.findings), ""]
     head = (
@@ -71,14 +71,16 @@ def report_markdown(report: Report) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _summary_lines(summary: Summary) -> list[str]:
+def _summary_lines(report: Report) -> list[str]:
+    summary, published = report.summary, as_published(report)
     counts, sparsity, field = summary.connections, summary.sparsity, summary.receptive_field
     rows = [
         ("layers", number(summary.layers)),
         ("parameters (each stored tensor once)", number(summary.parameters.stored)),
         ("connections (exact)", number(counts.exact if counts else None)),
+        *([("connections, padding and biases counted", number(published))] if published is not None else []),
         ("connections of a dense network", number(counts.dense if counts else None)),
-        ("connections left out (sparsity)", percent(sparsity.connection if sparsity else None)),
+        ("possible connections that do not exist (sparsity)", percent(sparsity.connection if sparsity else None)),
         ("weights equal to zero", percent(sparsity.weight if sparsity else None)),
         ("uses of each weight (sharing)", number(summary.sharing.factor if summary.sharing else None)),
     ]
@@ -122,7 +124,6 @@ _VERDICTS = {"pass": "✅ ", "fail": "❌ ", "none": ""}
 def comparison_markdown(comparison: Comparison) -> bytes:
     """A comparison for a pull request: the verdict, the budgets, what changed in the model and at its output, and the layers that did."""
     said = difference(comparison)
-    counts = {status: number(count) for status, count in said.counts.items()}
     columns = tuple(escaped(name) for name in said.columns)
     verdict = said.verdict_text[0].lower() + said.verdict_text[1:]
     lines = [f"## {escaped(said.base)} → {escaped(said.head)}: {_VERDICTS[said.verdict]}{verdict}", ""]
@@ -132,7 +133,7 @@ def comparison_markdown(comparison: Comparison) -> bytes:
     if said.summary:
         lines += [*_table(("model", *columns, "change"), [_change(change) for change in said.summary]), ""]
     lines += [*_table(("at the output", *columns), [_change(change)[:3] for change in said.output]), ""]
-    lines.append(f"{counts['same']} layers the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")
+    lines.append(f"{said.counts}.")
     for title, findings in (("New findings", comparison.findings.new), ("Findings that are gone", comparison.findings.gone)):
         if findings:
             lines += ["", f"### {title}", "", *_finding_lines(findings)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+MAX_DECIMALS = 12
+"""Of a percentage, which no count of connections that fits a file takes up."""
+
 
 def number(value: float | None) -> str:
     """A number with thousands separated; a fraction to six significant digits, from a million on without decimals."""
@@ -21,8 +24,12 @@ def counted(count: int, word: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with three decimals."""
-    return "–" if share is None else f"{100 * share:.3f} %"
+    """A share as a percentage: with one decimal, or as many more as keep it apart from 0 and from 100."""
+    if share is None:
+        return "–"
+    apart = 100 * min(share, 1 - share)
+    decimals = 0 if apart == 0 else min(max(1 - math.floor(math.log10(apart) + 1e-9), 1), MAX_DECIMALS) if apart > 0 else 1
+    return f"{100 * share:.{decimals}f} %"
 
 
 def times(values: Sequence[float | None] | None) -> str:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from service.render.words import view
+from service.render.words.answers import answers
 from service.render.words.difference import Change, difference
 from service.render.words.text import shown
 from service.report.comparison import Comparison
@@ -21,7 +22,7 @@ MOST_LAYERS = 30
 def report_text(report: Report) -> bytes:
     """What the model shares, skips and sees, and what was found."""
     lines = [shown(report.model.name or "Model"), ""]
-    for answer in view.answers(report):
+    for answer in answers(report):
         lines.append(f"{answer.question} {answer.figure} {answer.unit}".rstrip())
         for sentence in answer.sentences:
             lines += _wrapped(sentence, "    ")
@@ -42,9 +43,7 @@ def comparison_text(comparison: Comparison) -> bytes:
         lines.append("")
     lines += _changes(said.summary, "  ")
     lines += (f"  at the output, {change.name}: {change.base} → {change.head}" for change in said.output if "pixels" in change.name)
-    counts = said.counts
-    same = "No layer differs" if counts["same"] == sum(counts.values()) else "Layers"
-    lines.append(f"{same}: {counts['same']} the same, {counts['changed']} changed, {counts['added']} added, {counts['removed']} removed.")
+    lines.append(f"{said.counts[0].upper()}{said.counts[1:]}.")
     for layer in said.layers[:MOST_LAYERS]:
         lines.append(f"  {layer.status:<8}  {layer.name}{f': {layer.only}' if layer.only else ''}")
         lines += _changes(layer.changes, "      ")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.render.words.explain import Makers, explain, makers_of
-from service.render.words.numbers import number, percent, times
+from service.render.words.numbers import counted, number, percent, times
 from service.render.words.text import shown
-from service.report.document import Finding, Layer, LayerField, ModelField, Report, Severity, Shape, Status
-from service.report.quantities import QUANTITIES, all_parameters
+from service.report.document import Finding, Layer, LayerField, Report, ReportOptions, Severity, Shape, Status
+from service.report.quantities import QUANTITIES, all_parameters, as_published
 from service.report.quantity import Theme
 from service.report.sliding import SlidingWindow, sliding_window
 
@@ -39,17 +38,6 @@ REACHES: Mapping[Status, str] = {
 
 ONE_WAY: Mapping[object, str] = {"forward": "a step sees those before it and itself", "reverse": "a step sees itself and those after it"}
 """What a recurrent layer sees, by its direction; along both it is the whole input."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to one of the three questions: its theme (a class of the style sheet), the question, one figure, and what it means."""
-
-    theme: str
-    question: str
-    figure: str
-    unit: str
-    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,90 +79,6 @@ class Group:
     count: int
     items: tuple[tuple[str | None, int | None, str], ...]
     """Layer, its index, and the message of each of the first `MOST_MESSAGES`."""
-
-
-def answers(report: Report) -> tuple[Answer, ...]:
-    """What the model shares, what it skips and how far it sees, in plain words."""
-    return _shares(report), _skips(report), _sees(report)
-
-
-def _shares(report: Report) -> Answer:
-    summary, counts = report.summary, report.summary.connections
-    factor = None if summary.sharing is None else summary.sharing.factor
-    if not factor or counts is None:
-        return Answer("shares", "What does it share?", "–", "", (_uncounted(report),))
-    weights = number(summary.parameters.weights)
-    served = factor * (summary.parameters.weights or 0)
-    made = number(counts.exact if counts.exact is not None and math.isclose(served, counts.exact) else round(served))
-    said = [f"{made} connections are made by {weights} weights, so each weight is used {short(factor)} times on average."]
-    most, used = max(((layer, _sharing(layer)) for layer in report.layers), key=lambda pair: pair[1])
-    if used > 1:
-        said.append(f"{shown(most.name)} shares most: each of its weights is used {short(used)} times.")
-    tied = sum(len(entry.used_by) > 1 for entry in report.ledger)
-    if tied:
-        said.append(f"{number(tied)} stored {'tensor is' if tied == 1 else 'tensors are'} used by more than one layer.")
-    return Answer("shares", "What does it share?", short(factor), "uses per weight", tuple(said))
-
-
-def _sharing(layer: Layer) -> float:
-    """The uses of a weight of a layer; 0 where that is not known."""
-    return (layer.sharing.factor if layer.sharing is not None else None) or 0
-
-
-def _skips(report: Report) -> Answer:
-    counts, sparsity = report.summary.connections, report.summary.sparsity
-    if counts is None or sparsity is None or sparsity.connection is None:
-        return Answer("skips", "What does it skip?", "–", "", (_uncounted(report),))
-    dense, exact = number(counts.dense), number(counts.exact)
-    said = [f"Fully connected layers of the same units would have {dense} connections; {exact} of them exist."]
-    if sparsity.weight is not None:
-        counted = "" if counts.effective is None else f", which leaves {number(counts.effective)} connections that count"
-        said.append(f"{percent(sparsity.weight)} of the weights are zero{counted}." if sparsity.weight else "None of the weights is zero.")
-    return Answer("skips", "What does it skip?", percent(sparsity.connection), "of connections left out", tuple(said))
-
-
-def _uncounted(report: Report) -> str:
-    """Why there is no number of connections."""
-    if all(layer.connections is None for layer in report.layers):
-        return "It has no layer whose weights join units."
-    if any(port.shape is None or None in port.shape for port in report.model.inputs):
-        return "The number of its connections depends on the size of its input, which it leaves open: analyse it with an input shape."
-    return "The number of its connections is not known."
-
-
-def _sees(report: Report) -> Answer:
-    question, field = "How far does it see?", report.summary.receptive_field
-    if field is None:
-        return Answer("sees", question, "–", "", ("No input has axes along which a receptive field could grow.",))
-    unit = pixels(field.axes)
-    if field.first_global_layer and field.largest and set(field.largest.size or ()) == {1}:
-        return Answer("sees", question, "everything", "", tuple(_seen_by_attention(field, unit)))
-    if field.largest:
-        return Answer("sees", question, times(field.largest.size), unit, tuple(_seen_by_the_model(field, unit)))
-    return Answer("sees", question, "everything" if field.first_global_layer else "–", "", tuple(_seen_by_the_model(field, unit)))
-
-
-def _seen_by_attention(field: ModelField, unit: str) -> list[str]:
-    """What a model says whose layers work place by place (a language model): what is shared over the places, and what joins them."""
-    places = "all" if field.input_size is None or None in field.input_size else f"all {times(field.input_size)}"
-    return [
-        f"{shown(field.first_global_layer or '')} is the first layer that sees the whole input at once.",
-        f"The local layers work {unit[:-1]} by {unit[:-1]}: their weights are shared over {places} {unit}.",
-    ]
-
-
-def _seen_by_the_model(field: ModelField, unit: str) -> list[str]:
-    said, largest = [], field.largest
-    if largest:
-        said.append(f"One unit of {shown(largest.layer)} sees {times(largest.size)} {unit} of an input of {times(field.input_size)}.")
-    if field.first_global_layer:
-        said.append(f"{shown(field.first_global_layer)} is the first layer that sees the whole input at once.")
-    if field.unproductive_layers:
-        said.append(
-            f"{number(field.unproductive_layers)} layers come after everything was seen already; "
-            f"an input of at least {times(field.smallest_productive_input)} {unit} would use them."
-        )
-    return said
 
 
 def pixels(axes: Sequence[str] | None) -> str:
@@ -219,11 +123,6 @@ def seen(field: LayerField | None) -> str:
     return "–" if field is None else times(field.size) if field.size else field.status
 
 
-def short(value: float) -> str:
-    """A number to four significant digits, for a sentence; the derivation has the rest."""
-    return number(float(f"{value:.4g}")) if value < 1000 else f"{value:,.0f}"
-
-
 def _factor(value: float | None) -> str:
     """A ratio in a column: two decimals, so that points stand below each other."""
     return "–" if value is None else f"{value:,.2f}"
@@ -241,15 +140,23 @@ def facts(layer: Layer) -> list[str]:
         said.append(f"{number(window.groups)} groups")
     if layer.input_shape:
         said.append(f"input {times(layer.input_shape)}")
-    zeros = layer.sparsity.weight if layer.sparsity else None
-    if zeros is not None:
-        said.append(f"{percent(zeros) if zeros else 'none'} of its weights are zero")
+    zeros, weights = layer.sparsity.weight if layer.sparsity else None, layer.parameters.weights
+    if zeros is not None and weights:
+        said.append(f"{zero_weights(zeros, weights)} zero")
     if layer.parameters.tied_to:
         said.append(f"weights shared with {shown(', '.join(layer.parameters.tied_to[:8]), 200)}")
     direction = layer.attributes.get("direction")
     if isinstance(direction, str) and direction in ONE_WAY:
         said.append(ONE_WAY[direction])
     return said + _seen(layer.receptive_field)
+
+
+def zero_weights(share: float, weights: int) -> str:
+    """How many weights are zero, as the beginning of a sentence: a share that is nearly nothing would say nothing."""
+    count = round(share * weights)
+    if count in (0, weights):
+        return f"{'none' if not count else 'all'} of the {counted(weights, 'weight')} {'is' if not count else 'are'}"
+    return f"{number(count)} of {counted(weights, 'weight')} ({percent(share)}) {'is' if count == 1 else 'are'}"
 
 
 def geometry(window: SlidingWindow) -> list[str]:
@@ -268,9 +175,9 @@ def _seen(field: LayerField | None) -> list[str]:
     if width:
         said.append(f"95 % of the influence within {times([None if value is None else round(value, 1) for value in width])}")
     if field.density is not None and field.density < 1:
-        said.append(f"{percent(field.density)} of its box is read")
+        said.append(f"{percent(field.density)} of the field actually read")
     if field.coverage and field.size:
-        said.append("covers " + " × ".join("–" if share is None else f"{100 * share:.1f} %" for share in field.coverage) + " of the input")
+        said.append("covers " + " × ".join(percent(share) for share in field.coverage) + " of the input")
     if field.status in REACHES:
         because = f", because of {shown(field.because)}" if field.because else ""
         said.append(REACHES[field.status] + because)
@@ -302,15 +209,21 @@ def finding_groups(findings: Sequence[Finding], layers: Sequence[Layer]) -> list
 
 
 def kinds(report: Report) -> list[tuple[str, str, str, str]]:
-    """Layers, parameters and connections of every kind of layer."""
-    return [
-        (kind, number(entry.layers), _count(entry.parameters), _count((entry.connections.exact if entry.connections else None) or None))
-        for kind, entry in report.summary.by_kind.items()
-    ]
+    """Layers, parameters and connections of every kind of layer, and of all together; where tensors are shared, what is stored of them."""
+    summary = report.summary
+    rows: list[tuple[str, str, str, str]] = []
+    for kind, total in summary.by_kind.items():
+        made = total.connections.exact if total.connections else None
+        rows.append((kind, _count(total.layers), _count(total.parameters), _count(made or None)))
+    every, stored = summary.parameters.referenced, summary.parameters.stored
+    rows.append(("all layers", number(summary.layers), _count(every), _count(summary.connections.exact if summary.connections else None)))
+    if every != stored and stored is not None:
+        rows.append(("each stored tensor once", "", number(stored), ""))
+    return rows
 
 
 def about(report: Report) -> list[tuple[str, str]]:
-    """Where the report comes from: format, size, producer, inputs, outputs."""
+    """Where the report comes from: format, size, producer, inputs, outputs, what was counted, and the options that it was made with."""
     model, summary = report.model, report.summary
     said = [("format", "ONNX" if model.format == "onnx" else "layer spec"), ("size", f"{number(model.size_bytes)} bytes")]
     if model.producer:
@@ -322,4 +235,23 @@ def about(report: Report) -> list[tuple[str, str]]:
     said.append(("layers", number(summary.layers)))
     said.append(("parameters", _count(summary.parameters.stored)))
     said.append(("connections", _count(summary.connections.exact if summary.connections else None)))
-    return said
+    published = as_published(report)
+    if published is not None:
+        said.append(("connections, padding and biases counted", number(published)))
+    return said + _options(report.options)
+
+
+_READ = {"all": "weights: all", "first": "weights: those of the first layer", "none": "weights: none"}
+
+
+def _options(options: ReportOptions) -> list[tuple[str, str]]:
+    """The options of the analysis, those that have their usual value left out."""
+    said = [_READ.get(options.read_weights, options.read_weights)]
+    said += [f"shape of {shown(name) if name else 'the input'}: {times(shape)}" for name, shape in options.input_shapes.items()]
+    if options.channel_order != "rgb":
+        said.append(f"channel order: {options.channel_order}")
+    if options.zero_tolerance:
+        said.append(f"zero up to {number(options.zero_tolerance)}")
+    if options.external_missing != "error":
+        said.append("missing external data ignored")
+    return [("read with", "; ".join(said))]

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from service.render.words import view
 from service.render.words.explain import Makers, explain, makers_of
-from service.render.words.numbers import times
+from service.render.words.numbers import number, times
 from service.render.words.text import shown
 from service.report.document import Layer, LayerField, Report
 from service.report.quantities import QUANTITIES
-from service.report.sliding import lengths_of, sliding_window
+from service.report.sliding import connection_table, lengths_of, sliding_window
 
 MOST_LAYERS = 6
+MOST_TABLE_ROWS = 64
+"""Rows of a connection table that are written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def _given(layer: Layer, before: LayerField | None) -> str:
     said = [f"a layer of the kind “{layer.kind}”", *(view.geometry(window) if window else ())]
     if window and window.groups > 1:
         said.append(f"{window.groups} groups")
+    said += _table(layer)
     said += [f"{word} {times(shape)}" for word, shape in (("input", layer.input_shape), ("output", layer.output_shape)) if shape]
     if parameters.shape and parameters.weights:
         said.append(f"weights in the shape {times(parameters.shape)}")
@@ -73,6 +76,17 @@ def _given(layer: Layer, before: LayerField | None) -> str:
         unit = view.pixels(before.axes)
         said.append(f"each unit of its input sees {times(before.size)} {unit}, and the next one begins {times(before.stride)} {unit} on")
     return ", ".join(said)
+
+
+def _table(layer: Layer) -> list[str]:
+    """Which maps each filter reads, where a table says it: what is asked cannot be worked out without it."""
+    rows = connection_table(layer)
+    if not rows:
+        return []
+    said = "; ".join(f"map {filter_} reads {', '.join(map(str, maps))}" for filter_, maps in enumerate(rows[:MOST_TABLE_ROWS]))
+    pairs = number(sum(map(len, rows)))
+    more = "" if len(rows) <= MOST_TABLE_ROWS else "; …"
+    return [f"of the input maps, by a table of {pairs} pairs, {said}{more}"]
 
 
 def _before(layer: Layer, makers: Makers) -> LayerField | None:
