@@ -31,7 +31,7 @@ class Refused(ValueError):
         super().__init__(detail)
         self.fault, self.code, self.detail, self.errors = fault, code, detail, tuple(errors)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The error as JSON data, to be kept with a job or sent by a job's process."""
         return {"fault": self.fault, "code": self.code, "detail": self.detail, "errors": [asdict(each) for each in self.errors]}
 

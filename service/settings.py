@@ -30,7 +30,7 @@ MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
 
 
-def about(meaning: str, lowest: float | None = None) -> dict[str, Any]:
+def about(meaning: str, lowest: float | None = None) -> dict[str, object]:
     """What the documentation says of a setting, and the least value it may have."""
     return {"meaning": meaning, "lowest": lowest}
 

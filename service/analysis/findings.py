@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -106,7 +105,7 @@ def misaligned_join(one: Examined, axes: Sequence[str], lineage: Lineage) -> Ite
             first, then = placement(field), placement(joined)
             if first is None or then is None or any(each.varies(along) for along in laid for each in (field, joined)):
                 continue
-            data: dict[str, Any] = {"axis": axis, "paths": [name, other]}
+            data: dict[str, object] = {"axis": axis, "paths": [name, other]}
             if first.stride != then.stride:
                 strides = [float(first.stride), float(then.stride)]
                 message = f"{name} has stride {strides[0]:g} and {other} has stride {strides[1]:g} along the {axis}"

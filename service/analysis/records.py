@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from service.analysis.connections.connectivity import weight_node
 from service.analysis.connections.kernels import effective_connections
@@ -43,7 +43,7 @@ def attributes(layer: Layer) -> dict[str, object]:
     return {name: _plain(getattr(operator, name)) for name in names}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 

@@ -20,7 +20,7 @@ from service.options import LARGEST_AXIS, ChannelOrder, ExternalMissing, Options
 from service.report.document import Report
 from service.settings import load_settings
 
-Command = Callable[..., Any]
+Command = Callable[..., object]
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
@@ -39,7 +39,7 @@ class InputShape(click.ParamType[tuple[str, tuple[int, ...]]]):
 
     name = "shape"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, tuple[int, ...]]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, tuple[int, ...]]:
         """The name and the shape."""
         name, _, axes = str(value).rpartition("=")
         shape = tuple(whole_numbers(axes))
@@ -55,7 +55,7 @@ class Address(click.ParamType[str]):
 
     name = "url"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The address."""
         try:
             parts = urlsplit(str(value))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -23,7 +22,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_budgets(path: Path) -> dict[str, Any]:
+def read_budgets(path: Path) -> dict[str, object]:
     """The budgets in a file. Failure `invalid-budget` where it is no mapping of names to finite numbers, booleans or lists.
 
     Whether a budget exists and takes such a limit is for the comparison to say.

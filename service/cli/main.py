@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -25,7 +24,7 @@ from service.report.document import Report
 class Commands(click.Group):
     """The group; Ctrl-C ends it with an exit code of its own, because 1 says that a budget is broken."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Runs the subcommand."""
         try:
             return super().invoke(ctx)

@@ -30,7 +30,7 @@ class Destination(click.Path):
         return path
 
 
-def output_option(example: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def output_option(example: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """The option `-o FILE`."""
     return click.option(
         "-o", "--output", type=Destination(), default="-", metavar="FILE", help=f"Write to FILE, such as {example}; - is standard output."

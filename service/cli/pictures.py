@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
@@ -29,7 +29,7 @@ _GRID = (
 )
 
 
-def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def grid_options(command: Callable[..., object]) -> Callable[..., object]:
     """Gives a command the options of a weight grid."""
     for option in reversed(_GRID):
         command = option(command)
@@ -43,7 +43,7 @@ def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--sort", type=click.Choice(get_args(Sort)), help="The order of the filters. Default: index.")
 @grid_options
 @model_options
-def filters(model: Path, output: Path, asked: Asked, **chosen: Any) -> None:
+def filters(model: Path, output: Path, asked: Asked, **chosen: object) -> None:
     """Draw the filters of MODEL's first layer as a grid (PNG).
 
     \b
@@ -63,7 +63,7 @@ def filters(model: Path, output: Path, asked: Asked, **chosen: Any) -> None:
 @click.option("--strongest", type=click.IntRange(1, 256), default=16, show_default=True, help="Channels that are followed at each layer.")
 @grid_options
 @model_options
-def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Asked, **chosen: Any) -> None:
+def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Asked, **chosen: object) -> None:
     """Draw the filters of a deeper convolution in pixels (PNG).
 
     Each is the weighted sum of the filters below it, activations taken as the identity. Convolutions are counted from 1, which is the
@@ -130,6 +130,6 @@ def badge(model: Path, output: Path, metric: str, form: str | None, asked: Asked
     write(BADGE_FORMATS[form].write(shown), output)
 
 
-def _given(chosen: dict[str, Any]) -> dict[str, Any]:
+def _given(chosen: dict[str, object]) -> dict[str, object]:
     """The options that were given."""
     return {name: value for name, value in chosen.items() if value is not None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import structlog
 
@@ -27,7 +26,7 @@ class Drawing:
         self._store, self._pool = store, pool
 
     def of_report(
-        self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes | Lying], arguments: Mapping[str, Any]
+        self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes | Lying], arguments: Mapping[str, object]
     ) -> Made:
         """What a task makes of the files and options of a report. Refused `blob-damaged` where a file is not what it was."""
         files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from service.faults import Refused
 from service.sources.local import Source
@@ -27,7 +27,7 @@ class Call:
     """
 
     task: Task
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, object] = field(default_factory=dict)
     documents: Mapping[str, bytes | Lying] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     lent: Mapping[str, Source] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def _entry(text: str) -> dict[str, Any]:
         entry = None
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key, ...), kinds) for key, kinds in _KINDS.items()):
         raise BrokenAnalysisError(f"expected an entry with {', '.join(_KINDS)}; got {text[:200]!r}")
-    metrics: dict[str, Any] = entry["metrics"]
+    metrics: dict[str, object] = entry["metrics"]
     if not all(name.startswith(PREFIX) and type(value) in (int, float) for name, value in metrics.items()):
         raise BrokenAnalysisError(f"expected metrics of names that begin with {PREFIX} and of numbers; got {text[:200]!r}")
     return entry

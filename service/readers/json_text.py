@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from service.faults import Refused
 from service.readers.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH
@@ -18,7 +18,7 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def parse_json(text: bytes) -> Any:
+def parse_json(text: bytes) -> object:
     """The value that a JSON text denotes.
 
     Refused `not-json` for anything but UTF-8 JSON without a byte order mark, NaN or lone surrogates, `duplicate-key`, `too-deep` and
@@ -62,7 +62,7 @@ def _check_depth(characters: str) -> None:
             depth -= 1
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) < len(pairs):
         seen: set[str] = set()
@@ -81,7 +81,7 @@ def _constant(name: str) -> NoReturn:
     raise _not_json(f"{name} is no JSON number")
 
 
-def _check_surrogates(value: Any) -> None:
+def _check_surrogates(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,6 +30,6 @@ def static_text(name: str) -> Markup:
 _ENVIRONMENT = _environment()
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, **values: object) -> str:
     """The text of a template. A value that a template needs and does not get is an error, never a blank."""
     return _ENVIRONMENT.get_template(template).render(**values)

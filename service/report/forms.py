@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-Hint = Any
+Hint = object
 """A type hint: a class, or what subscripting makes of one."""
 
 

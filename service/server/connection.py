@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
@@ -30,7 +29,7 @@ class Connection(TConn):  # type: ignore[misc]
 
     sock: Client
 
-    def __init__(self, configuration: Any, client: Client, address: Any, server: Any) -> None:
+    def __init__(self, configuration: object, client: Client, address: object, server: object) -> None:
         super().__init__(configuration, client, address, server)
         self.phase = Phase.IDLE
         self.since = time.monotonic()

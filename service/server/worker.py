@@ -71,7 +71,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     body_seconds = 60.0
     """How long a body may pause."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self.connections: set[Connection] = set()
         self.room = Room(MAX_WAITING_BYTES)
@@ -146,7 +146,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
                 return
             self._welcome(sock, address, listener.getsockname())
 
-    def _welcome(self, sock: socket.socket, address: Any, server: Any) -> None:
+    def _welcome(self, sock: socket.socket, address: object, server: object) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) >= self._bound and not self._make_room():
             if len(self.connections) < self._bound + MAX_TURNED_AWAY:
@@ -160,7 +160,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._watch(connection, selectors.EVENT_READ)
         self._guarded(self._read, connection)
 
-    def _add(self, sock: socket.socket, address: Any, server: Any) -> Connection:
+    def _add(self, sock: socket.socket, address: object, server: object) -> Connection:
         connection = Connection(self.cfg, Client(sock, self.room), address, server)
         self.connections.add(connection)
         return connection
@@ -327,7 +327,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             connection.sock.expect()
         return bool(super().handle_request(request, connection))
 
-    def handle_error(self, request: Any, client: Client, address: Any, error: Exception) -> None:
+    def handle_error(self, request: object, client: Client, address: object, error: Exception) -> None:
         """Answers what is no request."""
         status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
         if status == 500:

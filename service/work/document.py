@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from service.report.document import Analyzer, Layer, Report, ReportOptions
 from service.report.identity import ANALYZER, Question, links, options_document, read_question
@@ -20,7 +19,7 @@ ENTRY = "Receptive-Entry"
 """The header with what a list shows of a report: whoever keeps it reads this and not the report (jobs.stored)."""
 
 
-def make_report(files: Files, question: Mapping[str, Any], created_at: str) -> Made:
+def make_report(files: Files, question: Mapping[str, object], created_at: str) -> Made:
     """Analyse a model: the report as JSON. It is written here, in the job's process, because a large one would keep the server's threads
     waiting."""
     asked = read_question(question)
@@ -61,7 +60,7 @@ def structure_digest(layers: Sequence[Layer]) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()
 
 
-def _entry(report: Report) -> dict[str, Any]:
+def _entry(report: Report) -> dict[str, object]:
     """What a list of reports shows of one, besides its address and its date."""
     return {
         "name": report.model.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 from service.readers.externals import named_externals
 from service.report.identity import Digest, Question, question_document, read_options
@@ -15,7 +14,7 @@ from service.work.document import make_report
 from service.work.made import Made, made_json
 
 
-def report_document(files: Files, options: Mapping[str, Any], created_at: str) -> Made:
+def report_document(files: Files, options: Mapping[str, object], created_at: str) -> Made:
     """Analyse a model: the report as JSON, with the address that the service gives to the same question."""
     externals = {name: _digest(place) for name, place in files.items() if name}
     question = Question.of_digests(_digest(files[""]), externals, read_options(options))

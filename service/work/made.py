@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 JSON = "application/json"
 PNG = "image/png"
@@ -23,6 +22,6 @@ class Made:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def made_json(value: Any) -> Made:
+def made_json(value: object) -> Made:
     """A JSON document in as few bytes as it takes. ValueError where `value` holds a number that JSON cannot say."""
     return Made(json.dumps(value, separators=(",", ":"), allow_nan=False).encode(), JSON)

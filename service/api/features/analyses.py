@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, g, request
@@ -81,7 +80,7 @@ def create_analysis(chosen: Chosen) -> Response:
     return _answer(accepted)
 
 
-def take_in(chosen: Mapping[str, Any]) -> Accepted:
+def take_in(chosen: Mapping[str, object]) -> Accepted:
     """Receives the model that this request brings and has it analysed, with the options `chosen` and those that came with it."""
     service = current()
     with upload_place(service), received(request, service.store.uploads) as arrived:
@@ -127,7 +126,7 @@ def located(response: Response, accepted: Accepted) -> Response:
 @blueprint.route("", methods=["GET"])
 @blueprint.arguments(ListQuerySchema, location="query")
 @blueprint.response(200, ListSchema, description="Newest first.", headers=NEXT_LINK)
-def list_analyses(query: Chosen) -> Any:
+def list_analyses(query: Chosen) -> object:
     """List analyses"""
     digest = query.get("digest")
     if digest is not None and not digest.startswith("sha256:"):
@@ -206,7 +205,7 @@ def _represented(report_id: str, form: str) -> Response:
 @blueprint.route("/<report:report_id>", methods=["DELETE"])
 @blueprint.response(204, description="The report is gone, and so is the model if no other report needs it.")
 @blueprint.problems(404)
-def delete_analysis(report_id: str) -> Any:
+def delete_analysis(report_id: str) -> object:
     """Forget a report"""
     if not current().store.forget(project(), find_report(report_id).id):
         raise _unknown(report_id)

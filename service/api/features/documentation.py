@@ -65,7 +65,7 @@ def docs() -> Response:
     return as_page(render_template("docs.html", version=__version__, here=request.path, **values))
 
 
-def description() -> dict[str, Any]:
+def description() -> dict[str, object]:
     """The OpenAPI document: answers in the order of their status, and objects in a query string as the JSON text that they are."""
     document: dict[str, Any] = copy.deepcopy(current_api.spec.to_dict())
     operations = (entry for item in document["paths"].values() for entry in item.values() if isinstance(entry, dict))
@@ -81,11 +81,11 @@ def description() -> dict[str, Any]:
 class _Dumper(yaml.SafeDumper):
     """Writes twice what occurs twice, because readers of OpenAPI do not expect anchors."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def reference(schema: Any) -> str:
+def reference(schema: object) -> str:
     """The name of the component that a schema refers to, itself or by its items, else its type."""
     if not isinstance(schema, dict):
         return "any"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from flask import Response, stream_with_context
 
@@ -22,7 +21,7 @@ RETRY_MILLISECONDS = 2000
 QUIET_TURNS = 15
 
 
-def job_document(job: Job) -> dict[str, Any]:
+def job_document(job: Job) -> dict[str, object]:
     """A job as JSON data."""
     base = f"/v1/jobs/{job.id}"
     links = {"self": base, "events": f"{base}/events"}
@@ -63,7 +62,7 @@ def get_job(job_id: str) -> Response:
 @blueprint.route("/<job_id>", methods=["DELETE"])
 @blueprint.response(204, description="The job is asked to stop; a finished one stays as it is.")
 @blueprint.problems(404)
-def cancel_job(job_id: str) -> Any:
+def cancel_job(job_id: str) -> object:
     """Cancel a job"""
     find_job(job_id)
     current().engines.watch.cancel(job_id)

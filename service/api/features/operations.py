@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 from importlib import metadata
-from typing import Any
 
 from flask import Response
 
@@ -19,7 +18,7 @@ blueprint = Feature("operations", __name__, description="Operations.")
 
 @blueprint.route("/livez", methods=["GET"])
 @blueprint.response(200, HealthSchema, description="The process answers.")
-def livez() -> Any:
+def livez() -> object:
     """Say whether the process answers"""
     return {"status": "ok", "checks": {}}
 
@@ -27,7 +26,7 @@ def livez() -> Any:
 @blueprint.route("/readyz", methods=["GET"])
 @blueprint.response(200, HealthSchema, description="The service can take work.")
 @blueprint.alt_response(503, schema=HealthSchema, description="It cannot; `checks` says why.")
-def readyz() -> Any:
+def readyz() -> object:
     """Say whether the service can take work"""
     return _health()
 
@@ -35,21 +34,21 @@ def readyz() -> Any:
 @blueprint.route("/healthz", methods=["GET"])
 @blueprint.response(200, HealthSchema, description="The service can take work.")
 @blueprint.alt_response(503, schema=HealthSchema, description="It cannot; `checks` says why.")
-def healthz() -> Any:
+def healthz() -> object:
     """Say whether the service can take work, under the name that some orchestrators ask for"""
     return _health()
 
 
 @blueprint.route("/version", methods=["GET"])
 @blueprint.response(200, VersionSchema, description="What runs here.")
-def version() -> Any:
+def version() -> object:
     """Say what runs here"""
     return {"name": "receptive", "version": __version__, "python": platform.python_version(), "onnx": metadata.version("onnx")}
 
 
 @blueprint.route("/metrics", methods=["GET"])
 @blueprint.response(200, {"type": "string"}, content_type=metrics.CONTENT_TYPE, description="Every metric in Prometheus's text format.")
-def read_metrics() -> Any:
+def read_metrics() -> object:
     """Read what Prometheus collects: requests, analyses, jobs, refusals and the store, over all processes"""
     store = current().store
     metrics.STORED.labels("local").set(store.reports.count())
@@ -57,7 +56,7 @@ def read_metrics() -> Any:
     return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
 
 
-def _health() -> Any:
+def _health() -> object:
     service = current()
     checks = {**service.store.check(), "workers": service.check()}
     # A process that is asked for its health takes over what a dead one left behind.

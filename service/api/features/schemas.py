@@ -46,7 +46,7 @@ class ProblemSchema(Schema):
     errors = fields.List(fields.Nested(ErrorSchema))
 
 
-def _parsed(value: Any, example: str) -> Any:
+def _parsed(value: object, example: str) -> object:
     """What JSON text says, as a query string carries it; any other value as it is."""
     if not isinstance(value, str):
         return value
@@ -114,7 +114,7 @@ class OptionsQuerySchema(OptionsSchema):
     input_shape = InputShape(metadata={"description": "The shape of the only input.", "example": "1,3,224,224"})
 
     @post_load
-    def _one_shape(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def _one_shape(self, data: dict[str, object], **_: object) -> dict[str, object]:
         if "input_shape" in data:
             if "input_shapes" in data:
                 raise ValidationError("Give input_shape or input_shapes, not both.", "input_shape")

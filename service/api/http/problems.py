@@ -46,7 +46,7 @@ class Problem(Exception):
     def response(self) -> Response:
         """The problem document."""
         metrics.REFUSALS.labels(self.code).inc()
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "type": f"/docs#problem-{self.code}",
             "title": self.title,
             "status": self.status,
@@ -86,7 +86,7 @@ def http_problem(error: HTTPException) -> Problem:
     return problem
 
 
-def argument_errors(messages: Any, pointer: str = "") -> list[dict[str, str]]:
+def argument_errors(messages: object, pointer: str = "") -> list[dict[str, str]]:
     """marshmallow's nested messages as a flat list with JSON pointers (RFC 6901)."""
     if isinstance(messages, Mapping):
         nested = (argument_errors(value, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}") for key, value in messages.items())

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from flask import Request
 from gunicorn.http.errors import ParseException
@@ -36,7 +36,7 @@ class Received:
     upload: Upload
     model: Part
     externals: Mapping[str, Part] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -211,7 +211,7 @@ def _part(file: FileStorage) -> Part:
     return part
 
 
-def _options(form: MultiDict[str, str], files: MultiDict[str, FileStorage], most_bytes: int) -> Mapping[str, Any]:
+def _options(form: MultiDict[str, str], files: MultiDict[str, FileStorage], most_bytes: int) -> Mapping[str, object]:
     """The options of a form."""
     if "options" in files:
         part = _part(files["options"])

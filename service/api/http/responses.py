@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from flask import Response
 
@@ -21,7 +20,7 @@ from service.work.tasks import Task
 _POLICIES = {SVG: "default-src 'none'; style-src 'unsafe-inline'", HTML.partition(";")[0]: "frame-ancestors 'none'"}
 
 
-def tag(source: str, *chosen: Any) -> str:
+def tag(source: str, *chosen: object) -> str:
     """The entity tag of an answer that follows from `source` (the id or the entity tag of a report) and from what the client chose."""
     return hashlib.sha256(canonical({"of": source, "chosen": chosen, "analyzer": ANALYZER}).encode()).hexdigest()
 
@@ -44,22 +43,22 @@ def sent(content: bytes, content_type: str, headers: Mapping[str, str] | None = 
     return response
 
 
-def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes | Lying] | None = None, **arguments: Any) -> Made:
+def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes | Lying] | None = None, **arguments: object) -> Made:
     """What a task makes of the files and options of a report, in a job's process."""
     return _awaited(lambda seconds: current().engines.drawing.of_report(task, report, seconds, documents or {}, arguments))
 
 
-def worked_out(task: Task, documents: Mapping[str, bytes | Lying] | None = None, **arguments: Any) -> Made:
+def worked_out(task: Task, documents: Mapping[str, bytes | Lying] | None = None, **arguments: object) -> Made:
     """What a task makes of its documents and arguments, in a job's process."""
     return _awaited(lambda seconds: current().engines.drawing.of_call(Call(task, arguments, documents or {}), seconds))
 
 
-def rendered(task: Task, report: StoredReport, **arguments: Any) -> Made:
+def rendered(task: Task, report: StoredReport, **arguments: object) -> Made:
     """What a task makes of a stored report, in the process that is kept for drawing them."""
     return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": text_of(report)}), seconds))
 
 
-def redrawn(task: Task, **arguments: Any) -> Made:
+def redrawn(task: Task, **arguments: object) -> Made:
     """What a task makes of its arguments alone, in the process that is kept for drawing."""
     return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments), seconds))
 

@@ -30,11 +30,11 @@ class Feature(Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = StrictParser()
 
-    def arguments(self, schema: Any, **options: Any) -> Callable[[Any], Any]:
+    def arguments(self, schema: object, **options: object) -> Callable[[object], object]:
         """As in flask-smorest, but documents the 422 as a problem."""
         parse = super().arguments(schema, **options)
 
-        def decorator(function: Any) -> Any:
+        def decorator(function: object) -> object:
             """The function with parsed arguments, its 422 documented by `problems` alone."""
             wrapper = parse(function)
             # The name there is HTTPStatus(422).name, which depends on the version of Python.
@@ -43,10 +43,10 @@ class Feature(Blueprint):  # type: ignore[misc]
 
         return decorator
 
-    def problems(self, *statuses: int) -> Callable[[Any], Any]:
+    def problems(self, *statuses: int) -> Callable[[object], object]:
         """Documents problem documents as answers."""
 
-        def decorator(function: Any) -> Any:
+        def decorator(function: object) -> object:
             """The function with an answer for each status that it does not document itself."""
             for status in statuses:
                 documented = getattr(function, "_apidoc", {}).get("response", {}).get("responses", {})
@@ -59,10 +59,10 @@ class Feature(Blueprint):  # type: ignore[misc]
 
         return decorator
 
-    def picture(self, media_type: str, word: str, *statuses: int) -> Callable[[Any], Any]:
+    def picture(self, media_type: str, word: str, *statuses: int) -> Callable[[object], object]:
         """Documents a route that draws: the picture, called `word`, a 304 where the client has it, and these problems."""
 
-        def decorator(function: Any) -> Any:
+        def decorator(function: object) -> object:
             """The function with its answers."""
             function = self.problems(*statuses)(function)
             function = self.alt_response(304, description=f"The {word} is the one that If-None-Match names.")(function)
@@ -77,7 +77,7 @@ class ProblemApi(Api):  # type: ignore[misc]
 
     ERROR_SCHEMA = ProblemSchema
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self.ma_plugin.converter.add_attribute_function(json_schema)
 
@@ -86,7 +86,7 @@ class ProblemApi(Api):  # type: ignore[misc]
         answer = {"description": "Any other problem.", "content": {MEDIA_TYPE: {"schema": ProblemSchema}}}
         self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, answer, lazy=True)
 
-    def handle_http_exception(self, error: HTTPException) -> Any:
+    def handle_http_exception(self, error: HTTPException) -> object:
         """The problem document of an HTTP error."""
         return http_problem(error).response()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from flask import Blueprint, Response, request
 
@@ -38,7 +37,7 @@ def compare() -> Response:
     return page("compare.html", problem.status if problem else 200, difference=difference(record) if record else None, **values)
 
 
-def _compared(base: str, head: str, limits: dict[str, Any]) -> Comparison:
+def _compared(base: str, head: str, limits: dict[str, object]) -> Comparison:
     """The comparison of two analyses by their ids."""
     if not _ID.fullmatch(base) or not _ID.fullmatch(head):
         raise Problem("invalid-arguments", "An analysis is chosen by its id: sha256- and 8 to 64 digits.")
@@ -48,9 +47,9 @@ def _compared(base: str, head: str, limits: dict[str, Any]) -> Comparison:
         raise read_problem(error) from None
 
 
-def _limits(budgets: dict[str, str]) -> dict[str, Any]:
+def _limits(budgets: dict[str, str]) -> dict[str, object]:
     """The budgets that were set, in the units of the comparison: a change of 5 % is 0.05."""
-    limits: dict[str, Any] = {}
+    limits: dict[str, object] = {}
     for field in BUDGET_FIELDS:
         text = budgets[field.name]
         if not text:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from flask import Blueprint, Response, redirect, request
 from werkzeug.exceptions import HTTPException
@@ -147,7 +146,7 @@ def _see_other(address: str) -> Response:
     return response
 
 
-def _listing(spec: str, problem: Problem | None) -> list[dict[str, Any]]:
+def _listing(spec: str, problem: Problem | None) -> list[dict[str, object]]:
     """The lines of a spec with the messages that belong to each; of a long one only those around messages."""
     if problem is None or not spec.strip():
         return []

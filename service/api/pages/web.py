@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Any
 
 import vl_convert
 from flask import Blueprint, Response, request
@@ -35,7 +34,7 @@ VEGA = "vega.js"
 blueprint = Blueprint("web", __name__)
 
 
-def page(template: str, status: int = 200, **values: Any) -> Response:
+def page(template: str, status: int = 200, **values: object) -> Response:
     """A page: the template with these values."""
     return as_page(render(template, version=__version__, here=request.path, **values), status)
 

@@ -9,7 +9,6 @@ import signal
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from service.faults import Refused
 from service.jobs.local import sandbox
@@ -40,10 +39,10 @@ def confine_fresh(limits: Limits, reads: Collection[str], line: int) -> None:
     sandbox.enter(reads, [line])
 
 
-def resolve(function: str) -> Callable[..., Any]:
+def resolve(function: str) -> Callable[..., object]:
     """The function of that name (package.module:function). BrokenAnalysisError where there is none."""
     try:
-        found: Callable[..., Any] = pkgutil.resolve_name(function)
+        found: Callable[..., object] = pkgutil.resolve_name(function)
     except (ImportError, AttributeError, ValueError) as error:
         raise _broken(error) from None
     return found

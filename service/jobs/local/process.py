@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from service.jobs.local import sandbox
 
@@ -29,7 +28,7 @@ def load_fork_server() -> None:
     forkserver.ensure_running()
 
 
-def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+def start(target: Callable[..., None], *arguments: object) -> BaseProcess:
     """A new process that runs `target`. It ends with the server's."""
     process: BaseProcess = CONTEXT.Process(target=target, args=arguments, daemon=True)
     with CHILDREN:

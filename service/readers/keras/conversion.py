@@ -91,19 +91,19 @@ class Call:
     pointer: str
     kind: str
     name: str
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     inputs: tuple[Value, ...]
     again: int = 0
     prefix: str = ""
     labels: tuple[str, ...] = ()
-    constants: Mapping[str, Any] = field(default_factory=dict)
-    result: Any = None
+    constants: Mapping[str, object] = field(default_factory=dict)
+    result: object = None
 
     def wrapped(self, key: str = "layer") -> Call:
         """The use of the layer that a wrapper has in its configuration."""
         return self.inner(f"config/{key}", self.config.get(key))
 
-    def inner(self, place: str, layer: Any) -> Call:
+    def inner(self, place: str, layer: object) -> Call:
         """The use of a layer that stands at a place inside this one."""
         config, kind = (layer.get("config"), layer.get("class_name")) if isinstance(layer, dict) else (None, None)
         if not isinstance(config, dict | list) or not isinstance(kind, str):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from service.faults import Refused
 from service.readers.json_text import parse_json
@@ -16,12 +15,12 @@ MODELS = ("Sequential", "Functional", "Model")
 class Document:
     """A Keras model, the JSON pointer at which it stands in what was sent, and the version of Keras that wrote it."""
 
-    model: Mapping[str, Any]
+    model: Mapping[str, object]
     pointer: str
     version: str | None
 
 
-def is_model(value: Any) -> bool:
+def is_model(value: object) -> bool:
     """Whether a value is a model as Keras writes one; a class of one's own counts where it has layers."""
     if not isinstance(value, dict) or not isinstance(value.get("class_name"), str) or "config" not in value:
         return False
@@ -29,12 +28,12 @@ def is_model(value: Any) -> bool:
     return value["class_name"] in MODELS or (isinstance(config, dict) and isinstance(config.get("layers"), list))
 
 
-def read_twice(document: Any) -> Any:
+def read_twice(document: object) -> object:
     """What a document means that was written as a JSON string inside JSON: `json.dump(model.to_json(), file)`."""
     return parse_json(document.encode()) if isinstance(document, str) and document.startswith("{") else document
 
 
-def keras_document(document: Any) -> Document | None:
+def keras_document(document: object) -> Document | None:
     """The Keras model in a JSON document; None where it holds none. Refused `unsupported-format` for a graph of TensorFlow.js."""
     if not isinstance(document, dict) or "receptive" in document:
         return None

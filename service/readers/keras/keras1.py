@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-Config = Mapping[str, Any]
+Config = Mapping[str, object]
 
 LAYERS = {
     **{f"AtrousConvolution{n}D": f"Conv{n}D" for n in (1, 2)},
@@ -68,7 +67,7 @@ def _is_old(config: Config) -> bool:
     )
 
 
-def _renamed(config: Config) -> dict[str, Any]:
+def _renamed(config: Config) -> dict[str, object]:
     result = {_FIELDS.get(name, name): value for name, value in config.items()}
     order = config.get("dim_ordering")
     if order in ("th", "tf"):

@@ -25,14 +25,14 @@ class Reference(NamedTuple):
     node: int
     tensor: int
     label: str = ""
-    shape: Any = None
+    shape: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
     """A Keras model as a layer spec; `origins` are the pointers into the Keras document of its layers and `input_origins` of its inputs."""
 
-    spec: dict[str, Any]
+    spec: dict[str, object]
     origins: tuple[str, ...]
     input_origins: tuple[str, ...]
     producer: str
@@ -70,7 +70,7 @@ def convert(document: Document) -> Converted:
     return Converted(spec, tuple(conversion.origins), tuple(conversion.input_origins), producer, document.pointer)
 
 
-def _says_channels_first(document: Any) -> bool:
+def _says_channels_first(document: object) -> bool:
     waiting = [document]
     while waiting:
         value = waiting.pop()
@@ -83,7 +83,7 @@ def _says_channels_first(document: Any) -> bool:
     return False
 
 
-def _references(value: Any, label: str = "") -> Iterator[Reference]:
+def _references(value: object, label: str = "") -> Iterator[Reference]:
     """The tensors that a node of Keras 2 ([name, node, tensor, arguments]) or Keras 3 (objects with a keras_history) reads, in order.
 
     Masks are left out: they say which positions count, and nothing about the units.
@@ -115,7 +115,7 @@ class _Walk:
     def __init__(
         self,
         conversion: Conversion,
-        model: Mapping[str, Any],
+        model: Mapping[str, object],
         channels_last: bool,
         given: Sequence[Value] | None = None,
         around: Call | None = None,
@@ -125,9 +125,9 @@ class _Walk:
         self.prefix = f"{around.prefix}{around.name}/" if around else ""
         config = model.get("config")
         self.listed = isinstance(config, list)
-        self.config: Mapping[str, Any] = config if isinstance(config, dict) else {"layers": config}
+        self.config: Mapping[str, object] = config if isinstance(config, dict) else {"layers": config}
         self.values: dict[Key, tuple[Value | None, ...]] = {}
-        self.stated: dict[tuple[str, int], Any] = {}
+        self.stated: dict[tuple[str, int], object] = {}
 
     def outputs(self) -> list[Value | None]:
         """The values that the model gives; None for one that could not be converted."""
@@ -153,7 +153,7 @@ class _Walk:
         name = layer["config"].get("name", layer.get("name"))
         return name if isinstance(name, str) else f"{layer['class_name']}_{index}"
 
-    def _sequential(self, layers: list[dict[str, Any]]) -> list[Value | None]:
+    def _sequential(self, layers: list[dict[str, object]]) -> list[Value | None]:
         values: tuple[Value | None, ...]
         if self.given is not None:
             values = (self._given(0, 1),)
@@ -176,7 +176,7 @@ class _Walk:
         self._refuse(self.pointer, f"the model has {wanted} inputs and is given {len(given)}", "wrong-length")
         return None
 
-    def _input(self, name: str, batched: Any, pointer: str) -> Value | None:
+    def _input(self, name: str, batched: object, pointer: str) -> Value | None:
         """An input of the spec, channels first where the document's are last."""
         lengths = batched[1:] if isinstance(batched, list) else None
         if not lengths:
@@ -188,7 +188,7 @@ class _Walk:
         self.c.input_origins.append(pointer)
         return Value(name, len(lengths), rotated)
 
-    def _functional(self, layers: list[dict[str, Any]]) -> list[Value | None]:
+    def _functional(self, layers: list[dict[str, object]]) -> list[Value | None]:
         places = {self._name(layer, index): index for index, layer in enumerate(layers)}
         sources = list(_references(self.config.get("input_layers")))
         wanted = list(_references(self.config.get("output_layers")))
@@ -207,7 +207,7 @@ class _Walk:
         self._flow(layers, places, reads)
         return [self._value(places, reference, f"{self.pointer}/config/output_layers") for reference in wanted]
 
-    def _source(self, index: int, layer: Mapping[str, Any], sources: list[str]) -> None:
+    def _source(self, index: int, layer: Mapping[str, object], sources: list[str]) -> None:
         name = self._name(layer, index)
         if self.given is None:
             value = self._input(name, _declared(self.model, layer), self._at(index))
@@ -278,7 +278,7 @@ class _Walk:
         uses: int,
         inputs: Sequence[Value | None],
         labels: tuple[str, ...],
-        result: Any,
+        result: object,
     ) -> Call | None:
         """One use of a layer; None where something that it reads is wrong already."""
         known = tuple(value for value in inputs if value is not None)

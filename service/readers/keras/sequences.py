@@ -22,7 +22,7 @@ class Passed:
     states: tuple[Value, ...]
 
 
-def _fields(call: Call, kind: str) -> dict[str, Any]:
+def _fields(call: Call, kind: str) -> dict[str, object]:
     """What a spec layer of this kind takes from Keras's configuration."""
     if kind == "conv_lstm":
         if call.config.get("data_format") == "channels_first":
@@ -33,7 +33,7 @@ def _fields(call: Call, kind: str) -> dict[str, Any]:
     return {"units": call.config.get("units"), "bias": call.flag("use_bias", True) and (twice or "single")}
 
 
-def _pass(c: Conversion, call: Call, states: tuple[Value, ...], part: str = "", **fields: Any) -> Passed:
+def _pass(c: Conversion, call: Call, states: tuple[Value, ...], part: str = "", **fields: object) -> Passed:
     """One recurrent layer, from the initial states that it is given."""
     kind = RECURRENT[call.kind]
     value, sequences, returned = (

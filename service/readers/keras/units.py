@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from service.readers.keras.conversion import Call, Conversion, Unsupported, Value, inside
 
@@ -40,7 +39,7 @@ def own_activation(c: Conversion, call: Call, value: Value) -> Value:
     return activation(c, call, value, name, name)
 
 
-def activation_name(value: Any) -> str:
+def activation_name(value: object) -> str:
     """The name of an activation, which may be written as a word or as an object."""
     if value is None:
         return "linear"
@@ -113,7 +112,7 @@ def repeat_vector(c: Conversion, call: Call) -> Value:
     return replace(column, name=c.emit(call, "upsample", column, factor=call.config.get("n"), mode="nearest"))
 
 
-def same(kind: str, **fields: Any) -> Converter:
+def same(kind: str, **fields: object) -> Converter:
     """A layer of one spec type that takes nothing from Keras's configuration."""
 
     def converter(c: Conversion, call: Call) -> Value:

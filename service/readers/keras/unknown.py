@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from service.readers.keras.conversion import Call, Conversion, Value
 from service.readers.spec.fields import LARGEST, MAX_RANK
@@ -24,7 +23,7 @@ def unknown_layer(c: Conversion, call: Call, reason: str) -> tuple[Value, ...]:
     return (Value(c.emit(call, "unknown", *inputs, reason=reason, shape=turned), len(shape), len(shape) > 1, guessed=True),)
 
 
-def _lengths(shape: Any) -> list[int] | None:
+def _lengths(shape: object) -> list[int] | None:
     """A shape without the batch, if it is one and no length of it is open."""
     if isinstance(shape, int):
         shape = [shape]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from service.graph.geometry import transposed_padding
 from service.readers.keras.conversion import Call, Conversion, Unsupported, Value
@@ -15,7 +14,7 @@ def placed(c: Conversion, call: Call) -> Value:
     return c.turned(call, call.input, call.text("data_format", "channels_last") != "channels_first")
 
 
-def geometry(call: Call) -> dict[str, Any]:
+def geometry(call: Call) -> dict[str, object]:
     """The window that a layer of any kind states."""
     config = call.config
     return {

@@ -19,7 +19,7 @@ MAX_NAME = 256
 MAX_TEXT = 10_000
 MAX_LAG = 10**6
 REQUIRED = "required: this field is required"
-_MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {"required": REQUIRED, "null": "null: null has no meaning here"}
+_MESSAGES: dict[str, str | list[object] | dict[object, object]] = {"required": REQUIRED, "null": "null: null has no meaning here"}
 
 
 JsonSchema = dict[str, Any]
@@ -42,7 +42,7 @@ class Whole(Strict):
         super().__init__(**keywords)
         self.minimum, self.maximum = minimum, maximum
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+    def _deserialize(self, value: object, *_: object, **__: object) -> int:
         if isinstance(value, float) and math.isinf(value):
             raise ValidationError(f"out-of-range: must be {self.minimum} to {self.maximum:,}")
         if not isinstance(value, int) or isinstance(value, bool):
@@ -59,7 +59,7 @@ class Whole(Strict):
 class Positive(Strict):
     """A finite number above zero."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+    def _deserialize(self, value: object, *_: object, **__: object) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValidationError("not-a-number: must be a number")
         if not 0 < value <= LARGEST:
@@ -74,7 +74,7 @@ class Positive(Strict):
 class Flag(Strict):
     """true or false."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+    def _deserialize(self, value: object, *_: object, **__: object) -> bool:
         if not isinstance(value, bool):
             raise ValidationError("not-a-boolean: must be true or false")
         return value
@@ -91,7 +91,7 @@ class FlagOr(Strict):
         super().__init__(**keywords)
         self.words = words
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool | str:
+    def _deserialize(self, value: object, *_: object, **__: object) -> bool | str:
         if isinstance(value, bool) or (isinstance(value, str) and value in self.words):
             return value
         raise ValidationError(f"unknown-value: must be true, false or one of {', '.join(self.words)}")
@@ -104,7 +104,7 @@ class FlagOr(Strict):
 class Text(Strict):
     """Free text of bounded length."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+    def _deserialize(self, value: object, *_: object, **__: object) -> str:
         if not isinstance(value, str):
             raise ValidationError("not-a-string: must be a string")
         if len(value) > MAX_TEXT:
@@ -119,7 +119,7 @@ class Text(Strict):
 class Name(Strict):
     """The name of an input or a layer: 1 to 256 printable characters."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+    def _deserialize(self, value: object, *_: object, **__: object) -> str:
         if not isinstance(value, str):
             raise ValidationError("not-a-string: must be a string")
         if not 0 < len(value) <= MAX_NAME or not value.isprintable():
@@ -138,7 +138,7 @@ class Choice(Strict):
         super().__init__(**keywords)
         self.choices = tuple(choices)
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+    def _deserialize(self, value: object, *_: object, **__: object) -> str:
         if not isinstance(value, str) or value not in self.choices:
             raise ValidationError(f"unknown-value: must be one of {', '.join(self.choices)}")
         return value
@@ -182,7 +182,7 @@ class PerAxis(Strict):
         super().__init__(**keywords)
         self.inner, self.several = inner, ListOf(inner, maximum=MAX_RANK)
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+    def _deserialize(self, value: object, *_: object, **__: object) -> object:
         return (self.several if isinstance(value, list) else self.inner).deserialize(value)
 
     def json_schema(self) -> JsonSchema:
@@ -198,7 +198,7 @@ class Amounts(Strict):
         self.words = tuple(words)
         self.pair = ListOf(Whole(0), minimum=2, maximum=2)
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+    def _deserialize(self, value: object, *_: object, **__: object) -> object:
         if isinstance(value, str) and self.words:
             return Choice(self.words).deserialize(value)
         if isinstance(value, list):
@@ -216,7 +216,7 @@ class Amounts(Strict):
 class Numbers(Strict):
     """Nested lists of numbers. Their shape depends on the layer, so they are checked when it is known."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> list[Any]:
+    def _deserialize(self, value: object, *_: object, **__: object) -> list[object]:
         if not isinstance(value, list):
             raise ValidationError("not-a-list: must be nested lists of numbers")
         return value
@@ -229,13 +229,13 @@ class Numbers(Strict):
 class Ties(Strict):
     """The groups of inputs that share one weight: a list of lists of indices, or {"lags": [...]} (1 … l₁, l₁+1 … l₂, and so on)."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[tuple[int, ...], ...]:
+    def _deserialize(self, value: object, *_: object, **__: object) -> tuple[tuple[int, ...], ...]:
         if isinstance(value, Mapping):
             return self._lags(value)
         groups: tuple[tuple[int, ...], ...] = ListOf(ListOf(Whole(0))).deserialize(value)
         return groups
 
-    def _lags(self, value: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    def _lags(self, value: Mapping[str, object]) -> tuple[tuple[int, ...], ...]:
         unknown = {key: ["unknown-field: there is no such field here"] for key in value if key != "lags"}
         if unknown or "lags" not in value:
             raise ValidationError(unknown or {"lags": [REQUIRED]})

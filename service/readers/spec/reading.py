@@ -72,7 +72,7 @@ class Reading:
         return False
 
 
-def graph_of(document: Any, options: Options, standin: int) -> tuple[Graph, InlineWeights]:
+def graph_of(document: object, options: Options, standin: int) -> tuple[Graph, InlineWeights]:
     """The graph of a parsed spec, and its inline weights. An open input axis that the options do not fix has `standin` units.
 
     Refused `invalid-spec` with a JSON pointer for every wrong place; `unknown-input`, `input-shape-rank` or `input-shape-conflict`

@@ -25,7 +25,7 @@ class SpecSchema(Schema):
 
     error_messages = _MESSAGES
 
-    def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
+    def handle_error(self, error: ValidationError, data: object, **_: object) -> None:
         """Add the nearest field to the messages about unknown ones."""
         if isinstance(error.messages, dict):
             for name, messages in error.messages.items():
@@ -39,7 +39,7 @@ SCHEMAS: Mapping[str, Schema] = {name: SpecSchema.from_dict({**COMMON, **kind.fi
 class AnyLayer(Strict):
     """An object whose `type` names the record of its other fields."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+    def _deserialize(self, value: object, *_: object, **__: object) -> object:
         if not isinstance(value, dict):
             raise ValidationError("not-an-object: must be an object")
         if "type" not in value:
@@ -49,7 +49,7 @@ class AnyLayer(Strict):
         if schema is None:
             listed = f"unknown-type: there is no such type; there are {', '.join(SCHEMAS)}"
             raise ValidationError({"type": [listed + did_you_mean(name, SCHEMAS)]})
-        layer: dict[str, Any] = schema.load(value)
+        layer: dict[str, object] = schema.load(value)
         TYPES[name].check(layer)
         return layer
 
@@ -61,7 +61,7 @@ class AnyLayer(Strict):
 class Layers(ListOf):
     """The layers, at most 10,000 of them after every `repeat`, which are counted before any is made."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[Any, ...]:
+    def _deserialize(self, value: object, *_: object, **__: object) -> tuple[object, ...]:
         if isinstance(value, list) and len(value) > MAX_LAYERS:
             raise ValidationError(f"too-many-layers: a spec may have {MAX_LAYERS:,} layers, this one has {len(value):,}")
         layers = super()._deserialize(value)
@@ -117,7 +117,7 @@ class _Document(SpecSchema.from_dict(dict(DOCUMENT), name="document")):  # type:
     """The whole spec, with one input or a list of them."""
 
     @validates_schema
-    def _one_of(self, data: Mapping[str, Any], **_: Any) -> None:
+    def _one_of(self, data: Mapping[str, object], **_: object) -> None:
         if ("input" in data) == ("inputs" in data):
             raise ValidationError({"inputs": ["required: exactly one of input and inputs is required"]})
 
@@ -128,7 +128,7 @@ _DOCUMENT = _Document()
 def load_document(value: Any) -> dict[str, Any]:
     """The fields of a spec with their defaults; Refused `invalid-spec` with every wrong place otherwise."""
     try:
-        document: dict[str, Any] = _DOCUMENT.load(value)
+        document: dict[str, object] = _DOCUMENT.load(value)
     except ValidationError as error:
         raise invalid_spec(details(error.messages)) from error
     return document

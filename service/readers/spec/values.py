@@ -37,7 +37,7 @@ class InlineWeights:
         return in_memory(values, turned=values.shape != weight.shape)
 
 
-def nested_array(values: Any, shape: Shape, table: tuple[tuple[int, ...], ...] | None = None) -> np.ndarray:
+def nested_array(values: object, shape: Shape, table: tuple[tuple[int, ...], ...] | None = None) -> np.ndarray:
     """Nested lists as an array of `shape`; ValueError where they do not fit.
 
     With a connection table (the maps that each filter reads) the entry of a filter has one kernel for each of its maps, and

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import vl_convert
 
@@ -15,7 +15,7 @@ from service.render.words.text import shown
 from service.render.words.view import pixels
 from service.report.document import Layer, PerAxis, Report
 
-Specification = dict[str, Any]
+Specification = dict[str, object]
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VERSION = "v6_4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Grid:
     panels: tuple[int, int]
     not_finite: tuple[int, int, int]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The JSON twin of the picture: the filter whose tile covers pixel (x, y) is the entry of `tiles` with x ≤ px < x + tile width and
         y ≤ py < y + tile height; inside a tile, panel p starts at p·(panel + seam) and one kernel value covers `scale` pixels."""
         layout = self.layout
@@ -233,8 +233,8 @@ def _texts(layout: Layout, layer: str) -> dict[str, str]:
     return {"rows": str(layout.rows), "columns": str(layout.columns), "tile": f"{layout.tile[0]}x{layout.tile[1]}", "layer": layer}
 
 
-def _tile_as_json(tile: Tile) -> dict[str, Any]:
-    described: dict[str, Any] = {"filter": tile.filter, "row": tile.row, "column": tile.column, "x": tile.x, "y": tile.y}
+def _tile_as_json(tile: Tile) -> dict[str, object]:
+    described: dict[str, object] = {"filter": tile.filter, "row": tile.row, "column": tile.column, "x": tile.x, "y": tile.y}
     described |= {"black": tile.black, "white": tile.white, "marks": list(tile.marks)}
     if tile.nearest is not None:
         described |= {"nearest": tile.nearest, "similarity": tile.similarity}

@@ -126,7 +126,7 @@ def _translated() -> Iterator[None]:
         raise StoreError(str(cause or error), full=full) from error
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert the rows whose key is not there yet."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     if rows:

@@ -67,7 +67,7 @@ class SqlJobs:
         """Notes that the job runs."""
         self._change(job_id, state="running", heartbeat=time.time())
 
-    def finish(self, job_id: str, state: State, problem: Mapping[str, Any] | None = None) -> None:
+    def finish(self, job_id: str, state: State, problem: Mapping[str, object] | None = None) -> None:
         """Notes how the job ended."""
         self._change(job_id, state=state, active_key=None, problem=None if problem is None else json.dumps(problem))
 
@@ -171,7 +171,7 @@ class SqlJobs:
         with self._database.writing() as connection:
             connection.execute(delete(jobs).where(jobs.c.state.not_in(ACTIVE), jobs.c.updated_at < now(older_than_seconds)))
 
-    def _change(self, job_id: str, **values: Any) -> None:
+    def _change(self, job_id: str, **values: object) -> None:
         """Changes an active job; a finished one stays as it is."""
         with self._database.writing() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(ACTIVE)).values(updated_at=now(), **values))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -65,7 +64,7 @@ def _new_id(connection: sa.Connection, old: str) -> str | None:
         return None
     query = "SELECT part, digest FROM report_blobs WHERE report_id = :id"
     files = {part: f"sha256:{digest}" for part, digest in connection.execute(sa.text(query), {"id": old}).all()}
-    question: dict[str, Any] = {
+    question: dict[str, object] = {
         "model": files.pop(""),
         "externals": files,
         "options": {key: value for key, value in json.loads(row["options"]).items() if key != "name"},
