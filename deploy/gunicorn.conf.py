@@ -69,6 +69,10 @@ def post_worker_init(worker: Any) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     service = worker.app.callable.extensions["receptive"]
+    # Not before: it loads prometheus_client.
+    from service.api.http.access import warn_where_open
+
+    warn_where_open(service.settings, (address[0] if isinstance(address, tuple) else address for address in worker.cfg.address))
     worker.body_seconds = service.settings.upload_idle_seconds
     service.start()
 

@@ -81,7 +81,51 @@ class Settings:
         default=512 * MEBIBYTE,
         metadata=about("`read_weights=auto` reads all weights of an upload up to this size in bytes, else the first layer's.", 0),
     )
+    require_token: bool = field(
+        default=False,
+        metadata=about("Whether every address but those of health wants a token; without it everybody is the project `default`."),
+    )
+    oidc_issuer: str = field(
+        default="", metadata=about("The OpenID Connect provider whose tokens are taken, beside our own; a token is required then.")
+    )
+    oidc_audience: str = field(default="receptive", metadata=about("The audience (`aud`) that a provider's token must be for."))
+    oidc_project_claim: str = field(default="project", metadata=about("The claim of a provider's token that names its project."))
+    oidc_scope_claim: str = field(
+        default="scope",
+        metadata=about("The claim of a provider's token with `read`, `write` or `admin`, alone or after `receptive:`."),
+    )
+    hosts: str = field(
+        default="",
+        metadata=about("The names by which the service may be asked, with commas; `.example.com` means all below. Empty: any."),
+    )
+    cors_origins: str = field(
+        default="", metadata=about("The origins whose pages may use the API from a browser, with commas (`https://dash.example.com`).")
+    )
+    frame_ancestors: str = field(
+        default="'none'", metadata=about("Who may show our pages in a frame, as in the directive `frame-ancestors` of CSP.")
+    )
+    rate_limit: str = field(
+        default="", metadata=about("How many requests a client may make, such as `600 per minute; 20 per second`. Empty: any number.")
+    )
+    rate_limit_changes: str = field(default="", metadata=about("The same for requests that change something, such as uploads."))
+    rate_limit_storage: str = field(
+        default="memory://", metadata=about("Where requests are counted, as Flask-Limiter names it; `memory://` is each process by itself.")
+    )
+    max_project_analyses: int = field(default=0, metadata=about("How many analyses a project may have; one more is refused. 0: any.", 0))
+    max_project_bytes: int = field(
+        default=0, metadata=about("How many bytes a project's reports and models may take; more are refused. 0: any.", 0)
+    )
+    keep_seconds: float = field(default=0.0, metadata=about("How long an analysis is kept, in seconds. 0: for ever.", 0))
+    keep_analyses: int = field(default=0, metadata=about("How many analyses of a project are kept, the newest ones. 0: all.", 0))
+    keep_bytes: int = field(
+        default=0, metadata=about("How many bytes of reports and models of a project are kept, the newest ones. 0: all.", 0)
+    )
     log_level: str = field(default="INFO", metadata=about("The least severe log lines written: " + ", ".join(LOG_LEVELS) + "."))
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is let in without a token."""
+        return self.require_token or bool(self.oidc_issuer)
 
     @property
     def database(self) -> str:
@@ -116,6 +160,8 @@ def _read(env: FileAwareEnv, name: str, default: Any, lowest: float | None) -> A
     """The environment's value for the setting `name`, of the type of its default."""
     variable = PREFIX + name.upper()
     checks = [] if lowest is None else [validate.Range(min=lowest)]
+    if isinstance(default, bool):
+        return env.bool(variable, default)
     if isinstance(default, int):
         return env.int(variable, default, validate=checks)
     if isinstance(default, float):

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "api": {"edits", "metrics", "server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
     "server": set(),
     "metrics": set(),
-    "cli": {"clock", "edits", "jobs", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
+    "cli": {"clock", "edits", "jobs", "store", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
 }
 # Packages that only the named rooms may import.
 CONFINED = {

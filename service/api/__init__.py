@@ -25,6 +25,7 @@ from service.api.features import (
     variants,
 )
 from service.api.http import connection, counts, logs, problems
+from service.api.http.access import Access
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.api.pages import home as pages
 from service.api.services import EXTENSION, Service, Work
@@ -69,12 +70,14 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
         API_VERSION="1",
         OPENAPI_VERSION="3.1.0",
     )
-    app.extensions[EXTENSION] = Service(settings, open_store(settings), tasks or Work())
+    store = open_store(settings)
+    app.extensions[EXTENSION] = Service(settings, store, tasks or Work())
     # Names of layers may hold "//".
     app.url_map.merge_slashes = False
     app.url_map.converters.update(report=ReportIdConverter, layer=LayerConverter)
     logs.register(app)
     counts.register(app)
+    Access(app, settings, store.tokens)
     connection.register(app)
     api = ProblemApi(app, spec_kwargs=documentation.SPECIFICATION)
     api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{8,64}$"})

@@ -24,9 +24,8 @@ from service.jobs.local.pool import ProcessPool
 from service.jobs.queue import Queue
 from service.jobs.verdicts import Judge
 from service.jobs.watch import Watch
-from service.report.identity import DEFAULT_PROJECT, Project
 from service.settings import Settings
-from service.store import Store
+from service.store import Store, retention
 from service.store.interfaces import Document, StoredReport
 from service.work import tasks
 from service.work.tasks import Task
@@ -167,7 +166,7 @@ class Service:
         keeper = Keeper(store, self.tasks.report)
         queue = InProcessQueue(pool, keeper)
         drawer = KeptProcess(replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS)), self.tasks.warm_up)
-        watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive)
+        watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive, retention(settings))
         watch.start()
         drawing = Drawing(store, pool)
         judge = Judge(store, drawing)
@@ -179,11 +178,6 @@ def _tell(offer: sandbox.Offer) -> None:
     """Writes one line of what holds jobs to their work here, and what does not."""
     write = log.warning if offer.missing else log.info
     write("sandbox", landlock=offer.landlock, seccomp=offer.seccomp, missing=offer.missing)
-
-
-def project() -> Project:
-    """Whom this request works for."""
-    return DEFAULT_PROJECT
 
 
 def text_of(report: StoredReport) -> Document:

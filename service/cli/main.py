@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -20,9 +21,23 @@ from service.render.formats import COMPARISON_FORMATS, REPORT_FORMATS
 from service.render.words.view import SEVERITIES
 from service.report.document import Report
 
+OPERATIONS = ("config", "store", "token")
+"""The subcommands of operators (operations)."""
+
 
 class Commands(click.Group):
     """The group; Ctrl-C ends it with an exit code of its own, because 1 says that a budget is broken."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all subcommands."""
+        return sorted([*super().list_commands(ctx), *OPERATIONS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand of that name. Those of operators load the store, which takes a while: only when one of them is meant."""
+        if cmd_name not in OPERATIONS:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module("service.cli.operations"), cmd_name)
+        return found
 
     def invoke(self, ctx: click.Context) -> object:
         """Runs the subcommand."""

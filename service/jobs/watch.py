@@ -19,7 +19,7 @@ from service.jobs.keeper import Keeper
 from service.jobs.message import Stopped
 from service.jobs.queue import Queue
 from service.store import Store
-from service.store.interfaces import Job, StoreError
+from service.store.interfaces import Job, Retention, StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -28,17 +28,29 @@ SILENT_SECONDS = 20.0
 SWEEP_SECONDS = 600.0
 ABANDONED_SECONDS = 3600.0
 MAX_ATTEMPTS = 3
+FOR_EVER = Retention()
 
 GIVEN_UP = Refused("limit", "worker-died", "Every process that worked on the model died.")
 
 
 class Watch:
-    """Watches over the jobs of `owner` in a store and a queue. `revive` is called at each beat: other things to keep alive."""
+    """Watches over the jobs of `owner` in a store and a queue. `revive` is called at each beat: other things to keep alive.
+
+    Finished jobs can be asked for for `keep_seconds`, reports as `retention` says.
+    """
 
     def __init__(
-        self, store: Store, queue: Queue, keeper: Keeper, owner: str, keep_seconds: float, revive: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        queue: Queue,
+        keeper: Keeper,
+        owner: str,
+        keep_seconds: float,
+        revive: Callable[[], None] = lambda: None,
+        retention: Retention = FOR_EVER,
     ) -> None:
         self._store, self._queue, self._keeper, self._owner, self._keep_seconds = store, queue, keeper, owner, keep_seconds
+        self._retention = retention
         self._missing: set[str] = set()
         self._revive = revive
         self._swept = float("-inf")
@@ -79,8 +91,10 @@ class Watch:
         self._store.uploads.sweep(ABANDONED_SECONDS)
         for holder in self._store.claims.stale(ABANDONED_SECONDS):
             self._store.release(holder)
-        for digest in self._store.claims.unneeded():
-            self._store.drop(digest)
+        self._store.collect()
+        forgotten = self._store.retain(self._retention)
+        if forgotten:
+            log.info("retention", forgotten=forgotten)
 
     def _run(self) -> None:
         while not self._stopped.wait(BEAT_SECONDS):

@@ -7,9 +7,11 @@ every verb that looks something up for a client takes the project first; another
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,15 +21,17 @@ from service.settings import Settings
 from service.store.disk.blobs import LocalBlobs
 from service.store.disk.cache import Cache
 from service.store.disk.uploads import Uploads
-from service.store.interfaces import Blobs, Claims, Jobs, Reports
+from service.store.interfaces import Blobs, Claims, Jobs, Reports, Retention, StoredReport, StoreError, Tokens
 from service.store.sql.claims import SqlClaims
 from service.store.sql.database import Database, migrate
 from service.store.sql.jobs import SqlJobs
 from service.store.sql.models import SqlModels
 from service.store.sql.reports import SqlReports
+from service.store.sql.tokens import SqlTokens
 from service.store.watched import Models
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
+RETAIN_AT_ONCE = 100
 
 CACHE_SECONDS = 60.0
 """How much longer than a job may take a copy of its model stays on the disk at least: it may wait for its process before it starts."""
@@ -43,6 +47,7 @@ class Store:
     jobs: Jobs
     claims: Claims
     models: Models
+    tokens: Tokens
     blobs: Blobs
     uploads: Uploads
 
@@ -66,6 +71,37 @@ class Store:
         """Remove a file if nobody needs it."""
         self.claims.drop(digest, self.blobs.remove)
 
+    def verify(self) -> Iterator[str]:
+        """Read everything, and say of each report and file that is not what it was."""
+        for project, report_id in self.reports.everything():
+            report = self.reports.get(project, report_id)
+            if report is not None and not self._whole(report):
+                yield f"the report {report_id} of the project {project} is damaged"
+        for digest in self.claims.needed():
+            if not self.blobs.sound(digest):
+                yield f"the file {digest} is damaged or not there; send the model again, and it is mended"
+
+    def collect(self) -> int:
+        """Remove the files that nobody needs; how many there were."""
+        unneeded = self.claims.unneeded()
+        return sum(self.claims.drop(digest, self.blobs.remove) for digest in unneeded)
+
+    def retain(self, retention: Retention) -> int:
+        """Forget the reports that are not to be kept any longer, oldest first; how many there were."""
+        forgotten = 0
+        while beyond := self.reports.expired(retention, RETAIN_AT_ONCE):
+            forgotten += sum(self.forget(project, report_id) for project, report_id in beyond)
+        return forgotten
+
+    def _whole(self, report: StoredReport) -> bool:
+        text = hashlib.sha256()
+        try:
+            for piece in self.reports.document(report).pieces():
+                text.update(piece)
+        except StoreError:
+            return False
+        return text.hexdigest() == report.etag
+
     def close(self) -> None:
         """Close the database."""
         self.database.close()
@@ -87,7 +123,7 @@ def open_store(settings: Settings) -> Store:
     database = Database(settings.database)
     migrate(database, directory)
     blobs, uploads = open_blobs(settings, directory), Uploads(directory / "uploads")
-    tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database)
+    tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database), SqlTokens(database)
     return Store(directory, database, *tables, blobs, uploads)
 
 
@@ -103,6 +139,11 @@ def open_blobs(settings: Settings, directory: Path) -> Blobs:
 
     cache = Cache(directory / "cache", settings.blobs_cache_bytes, settings.job_wall_seconds + CACHE_SECONDS)
     return ObjectBlobs(open_objects(settings.blobs_url), cache)
+
+
+def retention(settings: Settings) -> Retention:
+    """How long the settings have reports kept."""
+    return Retention(settings.keep_seconds, settings.keep_analyses, settings.keep_bytes)
 
 
 def _check_disk(directory: Path) -> str:

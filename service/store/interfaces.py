@@ -67,7 +67,7 @@ SINGLE, BATCH = 0, 9
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One analysis under way: `request` is all that is needed to start it again, `problem` why it failed."""
+    """One analysis under way: `request` is all that is needed to start it again, `problem` why it failed, `client` whose turn it takes."""
 
     id: str
     project: Project
@@ -77,6 +77,7 @@ class Job:
     updated_at: str
     request: Mapping[str, Any]
     problem: Mapping[str, Any] | None = None
+    client: str = ""
     cancel_requested: bool = False
     attempts: int = 1
     rank: int = SINGLE
@@ -88,11 +89,38 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long reports are kept: so many seconds, and of each project so many and so many bytes, counted from the newest. 0 is no bound."""
+
+    seconds: float = 0.0
+    analyses: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a project has stored: so many reports, and their bytes with those of their files."""
 
     analyses: int
     size_bytes: int
+
+
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+"""What a caller may do; each includes those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Who may do what for a project: everything of a bearer token but itself."""
+
+    project: Project
+    id: str
+    name: str
+    scope: Scope
+    created_at: str
+    expires_at: str | None = None
+    revoked_at: str | None = None
 
 
 class StoreError(Exception):
@@ -121,6 +149,9 @@ class Reports(Protocol):
     def count(self) -> int:
         """How many there are, of all projects."""
 
+    def everything(self) -> list[tuple[Project, str]]:
+        """The ids of all reports, of all projects."""
+
     def usage(self, project: Project) -> Usage:
         """What a project has stored."""
 
@@ -136,9 +167,8 @@ class Reports(Protocol):
     def remove(self, project: Project, report_id: str) -> list[Digest] | None:
         """Forgets a report and returns the digests of its files; None where it was not known."""
 
-    def expired(self, older_than_seconds: float, beyond_count: int, beyond_bytes: int, limit: int) -> list[tuple[Project, str]]:
-        """The oldest reports of every project that are older, or beyond that many or those bytes of their project, counted from the
-        newest; 0 is no bound. At most `limit` of them."""
+    def expired(self, retention: Retention, limit: int) -> list[tuple[Project, str]]:
+        """The reports that are not to be kept any longer, oldest first, at most `limit` of them."""
 
 
 class Jobs(Protocol):
@@ -203,6 +233,22 @@ class Jobs(Protocol):
         """Forgets jobs that ended so long ago."""
 
 
+class Tokens(Protocol):
+    """The bearer tokens of projects, by their digests: a token itself is kept nowhere."""
+
+    def add(self, token: Token, digest: Digest) -> None:
+        """Keeps a new token by its digest."""
+
+    def find(self, digest: Digest) -> Token | None:
+        """The token of that digest, unless it has expired or was revoked."""
+
+    def list(self, project: Project | None = None) -> list[Token]:
+        """The tokens of a project, or of all, oldest first."""
+
+    def revoke(self, project: Project, token_id: str, moment: str) -> Token | None:
+        """Makes a token worthless from some moment on; what it was, or None where there is none that was worth something."""
+
+
 class Claims(Protocol):
     """Who needs which blob: reports do, and whoever claims one while it works on it. A file goes when nobody does."""
 
@@ -214,6 +260,9 @@ class Claims(Protocol):
 
     def drop(self, digest: Digest, remove: Callable[[Digest], None]) -> bool:
         """Remove a blob by `remove` if nobody needs it, while nobody can claim it; say whether it was removed."""
+
+    def needed(self) -> list[Digest]:
+        """The blobs that reports need."""
 
     def unneeded(self) -> list[Digest]:
         """The blobs that nobody needs: what is left where a process died between two steps."""

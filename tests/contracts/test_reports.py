@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+
 import pytest
 
 from service.faults import Refused
 from service.report.identity import DEFAULT_PROJECT, Digest, Project
 from service.store import Store
-from service.store.interfaces import StoredReport, StoreError, Usage
+from service.store.interfaces import Retention, StoredReport, StoreError, Usage
 
 TEXT = b'{"a": 1}'
 
@@ -135,7 +138,7 @@ def test_what_is_beyond_a_bound_is_the_oldest_of_each_project(store: Store) -> N
     first, second, third = (report(number).id for number in (1, 2, 3))
 
     def beyond(seconds: float = 0, count: int = 0, size: int = 0, limit: int = 10) -> list[tuple[Project, str]]:
-        return store.reports.expired(seconds, count, size, limit)
+        return store.reports.expired(Retention(seconds, count, size), limit)
 
     assert beyond() == []
     assert beyond(count=2) == [(DEFAULT_PROJECT, first)]
@@ -145,3 +148,24 @@ def test_what_is_beyond_a_bound_is_the_oldest_of_each_project(store: Store) -> N
     assert beyond(size=300 + len(TEXT)) == [(DEFAULT_PROJECT, first), (DEFAULT_PROJECT, second)]
     assert beyond(size=300 + len(TEXT) - 1)[-1] == (DEFAULT_PROJECT, third)
     assert len(beyond(seconds=60)) == 4 and beyond(seconds=1e10) == []
+
+
+def test_retention_forgets_reports_and_their_files(store: Store) -> None:
+    for number in (1, 2, 3):
+        store.reports.add(report(number), TEXT)
+    assert store.retain(Retention()) == 0
+    assert store.retain(Retention(analyses=1)) == 2
+    assert store.reports.everything() == [(DEFAULT_PROJECT, report(3).id)]
+    assert store.claims.needed() == [Digest(f"{3:064x}"), Digest("f" * 64)] and store.claims.unneeded() == []
+
+
+def test_verify_names_what_is_not_what_it_was(store: Store) -> None:
+    content = b"a model"
+    digest = Digest(hashlib.sha256(content).hexdigest())
+    store.reports.add(report(1, blobs={"": digest}, etag=hashlib.sha256(TEXT).hexdigest()), TEXT)
+    store.blobs.put(io.BytesIO(content), digest)
+    assert list(store.verify()) == []
+    store.blobs.put(io.BytesIO(b"another"), digest)
+    store.reports.add(report(2, blobs={"": digest}), TEXT)
+    faults = list(store.verify())
+    assert [fault.split()[1:4] for fault in faults] == [["report", report(2).id, "of"], ["file", digest, "is"]]

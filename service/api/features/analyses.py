@@ -12,12 +12,13 @@ from service.api.features.jobs import job_response
 from service.api.features.model_schemas import CreateQuerySchema
 from service.api.features.report_schemas import ReportSchema
 from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsSchema, make_options
+from service.api.http.caller import project
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
 from service.api.http.responses import answer, drawn, rendered, tag
 from service.api.http.specification import Chosen, Feature
-from service.api.services import current, project, text_of
+from service.api.services import current, text_of
 from service.jobs.intake import Accepted
 from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question

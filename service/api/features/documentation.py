@@ -22,6 +22,9 @@ SPECIFICATION = {
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     },
     "servers": [{"url": "/"}],
+    # Where the service wants no tokens, none is needed.
+    "security": [{"token": []}, {}],
+    "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "A project's token, where required."}}},
 }
 YAML_TYPE = "application/yaml"
 SCHEMA_TYPE = "application/schema+json"
@@ -74,7 +77,7 @@ def description() -> dict[str, object]:
         for parameter in operation.get("parameters", ()):
             if parameter["schema"].get("type") == "object":
                 parameter["content"] = {"application/json": {"schema": parameter.pop("schema")}}
-    first = ("openapi", "info", "servers", "tags", "paths", "components")
+    first = ("openapi", "info", "servers", "security", "tags", "paths", "components")
     return {key: document[key] for key in first}
 
 

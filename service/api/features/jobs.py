@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from flask import Response, stream_with_context
 
 from service.api.features.schemas import JobSchema
+from service.api.http.caller import project
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.specification import Feature
-from service.api.services import Service, current, project
+from service.api.services import Service, current
 from service.store.interfaces import Job
 
 blueprint = Feature("jobs", __name__, url_prefix="/v1/jobs", description="Analyses under way.")

@@ -14,9 +14,10 @@ from marshmallow import ValidationError
 from service.api.features.analyses import find_report
 from service.api.features.model_schemas import ModelVersionRequestSchema, ModelVersionSchema, check_name, check_version
 from service.api.features.models import body_of, find_model, find_version, version_row
+from service.api.http.caller import project
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.specification import Feature
-from service.api.services import current, project
+from service.api.services import current
 from service.render.formats import REPORT_FORMATS, served
 from service.store.watched import Label, Version
 from service.work.made import JSON

@@ -8,9 +8,10 @@ from flask import Blueprint, Response, request
 
 from service.api.features.analyses import find_report
 from service.api.features.comparisons import compared
+from service.api.http.caller import project
 from service.api.http.problems import Problem, read_problem
 from service.api.pages.web import page
-from service.api.services import current, project
+from service.api.services import current
 from service.faults import Refused
 from service.render.words.difference import BUDGET_FIELDS, difference
 from service.report.comparison import Comparison

@@ -11,13 +11,14 @@ from werkzeug.exceptions import HTTPException
 from service.api.features.analyses import take_in
 from service.api.features.jobs import find_job
 from service.api.features.schemas import make_options
+from service.api.http.caller import project
 from service.api.http.problems import MEDIA_TYPE, Problem, http_problem, kept_problem, other_problem, read_problem
 from service.api.pages import analysis as analysis_pages
 from service.api.pages import compare as compare_page
 from service.api.pages import learn as learn_pages
 from service.api.pages import web
 from service.api.pages.web import page, problem_page
-from service.api.services import current, project
+from service.api.services import current
 from service.faults import Refused
 from service.jobs.intake import Accepted
 from service.render.json_lines import line_of

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request
 
 from service.api.features.analyses import find_report
+from service.api.http.caller import project
 from service.api.http.negotiation import REVALIDATE
 from service.api.http.problems import Problem, read_problem
 from service.api.http.responses import sent, worked_out
 from service.api.pages.web import page
-from service.api.services import current, project, text_of
+from service.api.services import current, text_of
 from service.faults import Refused
 from service.render.figures.connections import Window, window
 from service.render.figures.connectivity_svg import View, connectivity_svg

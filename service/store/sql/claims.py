@@ -58,6 +58,12 @@ class SqlClaims:
         except IntegrityError:  # claimed between the condition and the deletion
             return False
 
+    def needed(self) -> list[Digest]:
+        """The blobs that reports need."""
+        with self._database.reading() as connection:
+            query = select(report_blobs.c.digest).distinct().order_by(report_blobs.c.digest)
+            return [Digest(digest) for digest in connection.execute(query).scalars()]
+
     def unneeded(self) -> list[Digest]:
         """The blobs that nobody needs: what is left where a process died between two steps."""
         with self._database.reading() as connection:

@@ -34,6 +34,7 @@ class SqlJobs:
         row = {
             "id": job.id,
             "project": job.project,
+            "client": job.client,
             "report_id": job.report_id,
             "active_key": job.report_id,
             "state": job.state,
@@ -187,6 +188,7 @@ def _job(row: RowMapping | Mapping[str, Any]) -> Job:
         updated_at=row["updated_at"],
         request=json.loads(row["request"]),
         problem=None if row["problem"] is None else json.loads(row["problem"]),
+        client=row["client"],
         cancel_requested=row["cancel_requested"],
         attempts=row["attempts"],
         rank=row["rank"],

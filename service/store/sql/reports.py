@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from service.clock import now
 from service.faults import Detail, Refused
 from service.report.identity import Digest, Project
-from service.store.interfaces import Page, StoredReport, Usage
+from service.store.interfaces import Page, Retention, StoredReport, Usage
 from service.store.sql.database import Database, insert_new
 from service.store.sql.documents import SqlDocument, rows_of
 from service.store.sql.numbers import numbers_row
@@ -93,6 +93,12 @@ class SqlReports:
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(reports)).scalar_one()
 
+    def everything(self) -> list[tuple[Project, str]]:
+        """The ids of all reports, of all projects."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(reports.c.project, reports.c.id).order_by(reports.c.project, reports.c.id))
+            return [(Project(row.project), row.id) for row in rows]
+
     def usage(self, project: Project) -> Usage:
         """What a project has stored."""
         total = func.coalesce(func.sum(reports.c.size_bytes + reports.c.model_bytes), 0)
@@ -141,20 +147,20 @@ class SqlReports:
             removed = connection.execute(known).rowcount
         return digests if removed else None
 
-    def expired(self, older_than_seconds: float, beyond_count: int, beyond_bytes: int, limit: int) -> list[tuple[Project, str]]:
-        """The oldest reports of every project that are beyond a bound; 0 is no bound. At most `limit` of them."""
+    def expired(self, retention: Retention, limit: int) -> list[tuple[Project, str]]:
+        """The reports that are not to be kept any longer, oldest first, at most `limit` of them."""
         order = (reports.c.created_at.desc(), reports.c.id.desc())
         place = func.row_number().over(partition_by=reports.c.project, order_by=order).label("place")
         size = reports.c.size_bytes + reports.c.model_bytes
         taken = func.sum(size).over(partition_by=reports.c.project, order_by=order).label("taken")
         ranked = select(reports.c.project, reports.c.id, reports.c.created_at, place, taken).subquery()
         beyond = []
-        if older_than_seconds:
-            beyond.append(ranked.c.created_at < now(older_than_seconds))
-        if beyond_count:
-            beyond.append(ranked.c.place > beyond_count)
-        if beyond_bytes:
-            beyond.append(ranked.c.taken > beyond_bytes)
+        if retention.seconds:
+            beyond.append(ranked.c.created_at < now(retention.seconds))
+        if retention.analyses:
+            beyond.append(ranked.c.place > retention.analyses)
+        if retention.size_bytes:
+            beyond.append(ranked.c.taken > retention.size_bytes)
         if not beyond:
             return []
         query = select(ranked.c.project, ranked.c.id).where(or_(*beyond)).order_by(ranked.c.created_at, ranked.c.id).limit(limit)

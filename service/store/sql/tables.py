@@ -106,6 +106,7 @@ jobs = Table(
     Column("updated_at", String(32), nullable=False),
     Column("request", Text, nullable=False),
     Column("problem", Text),
+    Column("client", String(128), nullable=False),
     Column("owner", String(64), nullable=False),
     Column("heartbeat", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -177,4 +178,18 @@ awaited_versions = Table(
     Column("report_id", String(71), nullable=False),
     Column("created_at", String(32), nullable=False),
     Index("awaited_versions_by_report", "project", "report_id"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("expires_at", String(32)),
+    Column("revoked_at", String(32)),
+    Index("tokens_by_digest", "digest", unique=True),
 )
