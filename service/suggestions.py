@@ -14,5 +14,6 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     if not isinstance(word, str) or len(word) > MAX_WORD:
         return ""
     plain = word.lower().replace("-", "_")
-    near = get_close_matches(plain, [name for name in known if len(name) <= MAX_WORD], n=1, cutoff=0.7)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    spelt = {name.lower().replace("-", "_"): name for name in known if len(name) <= MAX_WORD}
+    near = get_close_matches(plain, spelt, n=1, cutoff=0.7)
+    return f"; did you mean {spelt[near[0]]!r}?" if near else ""

@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "store": {"clock", "faults", "report.identity", "settings", "sources"},
     "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report", "sources"},
     "jobs": {"clock", "metrics", "faults", "options", "report", "sources", "store", "work.made", "work.tasks"},
-    "api": {"edits", "metrics", "server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"},
+    "api": {"edits", "metrics", "server", "jobs", "work.made", "work.tasks", "render", "store", "options", "settings", "report", "faults"}
+    | {"suggestions"},
     "server": set(),
     "metrics": set(),
     "cli": {"clock", "edits", "jobs", "store", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},

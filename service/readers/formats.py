@@ -50,6 +50,16 @@ _CORE_ML = re.compile(rb"\x08[\x01-\x20]\x12[\x80-\xff]{0,3}[\x00-\x7f]\x0a[\x80
 _SAVED_MODEL = re.compile(rb"\x08\x01\x12[\x80-\xff]{0,4}[\x00-\x7f]\x0a[\x80-\xff]{0,4}[\x00-\x7f][\x12\x1a\x22\x2a]", re.DOTALL)
 
 
+_UNPACK, _NO_MODEL = "Unpack it and send the ONNX file that is in it.", "There is no model in it: send an ONNX file or a layer spec."
+_ADVICE = {
+    **dict.fromkeys(("gzip", "bzip2", "xz", "Zstandard", "7-Zip", "tar", "ZIP archive"), _UNPACK),
+    **dict.fromkeys(("PDF", "PNG", "JPEG", "ELF", "SQLite"), _NO_MODEL),
+    "HTML page": "A server has answered with a page in the place of the file: look at the address that it was downloaded from.",
+    "ONNX as text": "Send the binary form, which onnx.save writes.",
+}
+"""What to do with a format that cannot be converted to ONNX."""
+
+
 def recognise(first_bytes: bytes, size: int) -> str | None:
     """The name of the format that a file of `size` bytes with these `first_bytes` has, if it is a known one other than ONNX."""
     for offset, signature, name in _SIGNATURES:
@@ -102,4 +112,5 @@ def refuse_other_formats(first_bytes: bytes, size: int) -> None:
     if name == JSON:
         raise Refused("malformed", "json-not-onnx", "This is JSON, not an ONNX model. Send a layer spec as application/json.")
     if name is not None:
-        raise Refused("unsupported", "unsupported-format", f"This is not an ONNX model but {name}. Convert it to ONNX first.")
+        advice = _ADVICE.get(name, "Convert it to ONNX first.")
+        raise Refused("unsupported", "unsupported-format", f"This is not an ONNX model but {name}. {advice}")

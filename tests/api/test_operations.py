@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import __version__
 from service.api import create_app, openapi
 from service.api.http.logs import trace
+from service.api.http.model_problems import model_problems_table
 from service.api.http.problem_types import PROBLEM_TYPES, problems_table
 from service.api.services import EXTENSION
 from service.settings import Settings, load_settings, settings_table
@@ -127,6 +128,7 @@ def test_page_describes_every_route_and_problem_and_loads_nothing(client: FlaskC
 
 
 def test_documentation_lists_every_problem_and_setting() -> None:
+    assert model_problems_table() in (REPOSITORY / "docs" / "problems.md").read_text()
     assert problems_table() in (REPOSITORY / "docs" / "problems.md").read_text()
     assert settings_table() in (REPOSITORY / "docs" / "settings.md").read_text()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import service
+from service.api.http.model_problems import DOCUMENTED, anchor_of
 from service.api.http.problem_types import FAULTS
 
 SOURCE = Path(service.__file__).parent
@@ -36,4 +37,7 @@ def test_every_code_in_the_source_is_documented() -> None:
     text = "\n".join(path.read_text() for path in DOCUMENTATION.glob("*.md"))
     used = {code for path in SOURCE.rglob("*.py") for code in codes(ast.parse(path.read_text()))}
     assert used >= {"not-protobuf", "graph-cycle", "channels-mismatch", "unknown-input", "no-filters", "limit-memory", "job-not-found"}
+    # The `type` of every problem leads to an anchor of the page /docs. What is wrong with one field of a spec is never a problem by itself.
+    fields = {code for code in used if f"`{code}`" in (DOCUMENTATION / "layer-spec.md").read_text()}
+    assert sorted(code for code in used - FAULTS.keys() - fields if anchor_of(code) not in DOCUMENTED) == []
     assert sorted(code for code in used - FAULTS.keys() if f"`{code}`" not in text) == []

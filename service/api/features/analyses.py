@@ -30,8 +30,11 @@ from service.work.made import Made
 
 blueprint = Feature("analyses", __name__, url_prefix="/v1/analyses", description="Reports on models.")
 
-FORMATS = served(REPORT_FORMATS)
-"""Representations of a report by the suffix of its address."""
+FORMATS = {**served(REPORT_FORMATS), "openmetrics": REPORT_FORMATS["openmetrics"]}
+"""Representations of a report by name, most of which are the suffix of its address too."""
+
+ACCEPTED = {name: each.accepted for name, each in FORMATS.items()}
+"""Their media types, as an Accept header names them."""
 
 _FORM = {
     "type": "object",
@@ -72,13 +75,15 @@ def create_analysis(chosen: Chosen) -> Response:
     """Analyse a model
 
     The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
+    The report comes as JSON, or by Accept as Markdown, HTML, CSV or OpenMetrics text.
     With `model` and `version` the analysis is that version of a watched model, as soon as it is there.
     """
+    form = choose(ACCEPTED)
     model, version = chosen.pop("model", None), chosen.pop("version", None)
     accepted = take_in(chosen)
     if model is not None and version is not None:
         current().engines.judge.expect(Label(project(), model, version), accepted.report_id)
-    return _answer(accepted)
+    return _answer(accepted, form)
 
 
 def take_in(chosen: Mapping[str, object]) -> Accepted:
@@ -90,14 +95,14 @@ def take_in(chosen: Mapping[str, object]) -> Accepted:
         return service.engines.intake.accept(project(), arrived.parts, question)
 
 
-def _answer(accepted: Accepted) -> Response:
-    """201 or 200 with the report, 202 with the job where it takes too long, or the problem of the model."""
+def _answer(accepted: Accepted, form: str) -> Response:
+    """201 or 200 with the report in one of the formats, 202 with the job where it takes too long, or the problem of the model."""
     working = wait_for(accepted)
     if working is not None:
         return job_response(working, 202)
     service = current()
     service.engines.judge.welcome(accepted.report_id, service.settings.wait_seconds)
-    return located(_report_response(find_report(accepted.report_id)), accepted)
+    return located(_represented(accepted.report_id, form), accepted)
 
 
 def wait_for(accepted: Accepted) -> Job | None:
@@ -148,7 +153,7 @@ def get_analysis(report_id: str) -> Response:
 
     The representation is chosen by the Accept header.
     """
-    return _represented(report_id, choose({name: each.accepted for name, each in FORMATS.items()}))
+    return _represented(report_id, choose(ACCEPTED))
 
 
 @blueprint.route("/<report:report_id>.json", methods=["GET"])

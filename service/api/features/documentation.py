@@ -12,6 +12,7 @@ from flask import Response, render_template, request
 from flask_smorest import current_api
 
 from service import __version__
+from service.api.http.model_problems import MODEL_PROBLEMS
 from service.api.http.problem_types import PROBLEM_TYPES
 from service.api.http.specification import Feature
 from service.api.pages.web import as_page
@@ -63,7 +64,7 @@ def layer_spec() -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/html", description="A page.")
 def docs() -> Response:
     """Describe this interface on a page"""
-    values = {"spec": description(), "problems": PROBLEM_TYPES, "reference": reference}
+    values = {"spec": description(), "problems": PROBLEM_TYPES, "model_problems": MODEL_PROBLEMS, "reference": reference}
     # Flask's own templates let a field be missing, as many of a description are.
     return as_page(render_template("docs.html", version=__version__, here=request.path, **values))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -20,7 +21,13 @@ from service.render.tables import COLUMNS, LayerTable, write_csv
 from service.render.words.explain import explain
 from service.report.document import Layer
 from service.report.plain import plain_object, read_report
+from service.suggestions import did_you_mean
 from service.work.made import CSV, JSON, Made, made_json
+
+_INDEX = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+
+MAX_COMPARED = 10_000
+"""Names with which a misspelt one is compared."""
 
 blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="The layers of a report.")
 
@@ -87,7 +94,7 @@ def _table(report_id: str, query: Chosen, form: str, address: str) -> Response:
 @blueprint.alt_response(304, description="The layer is the one that If-None-Match names.")
 @blueprint.problems(404)
 def get_layer(report_id: str, layer: str) -> Response:
-    """Read one layer, by its index or its percent-encoded name"""
+    """Read one layer, by its index (-1 is the last) or its percent-encoded name"""
     report = find_report(report_id)
 
     def make() -> Made:
@@ -99,10 +106,13 @@ def get_layer(report_id: str, layer: str) -> Response:
 
 
 def find_layer(layers: Sequence[Layer], wanted: str) -> Layer:
-    """The layer of that index or name, else the problem that there is none."""
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 and int(wanted) < len(layers):
-        return layers[int(wanted)]
+    """The layer of that index, counted from the end where it is negative, or of that name; else the problem that there is none."""
+    index = int(wanted) if _INDEX.fullmatch(wanted) else None
+    if index is not None and -len(layers) <= index < len(layers):
+        return layers[index]
     for layer in layers:
         if layer.name == wanted:
             return layer
-    raise Problem("layer-not-found", f"The model has no layer {wanted[:200]!r}.")
+    near = did_you_mean(wanted, (layer.name for layer in layers[:MAX_COMPARED]))
+    expected = f"its layers are 0 to {len(layers) - 1}" if layers else "it has no layers"
+    raise Problem("layer-not-found", f"The model has no layer {wanted[:200]!r}{near or f'; {expected}.'}")

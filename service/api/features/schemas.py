@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+import marshmallow
+from marshmallow import ValidationError, fields, post_load, validate
 
 from service.edits import read_edits
 from service.faults import Refused
@@ -17,12 +18,29 @@ from service.render.grid.colormaps import COLORMAPS
 from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, GridOptions, Normalize, Sort
 from service.report.document import KINDS
 from service.store.interfaces import State
+from service.suggestions import did_you_mean
 
 MOST_INPUTS = 64
 MOST_SIZES = 64
 REPORT_ID = r"sha256-[0-9a-f]{8,64}\Z"
 
 AXIS = fields.Integer(strict=True, validate=validate.Range(1, LARGEST_AXIS))
+
+
+class Schema(marshmallow.Schema):
+    """A schema that says which field a misspelt one may have been meant to be."""
+
+    def handle_error(self, error: ValidationError, data: object, **_: object) -> None:
+        """Adds to each message about an unknown field what it may have been."""
+        if not isinstance(error.messages, dict):
+            return
+        for name, messages in error.messages.items():
+            if messages == [self.error_messages["unknown"]]:
+                ending = did_you_mean(name, self.load_fields) or f"; {self._expected()}"
+                error.messages[name] = [f"Unknown field {str(name)[:100]!r}{ending}"]
+
+    def _expected(self) -> str:
+        return f"expected {', '.join(self.load_fields)}." if self.load_fields else "none was expected."
 
 
 class ErrorSchema(Schema):

@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from service import metrics
+from service.api.http.model_problems import anchor_of
 from service.api.http.problem_types import HTTP_CODES, problem_type
 from service.faults import Refused
 from service.jobs.message import BrokenAnalysisError, Stopped
@@ -21,6 +22,13 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 
 log = structlog.get_logger(__name__)
+
+
+_ADVICE = {
+    "external-missing": " Send multipart/form-data with the model as the part `model` and each such file as a part `external`"
+    " (curl -F model=@model.onnx -F external=@file), or set external_missing=ignore to go without its values.",
+}
+"""What a client of this interface can do about a problem that is worded for all."""
 
 
 class Problem(Exception):
@@ -47,7 +55,7 @@ class Problem(Exception):
         """The problem document."""
         metrics.REFUSALS.labels(self.code).inc()
         document: dict[str, object] = {
-            "type": f"/docs#problem-{self.code}",
+            "type": f"/docs#problem-{anchor_of(self.code)}",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -62,7 +70,8 @@ class Problem(Exception):
 
 def kept_problem(record: Mapping[str, Any]) -> Problem:
     """The problem that was kept with a job (see service.faults.Refused.record)."""
-    return Problem(record["code"], record["detail"], record["errors"], fault=record["fault"])
+    detail = record["detail"] + _ADVICE.get(record["code"], "")
+    return Problem(record["code"], detail, record["errors"], fault=record["fault"])
 
 
 def read_problem(error: Refused) -> Problem:
