@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
+
+from rapidfuzz.distance import LCSseq
 
 from service.faults import Refused, pointer_to, refused_at
 from service.report.document import Finding, Kind, Layer, PerAxis, Report
@@ -109,6 +111,7 @@ class Comparison:
 
 
 Pair = tuple[Layer | None, Layer | None]
+Key = TypeVar("Key")
 
 
 def compare(base: Report, head: Report, budgets: Mapping[str, object] | None = None) -> Comparison:
@@ -134,13 +137,17 @@ def compare(base: Report, head: Report, budgets: Mapping[str, object] | None = N
 
 
 def align(base: Sequence[Layer], head: Sequence[Layer]) -> Iterator[Pair]:
-    """Pairs of layers of both reports in topological order; None on the side where a layer is missing."""
-    matcher = SequenceMatcher(None, [_structure(layer) for layer in base], [_structure(layer) for layer in head], autojunk=False)
-    for tag, i, j, k, m in matcher.get_opcodes():
-        if tag == "equal":
-            yield from zip(base[i:j], head[k:m], strict=True)
-        else:
-            yield from _loose(base[i:j], head[k:m])
+    """Pairs of layers of both reports in topological order; None on the side where a layer is missing.
+
+    Layers of one structure are paired so that as many as possible are (a longest common subsequence).
+    """
+    i = k = 0
+    for step in LCSseq.opcodes([_structure(layer) for layer in base], [_structure(layer) for layer in head]):
+        if step.tag == "equal":
+            yield from _loose(base[i : step.src_start], head[k : step.dest_start])
+            yield from zip(base[step.src_start : step.src_end], head[step.dest_start : step.dest_end], strict=True)
+            i, k = step.src_end, step.dest_end
+    yield from _loose(base[i:], head[k:])
 
 
 def _structure(layer: Layer) -> str:
@@ -148,21 +155,38 @@ def _structure(layer: Layer) -> str:
     return json.dumps([layer.op, layer.kind, layer.attributes, layer.parameters.shape], sort_keys=True)
 
 
+class _Places(Generic[Key]):
+    """The places of keys in a list, of which those before a place that only grows are forgotten."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._places: dict[Key, deque[int]] = {}
+        for place, key in enumerate(keys):
+            self._places.setdefault(key, deque()).append(place)
+
+    def first(self, key: Key, start: int) -> int | None:
+        """The first place of a key from `start` on."""
+        places = self._places.get(key, deque())
+        while places and places[0] < start:
+            places.popleft()
+        return places[0] if places else None
+
+
 def _loose(base: Sequence[Layer], head: Sequence[Layer]) -> Iterator[Pair]:
     """Layers between aligned ones: of one name, then of one kind in order, else alone."""
-    left = list(head)
+    names, kinds = _Places(layer.name for layer in head), _Places((layer.kind, layer.op) for layer in head)
+    start = 0
     for before in base:
-        partner = next((layer for layer in left if layer.name == before.name), None)
-        partner = partner or next((layer for layer in left if (layer.kind, layer.op) == (before.kind, before.op)), None)
-        if partner is None:
+        place = names.first(before.name, start)
+        place = kinds.first((before.kind, before.op), start) if place is None else place
+        if place is None:
             yield before, None
             continue
         # What stands before the partner came in between.
-        for added in left[: left.index(partner)]:
+        for added in head[start:place]:
             yield None, added
-        left = left[left.index(partner) + 1 :]
-        yield before, partner
-    for added in left:
+        start = place + 1
+        yield before, head[place]
+    for added in head[start:]:
         yield None, added
 
 

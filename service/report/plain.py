@@ -78,6 +78,8 @@ def of_plain(record: type[T], value: object) -> T:
 
 def _converter(form: Form) -> Convert:
     """What makes a value of that form of plain data."""
+    if form.scalar is not None:
+        return _scalar(_types(form), _WORDS[form.scalar])
     convert = _converter_of_something(form)
     if not form.nullable:
         return convert
@@ -86,25 +88,30 @@ def _converter(form: Form) -> Convert:
 
 def _converter_of_something(form: Form) -> Convert:
     if form.array is not None:
-        return _array(_converter(form.array))
+        return _array(_converter(form.array), _types(form.array))
     if form.mapping is not None:
         return _mapping(_converter(form.mapping))
     if form.record is not None:
         return _object(form.record)
-    return _anything if form.scalar is None else _scalar(form.scalar)
+    return _anything
+
+
+def _types(form: Form) -> frozenset[type]:
+    """The types of the values that stand as they are; none where a value has to be converted."""
+    if form.scalar is None:
+        return frozenset()
+    return frozenset(((int, float) if form.scalar is float else (form.scalar,)) + ((type(None),) if form.nullable else ()))
 
 
 def _anything(value: object) -> object:
     return value
 
 
-def _scalar(kind: type) -> Convert:
-    allowed = frozenset((int, float) if kind is float else (kind,))
-
+def _scalar(allowed: frozenset[type], expected: str) -> Convert:
     def scalar(value: object) -> object:
         """The value, which is of the right type."""
         if type(value) not in allowed:
-            raise _wrong(value, _WORDS[kind])
+            raise _wrong(value, expected)
         return value
 
     return scalar
@@ -115,11 +122,13 @@ def _wrong(value: object, expected: str) -> NotAReport:
     return NotAReport("", f"got {names.get(type(value)) or json.dumps(value)[:40]}, expected {expected}")
 
 
-def _array(convert: Convert) -> Convert:
+def _array(convert: Convert, allowed: frozenset[type]) -> Convert:
     def array(value: object) -> tuple[object, ...]:
         """The entries, each as its type."""
         if not isinstance(value, list):
             raise _wrong(value, "an array")
+        if allowed.issuperset(map(type, value)):
+            return tuple(value)
         made: list[object] = []
         try:
             for entry in value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 
 from service.analysis import Reading, analyze
@@ -11,6 +10,7 @@ from service.options import Options
 from service.readers.model import read_model
 from service.report.document import Report
 from service.sources.places import Place
+from service.work.collection import no_collection
 
 Files = Mapping[str, Place]
 """A model's files: "" for the model itself, else the bare name of a file of external data."""
@@ -23,9 +23,5 @@ def read_file(files: Files, options: Options) -> Model:
 
 def analyze_file(files: Files, options: Options) -> Report:
     """Analyse the model in `files`: the report without its address and dates."""
-    # A report of many layers is many small objects without cycles: looking for cycles again and again would make the cost per layer grow.
-    gc.disable()
-    try:
+    with no_collection():
         return analyze(read_file(files, options), Reading(options.read_weights, zero_tolerance=options.zero_tolerance))
-    finally:
-        gc.enable()
