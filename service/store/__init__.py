@@ -21,9 +21,11 @@ from service.settings import Settings
 from service.store.disk.blobs import LocalBlobs
 from service.store.disk.cache import Cache
 from service.store.disk.uploads import Uploads
+from service.store.fleet import Fleet
 from service.store.interfaces import Blobs, Claims, Jobs, Reports, Retention, StoredReport, StoreError, Tokens
 from service.store.sql.claims import SqlClaims
 from service.store.sql.database import Database, migrate
+from service.store.sql.fleet import SqlFleet
 from service.store.sql.jobs import SqlJobs
 from service.store.sql.models import SqlModels
 from service.store.sql.reports import SqlReports
@@ -48,6 +50,7 @@ class Store:
     claims: Claims
     models: Models
     tokens: Tokens
+    fleet: Fleet
     blobs: Blobs
     uploads: Uploads
 
@@ -123,7 +126,7 @@ def open_store(settings: Settings) -> Store:
     database = Database(settings.database)
     migrate(database, directory)
     blobs, uploads = open_blobs(settings, directory), Uploads(directory / "uploads")
-    tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database), SqlTokens(database)
+    tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database), SqlTokens(database), SqlFleet(database)
     return Store(directory, database, *tables, blobs, uploads)
 
 

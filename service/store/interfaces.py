@@ -168,7 +168,7 @@ class Reports(Protocol):
         """Forgets a report and returns the digests of its files; None where it was not known."""
 
     def expired(self, retention: Retention, limit: int) -> list[tuple[Project, str]]:
-        """The reports that are not to be kept any longer, oldest first, at most `limit` of them."""
+        """The reports that are not to be kept any longer, oldest first, at most `limit` of them; never versions of watched models."""
 
 
 class Jobs(Protocol):

@@ -29,7 +29,6 @@ from service.store.interfaces import Job, StoreError
 from service.store.sql import database
 from service.store.sql.claims import SqlClaims
 from service.store.sql.jobs import SqlJobs
-from service.store.sql.models import SqlModels
 from service.store.sql.reports import SqlReports
 from service.work.made import JSON, Made
 from tests.contracts.conftest import digest_of
@@ -133,7 +132,8 @@ def test_locked_database_delays_and_loses_nothing(store: Store, keeper: Keeper, 
     report = made(keeper, job)
     path = str(store.directory / "receptive.sqlite3")
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
-    impatient = Store(**{**{name: getattr(store, name) for name in ("directory", "blobs", "uploads")}, **_impatient(path)})
+    opened = database.Database(f"sqlite:///{path}")
+    impatient = replace(store, database=opened, reports=SqlReports(opened), jobs=SqlJobs(opened), claims=SqlClaims(opened))
     lock = sqlite3.connect(path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     hasty = Keeper(impatient, fakes.REPORT)
@@ -146,18 +146,6 @@ def test_locked_database_delays_and_loses_nothing(store: Store, keeper: Keeper, 
     keeping.join(20)
     assert state(store, job) == "done" and store.reports.has(DEFAULT_PROJECT, job.report_id)
     impatient.close()
-
-
-def _impatient(path: str) -> dict[str, object]:
-    """The tables of a database that is not waited for long."""
-    opened = database.Database(f"sqlite:///{path}")
-    return {
-        "database": opened,
-        "reports": SqlReports(opened),
-        "jobs": SqlJobs(opened),
-        "claims": SqlClaims(opened),
-        "models": SqlModels(opened),
-    }
 
 
 def test_keeper_that_closes_leaves_the_job_to_another_process(

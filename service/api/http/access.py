@@ -50,6 +50,8 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "models": BY_METHOD,
     "model_versions": BY_METHOD,
     "history": BY_METHOD,
+    "fleet": BY_METHOD,
+    "models_metrics": BY_METHOD,
     "variants": BY_METHOD,
     "operations": OPEN,
     "operations.read_metrics": {"GET": "admin"},  # it counts what all projects do

@@ -16,10 +16,10 @@ from service.store.sql.database import Database, insert_new
 from service.store.sql.tables import awaited_versions, model_versions, models, reports
 from service.store.watched import Awaited, Label, Verdict, Version, WatchedModel
 
-_VERSIONS = select(model_versions, reports.c.entry).join(
+VERSIONS = select(model_versions, reports.c.entry).join(
     reports, and_(reports.c.project == model_versions.c.project, reports.c.id == model_versions.c.report_id)
 )
-_NEWEST_FIRST = (model_versions.c.created_at.desc(), model_versions.c.version.desc())
+NEWEST_FIRST = (model_versions.c.created_at.desc(), model_versions.c.version.desc())
 
 
 class SqlModels:
@@ -92,15 +92,15 @@ class SqlModels:
 
     def newest(self, project: Project, names: Sequence[str], each: int) -> dict[str, list[Version]]:
         """The newest versions of models, at most so many of each, newest first."""
-        place = func.row_number().over(partition_by=model_versions.c.model, order_by=_NEWEST_FIRST).label("place")
+        place = func.row_number().over(partition_by=model_versions.c.model, order_by=NEWEST_FIRST).label("place")
         mine = (model_versions.c.project == project, model_versions.c.model.in_(names))
         ranked = select(model_versions.c.model, model_versions.c.version, place).where(*mine).subquery()
         same = and_(model_versions.c.model == ranked.c.model, model_versions.c.version == ranked.c.version)
-        query = _VERSIONS.join(ranked, same).where(model_versions.c.project == project, ranked.c.place <= each)
+        query = VERSIONS.join(ranked, same).where(model_versions.c.project == project, ranked.c.place <= each)
         found: dict[str, list[Version]] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query.order_by(model_versions.c.model, ranked.c.place)).mappings():
-                found.setdefault(row["model"], []).append(_version(row))
+                found.setdefault(row["model"], []).append(read_version(row))
         return found
 
     def versions_of(self, project: Project, names: Sequence[str]) -> dict[str, int]:
@@ -119,9 +119,9 @@ class SqlModels:
         return found[0] if found else None
 
     def _versions(self, *conditions: ColumnElement[bool], limit: int) -> list[Version]:
-        query = _VERSIONS.where(*conditions).order_by(*_NEWEST_FIRST).limit(limit)
+        query = VERSIONS.where(*conditions).order_by(*NEWEST_FIRST).limit(limit)
         with self._database.reading() as connection:
-            return [_version(row) for row in connection.execute(query).mappings()]
+            return [read_version(row) for row in connection.execute(query).mappings()]
 
     # -- verdicts --------------------------------------------------------------------------------------------------
 
@@ -134,9 +134,9 @@ class SqlModels:
 
     def pending(self, limit: int) -> list[Version]:
         """Versions of all projects that are not judged yet, oldest first."""
-        query = _VERSIONS.where(model_versions.c.verdict == "pending").order_by(model_versions.c.created_at).limit(limit)
+        query = VERSIONS.where(model_versions.c.verdict == "pending").order_by(model_versions.c.created_at).limit(limit)
         with self._database.reading() as connection:
-            return [_version(row) for row in connection.execute(query).mappings()]
+            return [read_version(row) for row in connection.execute(query).mappings()]
 
     # -- versions whose reports are not there yet ------------------------------------------------------------------
 
@@ -177,6 +177,7 @@ def _model(row: RowMapping) -> WatchedModel:
     return WatchedModel(Project(row["project"]), row["name"], row["created_at"], row["baseline"], json.loads(row["budgets"]))
 
 
-def _version(row: RowMapping) -> Version:
+def read_version(row: RowMapping) -> Version:
+    """A row of `VERSIONS`."""
     judged, entry = json.loads(row["judged"]), json.loads(row["entry"])
     return Version(_label(row), row["report_id"], row["created_at"], row["verdict"], row["base"], judged, entry)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.clock import now
@@ -18,7 +18,7 @@ from service.store.interfaces import Page, Retention, StoredReport, Usage
 from service.store.sql.database import Database, insert_new
 from service.store.sql.documents import SqlDocument, rows_of
 from service.store.sql.numbers import numbers_row
-from service.store.sql.tables import blobs, report_aliases, report_blobs, report_numbers, report_pieces, reports
+from service.store.sql.tables import blobs, model_versions, report_aliases, report_blobs, report_numbers, report_pieces, reports
 
 ID_LENGTH = len("sha256-") + 64
 
@@ -148,7 +148,7 @@ class SqlReports:
         return digests if removed else None
 
     def expired(self, retention: Retention, limit: int) -> list[tuple[Project, str]]:
-        """The reports that are not to be kept any longer, oldest first, at most `limit` of them."""
+        """The reports that are not to be kept any longer, oldest first, at most `limit` of them; never versions of watched models."""
         order = (reports.c.created_at.desc(), reports.c.id.desc())
         place = func.row_number().over(partition_by=reports.c.project, order_by=order).label("place")
         size = reports.c.size_bytes + reports.c.model_bytes
@@ -163,7 +163,9 @@ class SqlReports:
             beyond.append(ranked.c.taken > retention.size_bytes)
         if not beyond:
             return []
-        query = select(ranked.c.project, ranked.c.id).where(or_(*beyond)).order_by(ranked.c.created_at, ranked.c.id).limit(limit)
+        watched = exists().where(model_versions.c.project == ranked.c.project, model_versions.c.report_id == ranked.c.id)
+        query = select(ranked.c.project, ranked.c.id).where(or_(*beyond), ~watched)
+        query = query.order_by(ranked.c.created_at, ranked.c.id).limit(limit)
         with self._database.reading() as connection:
             return [(Project(row.project), row.id) for row in connection.execute(query)]
 

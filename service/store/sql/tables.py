@@ -135,7 +135,13 @@ report_numbers = Table(
     Column("unproductive_layers", Float),
     _of_report("report_id"),
     Index("report_numbers_by_structure", "project", "structure_digest"),
+    # Each number is summed up by reading its index alone, in the order of the number.
+    Index("report_numbers_by_parameters", "project", "parameters"),
     Index("report_numbers_by_sharing", "project", "sharing_factor"),
+    Index("report_numbers_by_connection_sparsity", "project", "connection_sparsity"),
+    Index("report_numbers_by_weight_sparsity", "project", "weight_sparsity"),
+    Index("report_numbers_by_coverage", "project", "receptive_field_coverage"),
+    Index("report_numbers_by_global", "project", "output_is_global"),
     Index("report_numbers_by_unproductive", "project", "unproductive_layers"),
 )
 
@@ -163,7 +169,7 @@ model_versions = Table(
     Column("judged", Text, nullable=False),
     ForeignKeyConstraint(["project", "model"], ["models.project", "models.name"], ondelete="CASCADE"),
     _of_report("report_id"),
-    Index("model_versions_by_age", "project", "model", "created_at"),
+    Index("model_versions_by_age", "project", "model", "created_at", "version"),
     Index("model_versions_by_report", "project", "report_id"),
     Index("model_versions_by_verdict", "verdict", "project"),
 )
