@@ -120,6 +120,20 @@ class Settings:
     keep_bytes: int = field(
         default=0, metadata=about("How many bytes of reports and models of a project are kept, the newest ones. 0: all.", 0)
     )
+    sources_allowed: str = field(
+        default="",
+        metadata=about(
+            "What `source` may name, with commas between: beginnings of addresses (`s3://bucket/folder/`, `https://host/`, `models:/`), "
+            "hosts, and IP addresses or networks that are not public; empty for nothing."
+        ),
+    )
+    sources_read_bytes: int = field(
+        default=64 * MEBIBYTE,
+        metadata=about("`read_weights=auto` reads all weights of a model that lies elsewhere up to this size in bytes.", 0),
+    )
+    mlflow_url: str = field(
+        default="", metadata=about("The MLflow server of `models:/name/version`, such as `https://mlflow.example.org`.")
+    )
     log_level: str = field(default="INFO", metadata=about("The least severe log lines written: " + ", ".join(LOG_LEVELS) + "."))
 
     @property

@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 from flask import current_app
 
+from service.jobs.asking import Asking
 from service.jobs.drawing import Drawing
 from service.jobs.in_process import InProcessQueue
 from service.jobs.intake import Intake
@@ -106,6 +107,7 @@ class Engines:
     queue: Queue
     keeper: Keeper
     intake: Intake
+    asking: Asking
     watch: Watch
     drawing: Drawing
     drawer: Drawer
@@ -168,10 +170,11 @@ class Service:
         drawer = KeptProcess(replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS)), self.tasks.warm_up)
         watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive, retention(settings))
         watch.start()
-        drawing = Drawing(store, pool)
+        intake, drawing = Intake(store, queue, keeper, owner), Drawing(store, pool)
+        asking = Asking(store.sources, intake, drawing, settings.sources_read_bytes)
         judge = Judge(store, drawing)
         judge.start()
-        return Engines(os.getpid(), queue, keeper, Intake(store, queue, keeper, owner), watch, drawing, drawer, judge)
+        return Engines(os.getpid(), queue, keeper, intake, asking, watch, drawing, drawer, judge)
 
 
 def _tell(offer: sandbox.Offer) -> None:

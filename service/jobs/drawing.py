@@ -9,6 +9,8 @@ import structlog
 from service.faults import Refused
 from service.jobs.local.pool import Pool
 from service.jobs.message import BrokenAnalysisError, Call, Lying
+from service.jobs.stored import ELSEWHERE
+from service.report.identity import Identity
 from service.store import Store
 from service.store.interfaces import StoredReport
 from service.work.made import Made
@@ -30,8 +32,10 @@ class Drawing:
     ) -> Made:
         """What a task makes of the files and options of a report. Refused `blob-damaged` where a file is not what it was."""
         files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}
+        elsewhere = report.entry.get(ELSEWHERE, {})
+        lent = {name: self._store.sources.later(Identity.parsed(text)) for name, text in elsewhere.items()}
         try:
-            return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files), seconds)
+            return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files, lent), seconds)
         except (Refused, BrokenAnalysisError):
             if self._damaged(report):
                 raise Refused("unavailable", "blob-damaged", DAMAGED) from None

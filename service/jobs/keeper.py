@@ -69,7 +69,8 @@ class Keeper:
         """What is to be done for a job, on this machine. StoreError where its files cannot be had."""
         question = read_question(job.request)
         files = {name: str(self._store.blobs.local(digest)) for name, digest in question.blobs.items()}
-        return Call(self._task, {"question": job.request, "created_at": job.created_at}, files=files)
+        lent = {name: self._store.sources.later(identity) for name, identity in question.elsewhere.items()}
+        return Call(self._task, {"question": job.request, "created_at": job.created_at}, files=files, lent=lent)
 
     def keep(self, job: Job, outcome: Outcome | Stopped) -> None:
         """Write down how a job ended, and give up what it needed. Returns when that is in the store, or when the keeper closes: then the

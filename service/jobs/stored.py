@@ -15,6 +15,9 @@ from service.work.made import Made
 ENTRY = "Receptive-Entry"
 """The header with what a list shows of a report: this is read, and not the report itself, which may be large."""
 
+ELSEWHERE = "sources"
+"""In an entry: the identities of the files of a report that are not kept, by name ("" for the model)."""
+
 _KINDS: dict[str, tuple[type, ...]] = {
     "name": (str, type(None)),
     "format": (str,),
@@ -29,8 +32,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def stored_report(made: Made, job: Job, question: Question) -> StoredReport:
     """The answer to a job's question, as it is kept. BrokenAnalysisError where its header does not say what it must."""
     entry = _entry(made.headers.get(ENTRY, ""))
-    digest = str(question.model)
+    digest = question.model.key
     created_at = job.created_at
+    elsewhere = {name: str(identity) for name, identity in question.elsewhere.items()}
     return StoredReport(
         project=job.project,
         id=question.id,
@@ -49,12 +53,13 @@ def stored_report(made: Made, job: Job, question: Question) -> StoredReport:
             "metrics": entry["metrics"],
             "structure_digest": entry["structure_digest"],
             "links": links(question.id),
+            **({ELSEWHERE: elsewhere} if elsewhere else {}),
         },
         etag=hashlib.sha256(made.content).hexdigest(),
         options=options_document(question.options),
         blobs=question.blobs,
         size_bytes=len(made.content),
-        model_bytes=entry["size_bytes"],
+        model_bytes=entry["size_bytes"] if question.blobs else 0,
     )
 
 

@@ -40,6 +40,12 @@ class Identity:
     def __str__(self) -> str:
         return f"{self.kind}:{self.value}"
 
+    @property
+    def key(self) -> str:
+        """The identity in at most 71 characters: where it holds an address, that stands here as its SHA-256."""
+        value = self.value if self.kind == "sha256" else hashlib.sha256(self.value.encode()).hexdigest()
+        return f"{self.kind}:{value}"
+
     @classmethod
     def of_digest(cls, digest: Digest) -> Identity:
         """The identity of bytes that were sent."""
@@ -79,8 +85,16 @@ class Question:
     @property
     def blobs(self) -> dict[str, Digest]:
         """The files that are kept as blobs, by name: "" for the model."""
-        files = {"": self.model, **self.externals}
-        return {name: Digest(identity.value) for name, identity in files.items() if identity.kind == "sha256"}
+        return {name: Digest(identity.value) for name, identity in self._files.items() if identity.kind == "sha256"}
+
+    @property
+    def elsewhere(self) -> dict[str, Identity]:
+        """The files that are not kept, and are read where they lie."""
+        return {name: identity for name, identity in self._files.items() if identity.kind != "sha256"}
+
+    @property
+    def _files(self) -> dict[str, Identity]:
+        return {"": self.model, **self.externals}
 
 
 def canonical(value: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from service.report.identity import Digest, Project
 from service.settings import Settings
+from service.sources.opening import Sources
 from service.store.disk.blobs import LocalBlobs
 from service.store.disk.cache import Cache
 from service.store.disk.uploads import Uploads
@@ -53,6 +54,7 @@ class Store:
     fleet: Fleet
     blobs: Blobs
     uploads: Uploads
+    sources: Sources
 
     def check(self) -> dict[str, str]:
         """What is well (`ok`) and what is not, by name."""
@@ -127,7 +129,7 @@ def open_store(settings: Settings) -> Store:
     migrate(database, directory)
     blobs, uploads = open_blobs(settings, directory), Uploads(directory / "uploads")
     tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database), SqlTokens(database), SqlFleet(database)
-    return Store(directory, database, *tables, blobs, uploads)
+    return Store(directory, database, *tables, blobs, uploads, _open_sources(settings, directory / "uploads"))
 
 
 def open_blobs(settings: Settings, directory: Path) -> Blobs:
@@ -147,6 +149,14 @@ def open_blobs(settings: Settings, directory: Path) -> Blobs:
 def retention(settings: Settings) -> Retention:
     """How long the settings have reports kept."""
     return Retention(settings.keep_seconds, settings.keep_analyses, settings.keep_bytes)
+
+
+def _open_sources(settings: Settings, spool: Path) -> Sources:
+    """Where models that are not kept may be read."""
+    try:
+        return Sources(settings.sources_allowed, settings.mlflow_url, spool, settings.max_upload_bytes)
+    except ValueError as error:
+        raise SystemExit(f"receptive: {error}") from error
 
 
 def _check_disk(directory: Path) -> str:

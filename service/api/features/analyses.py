@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, g, request
@@ -12,14 +14,16 @@ from service.api.features.jobs import job_response
 from service.api.features.model_schemas import CreateQuerySchema
 from service.api.features.report_schemas import ReportSchema
 from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsSchema, make_options
+from service.api.features.source_schemas import SourceSchema
 from service.api.http.caller import project
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
-from service.api.http.responses import answer, drawn, rendered, tag
+from service.api.http.responses import answer, awaited, drawn, rendered, tag
 from service.api.http.specification import Chosen, Feature
 from service.api.services import current, text_of
 from service.jobs.intake import Accepted
+from service.options import Options
 from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question
 from service.report.plain import read_report
@@ -49,12 +53,13 @@ _FORM = {
         "options": OptionsSchema,
     },
 }
+_SPEC = {"type": "object", "description": "A layer spec, or what Keras' `model.to_json()` gives."}
 _BODY = {
     "required": True,
     "content": {
         "application/onnx": {"schema": {}},
         "application/octet-stream": {"schema": {}},
-        "application/json": {"schema": {"type": "object", "description": "A layer spec, or what Keras' `model.to_json()` gives."}},
+        "application/json": {"schema": {"anyOf": [_SPEC, SourceSchema]}},
         "multipart/form-data": {"schema": _FORM, "encoding": {"options": {"contentType": "application/json"}}},
     },
 }
@@ -69,12 +74,13 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 @blueprint.response(201, ReportSchema, description="The report.", headers=_LOCATION)
 @blueprint.alt_response(200, schema=ReportSchema, description="The report, which was known already.", headers=_LOCATION)
 @blueprint.alt_response(202, schema=JobSchema, description="The analysis is not finished yet.", headers=_LOCATION)
-@blueprint.problems(400, 408, 409, 413, 415, 503)
+@blueprint.problems(400, 408, 409, 413, 415, 424, 503)
 @blueprint.doc(requestBody=_BODY)
 def create_analysis(chosen: Chosen) -> Response:
     """Analyse a model
 
-    The body is an ONNX file, a layer spec, or a form. `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
+    The body is an ONNX file, a layer spec, a form, or a document that names where the model lies.
+    `Prefer: respond-async` answers 202 at once, `Prefer: wait=N` waits N seconds.
     The report comes as JSON, or by Accept as Markdown, HTML, CSV or OpenMetrics text.
     With `model` and `version` the analysis is that version of a watched model, as soon as it is there.
     """
@@ -90,9 +96,24 @@ def take_in(chosen: Mapping[str, object]) -> Accepted:
     """Receives the model that this request brings and has it analysed, with the options `chosen` and those that came with it."""
     service = current()
     with upload_place(service), received(request, service.store.uploads) as arrived:
+        source = arrived.source
+        if source is not None:
+            return _ask(source, {**chosen, **arrived.options})
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
         question = Question.of_digests(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
         return service.engines.intake.accept(project(), arrived.parts, question)
+
+
+def _ask(source: str, chosen: Mapping[str, object]) -> Accepted:
+    """Has the model at an address analysed."""
+    service = current()
+    address, options = service.store.sources.check(source), unsettled(chosen)
+    return awaited(lambda seconds: service.engines.asking.ask(project(), address, options, seconds))
+
+
+def unsettled(chosen: Mapping[str, Any]) -> Options:
+    """The options of models whose size is not known yet."""
+    return replace(make_options(chosen, 0, 0), read_weights=chosen.get("read_weights", "auto"))
 
 
 def _answer(accepted: Accepted, form: str) -> Response:

@@ -175,6 +175,7 @@ class EntrySchema(Schema):
     )
     structure_digest = fields.String(metadata={"description": "The same for models of one structure; older analyses lack it."})
     links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    sources = fields.Dict(metadata={"description": "Of a model that lies elsewhere: where its files are, by name, and their versions."})
 
 
 class ListSchema(Schema):

@@ -58,6 +58,16 @@ MODEL_PROBLEMS: tuple[ModelProblem, ...] = (
         "The pointer file of Git LFS in the place of the model.",
     ),
     ModelProblem(
+        "source-no-onnx",
+        "415",
+        "A version of a registry that was logged without the flavor `onnx`.",
+    ),
+    ModelProblem(
+        "limit-fetched",
+        "422",
+        "More than eight times the size of a model that lies elsewhere would be fetched of it.",
+    ),
+    ModelProblem(
         "invalid-spec",
         "422",
         "A layer spec with wrong fields, each of them in `errors`.",

@@ -18,6 +18,7 @@ from werkzeug.formparser import FormDataParser
 
 from service import metrics
 from service.api.features.schemas import OptionsSchema
+from service.api.features.source_schemas import SourceSchema
 from service.api.http.connection import connection, limit_pauses, mark_read
 from service.api.http.problems import Problem, argument_errors
 from service.api.services import Service
@@ -31,12 +32,16 @@ FORM_TYPE = "multipart/form-data"
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A model that arrived: its file, files of external data by their bare name, and the options that came with it."""
+    """A model that arrived: its file, files of external data by their bare name, and the options that came with it.
+
+    Where `source` is the address of a model, the file is only what said so.
+    """
 
     upload: Upload
     model: Part
     externals: Mapping[str, Part] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
+    source: str | None = None
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -124,8 +129,10 @@ def _raw(kind: str, body: Body, upload: Upload) -> Received:
     if not part.size:
         raise Problem("empty-body", "The request has no body.")
     _check_claim(kind, beginning)
-    if kind == "application/json":
-        _check_source(part)
+    named = _source(part) if kind == "application/json" else None
+    if named is not None:
+        address, options = named
+        return Received(upload, part, options=options, source=address)
     return Received(upload, part)
 
 
@@ -142,17 +149,24 @@ def _check_claim(kind: str, beginning: bytes) -> None:
         raise Problem("not-json", "The body does not begin a JSON object.")
 
 
-def _check_source(part: Part) -> None:
-    """A body such as {"source": "s3://…"} names a model instead of being one."""
+def _source(part: Part) -> tuple[str, Mapping[str, object]] | None:
+    """The address and the options of a body such as {"source": "s3://…", "options": {…}}, which names a model instead of being one.
+
+    None for any other.
+    """
     if part.size > LONGEST_SOURCE:
-        return
+        return None
     try:
         document = json.loads(part.path.read_bytes())
     except (ValueError, RecursionError):
-        return  # the reader says what is wrong with it
-    if isinstance(document, dict) and "source" in document and "receptive" not in document:
-        error = {"pointer": "/source", "detail": "Models are taken from the request only.", "code": "source-unsupported"}
-        raise Problem("source-unsupported", "This service takes models from the request only.", [error])
+        return None  # the reader says what is wrong with it
+    if not isinstance(document, dict) or "source" not in document or "receptive" in document:
+        return None
+    try:
+        named = SourceSchema().load(document)
+    except ValidationError as error:
+        raise Problem("invalid-arguments", "The body does not name a source as it should.", argument_errors(error.messages)) from None
+    return named["source"], named.get("options", {})
 
 
 def _form(request: Request, body: Body, upload: Upload) -> Received:

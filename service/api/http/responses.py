@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from flask import Response
 
@@ -15,6 +16,8 @@ from service.report.identity import ANALYZER, canonical
 from service.store.interfaces import StoredReport
 from service.work.made import HTML, SVG, Made
 from service.work.tasks import Task
+
+T = TypeVar("T")
 
 # A picture or a report that a browser opens by itself runs no script but its own and loads nothing.
 _POLICIES = {SVG: "default-src 'none'; style-src 'unsafe-inline'", HTML.partition(";")[0]: "frame-ancestors 'none'"}
@@ -45,25 +48,26 @@ def sent(content: bytes, content_type: str, headers: Mapping[str, str] | None = 
 
 def drawn(task: Task, report: StoredReport, documents: Mapping[str, bytes | Lying] | None = None, **arguments: object) -> Made:
     """What a task makes of the files and options of a report, in a job's process."""
-    return _awaited(lambda seconds: current().engines.drawing.of_report(task, report, seconds, documents or {}, arguments))
+    return awaited(lambda seconds: current().engines.drawing.of_report(task, report, seconds, documents or {}, arguments))
 
 
 def worked_out(task: Task, documents: Mapping[str, bytes | Lying] | None = None, **arguments: object) -> Made:
     """What a task makes of its documents and arguments, in a job's process."""
-    return _awaited(lambda seconds: current().engines.drawing.of_call(Call(task, arguments, documents or {}), seconds))
+    return awaited(lambda seconds: current().engines.drawing.of_call(Call(task, arguments, documents or {}), seconds))
 
 
 def rendered(task: Task, report: StoredReport, **arguments: object) -> Made:
     """What a task makes of a stored report, in the process that is kept for drawing them."""
-    return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": text_of(report)}), seconds))
+    return awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments, {"report": text_of(report)}), seconds))
 
 
 def redrawn(task: Task, **arguments: object) -> Made:
     """What a task makes of its arguments alone, in the process that is kept for drawing."""
-    return _awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments), seconds))
+    return awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments), seconds))
 
 
-def _awaited(work: Callable[[float], Made]) -> Made:
+def awaited(work: Callable[[float], T]) -> T:
+    """What `work` gives within the time that a request waits; Problem `too-busy` or `not-finished` where it gives nothing."""
     service = current()
     with service.waits.place() as free:
         if not free:

@@ -176,6 +176,8 @@ class ProcessPool:
 
     def _asked(self, ticket: Ticket) -> Outcome | Death:
         """What one process answers."""
+        for source in ticket.call.lent.values():
+            source.size  # noqa: B018 opens it, which may take a while and may be refused, before a process waits for it
         try:
             worker = ticket.worker = Worker(self.limits)
         except (EOFError, OSError):  # the fork server is dead, which the next start mends, or the machine has no more processes
