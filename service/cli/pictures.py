@@ -86,7 +86,7 @@ def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Aske
     type=click.Choice(list(charts.CHARTS)),
     default="growth",
     show_default=True,
-    help="The receptive field against depth; sharing and sparsity of every layer; or colour against depth.",
+    help="Of every layer: the receptive field; what it shares and skips. Layers that add context, by input size. Colour by depth.",
 )
 @click.option("--format", "form", type=click.Choice(list(CHART_FORMATS)), help="Default: by the suffix of the output, else svg.")
 @model_options

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from service.render.figures import charts
 from service.render.figures.badge import Badge, badge_svg, verdict
+from service.render.figures.chart_parts import Specification
 from service.render.html import comparison_html, report_html
 from service.render.junit import comparison_junit
 from service.render.metrics import OPENMETRICS, report_metrics
@@ -51,7 +52,7 @@ def _metrics(report: Report) -> bytes:
     return json.dumps(flat_numbers(report), indent=2).encode() + b"\n"
 
 
-def _vega_lite(specification: charts.Specification) -> bytes:
+def _vega_lite(specification: Specification) -> bytes:
     return json.dumps(specification, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -78,7 +79,7 @@ COMPARISON_FORMATS: Mapping[str, Format[Comparison]] = {
     "badge": Format(SVG, "badge", lambda comparison: badge_svg(verdict(comparison)), (".svg",), served=False),
 }
 
-CHART_FORMATS: Mapping[str, Format[charts.Specification]] = {
+CHART_FORMATS: Mapping[str, Format[Specification]] = {
     "svg": Format(SVG, "SVG", lambda chart: charts.picture(chart, "svg"), (".svg",)),
     "png": Format(PNG, "PNG", lambda chart: charts.picture(chart, "png"), (".png",)),
     "vl.json": Format(JSON, "Vega-Lite", _vega_lite, (".vl.json",)),

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from service.render.figures import charts
+from service.render.figures.chart_parts import Specification
+from service.render.figures.sharing_chart import shares, sharing
 from service.render.templating import render, static_text
 from service.render.words import view
 from service.render.words.answers import answers
@@ -35,7 +37,7 @@ def report_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> 
         about=view.about(report),
         rows=view.rows(report),
         growth=_chart(charts.growth(report)) if charts.grows(report) else None,
-        sharing=_chart(charts.sharing(report)) if charts.shares(report) else None,
+        sharing=_chart(sharing(report)) if shares(report) else None,
         pictures=drawn,
         policy=_policy(),
     )
@@ -47,7 +49,7 @@ def comparison_html(comparison: Comparison) -> bytes:
     return render("comparison.html", difference=difference(comparison), policy=_policy()).encode()
 
 
-def _chart(specification: charts.Specification) -> Markup:
+def _chart(specification: Specification) -> Markup:
     """A chart as SVG inside the document; vl-convert escapes the texts in it."""
     return Markup(charts.picture(specification, "svg").decode())
 

@@ -13,6 +13,7 @@ from typing import Any
 from service.faults import Refused
 from service.render.figures import charts
 from service.render.figures.history import Point, history
+from service.render.figures.sharing_chart import sharing
 from service.render.formats import CHART_FORMATS
 from service.render.html import report_html
 from service.report.plain import read_report
@@ -47,5 +48,5 @@ def warm_up() -> Made:
     """Draws charts that nobody asked for: the JavaScript engine starts with the first one and is fast from the second on."""
     chosen = {"size": 8, "channels": 1, "filters": 1, "kernel": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1, "depth": 2}
     report = network(chosen, chain(chosen))
-    pictures = [charts.picture(chart(report), "png") for chart in (charts.growth, charts.sharing)]
+    pictures = [charts.picture(chart(report), "png") for chart in (charts.growth, sharing)]
     return Made(pictures[-1], PNG)

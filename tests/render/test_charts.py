@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,10 @@ import pytest
 from PIL import Image
 
 from service.render.figures import charts
-from service.report.document import Depth, Sharing, Sparsity
+from service.render.figures.chart_parts import MAX_LABEL, MAX_LABELS, short_names
+from service.render.figures.sharing_chart import shares, sharing
+from service.render.figures.sweep_chart import size_chart, sizes_of, sweeps
+from service.report.document import Connections, Depth, Sharing
 from tests import networks
 from tests.networks import conv, spec_of
 from tests.reports import document_of
@@ -56,10 +60,11 @@ def test_growth_marks_the_input_and_unproductive_layers() -> None:
 
 
 def test_sharing_shows_every_layer_with_connections() -> None:
-    rows = charts.sharing(LENET)["data"]["values"]
+    rows = sharing(LENET)["data"]["values"]
     layers = [layer for layer in LENET.layers if layer.connections is not None]
     assert [row["layer"] for row in rows] == [layer.name for layer in layers]
     assert [row["sharing factor"] for row in rows] == [layer.sharing.factor for layer in layers]
+    assert [row["one in"] for row in rows] == [layer.connections.dense / layer.connections.exact for layer in layers]
     assert [row["sparsity"] for row in rows] == [layer.sparsity.connection for layer in layers]
     # LeCun et al. 1998, section II-B: every one of the 28·28 places of C1 uses the same weights.
     assert rows[0]["sharing factor"] == 784
@@ -67,19 +72,55 @@ def test_sharing_shows_every_layer_with_connections() -> None:
 
 def test_layers_of_which_nothing_is_known_have_no_bar() -> None:
     report = document_of(spec_of([1, 8, 8], conv("a", 1, 3), conv("b", 1, 3)))
-    unknown = replace(report.layers[1], sharing=Sharing(None, 1), sparsity=Sparsity(None, None, None))
-    chart = charts.sharing(replace(report, layers=(report.layers[0], unknown)))
+    uncounted = Connections(None, None, None, None, None)
+    unknown = replace(report.layers[1], sharing=Sharing(None, 1), connections=uncounted)
+    chart = sharing(replace(report, layers=(report.layers[0], unknown)))
     assert [row["layer"] for row in chart["data"]["values"]] == ["a"]
-    assert charts.shares(report) and not charts.shares(replace(report, layers=(unknown,)))
+    assert shares(report) and not shares(replace(report, layers=(unknown,)))
 
 
-def test_names_under_the_bars_are_few_short_and_apart() -> None:
-    """Layers may have names that differ past what is shown; their indices keep the bars apart."""
-    report = document_of(spec_of([1, 8, 8], *(conv(f"{'long' * 9}{number}", 1, 1) for number in range(100))))
-    chart = charts.sharing(report)
-    places = [row["place"] for row in chart["data"]["values"]]
-    assert len(set(places)) == 100 and max(map(len, places)) <= charts.LONGEST_LABEL + 3
-    assert chart["vconcat"][1]["encoding"]["x"]["axis"]["values"] == places[::3]
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["/features/conv1", "/features/conv2"], ["conv1", "conv2"]),
+        (["net.0.conv", "net.1.conv"], ["0.conv", "1.conv"]),
+        (["conv1", "conv2"], ["conv1", "conv2"]),
+        (["a/b", "a/"], ["a/b", "a/"]),
+        (["alone/conv"], ["alone/conv"]),
+        ([], []),
+    ],
+)
+def test_names_are_shown_as_far_as_they_differ(names: list[str], short: list[str]) -> None:
+    assert short_names(names) == short
+
+
+@pytest.mark.parametrize("layers", [5, 400])
+def test_names_along_the_edge_are_few_and_short(layers: int) -> None:
+    report = document_of(spec_of([1, 8, 8], *(conv(f"{'long' * 9}{number}", 1, 1) for number in range(layers))))
+    for axis in (
+        charts.growth(report)["layer"][-1 if layers < 2 else 0]["encoding"]["x"]["axis"],
+        sharing(report)["vconcat"][1]["encoding"]["x"]["axis"],
+    ):
+        assert 5 <= len(axis["values"]) <= MAX_LABELS
+        names = json.loads(axis["labelExpr"].partition("[indexof")[0])
+        assert len(names) == len(axis["values"]) and max(map(len, names)) <= MAX_LABEL
+
+
+def test_one_connection_in_n_is_drawn_where_shares_would_all_look_like_one() -> None:
+    """By hand: 9 of 64 connections of a 3×3 kernel at the one place of an 8×8 image with stride 8; everything of a dense layer."""
+    report = document_of(spec_of([1, 8, 8], conv("c", 1, 3, 8), {"name": "d", "type": "dense", "units": 2}))
+    chart = sharing(report)
+    assert [row["one in"] for row in chart["data"]["values"]] == [pytest.approx(64 / 9), 1.0]
+    assert chart["vconcat"][1]["encoding"]["y"]["scale"] == {"type": "log", "domain": [1, 10]}
+
+
+def test_sizes_show_how_many_layers_add_context() -> None:
+    """By hand: layers that read 1, 3, 5 and 7 pixels add context to inputs of that size or more."""
+    report = document_of(spec_of([1, 8, 8], *(conv(f"c{number}", 1, 3) for number in range(4))))
+    rows = {row["size"]: row["adding"] for row in size_chart(report)["data"]["values"]}
+    assert {size: rows[size] for size in (1, 2, 3, 4, 6, 8)} == {1: 1, 2: 1, 3: 2, 4: 2, 6: 3, 8: 4}
+    assert max(sizes_of(report)) > 8 and sweeps(report)
+    assert not sweeps(document_of(spec_of([1, 8, 8], {"name": "r", "type": "activation", "function": "relu"})))
 
 
 def test_colour_shows_the_hierarchy_where_it_is_known() -> None:
@@ -87,7 +128,7 @@ def test_colour_shows_the_hierarchy_where_it_is_known() -> None:
     assert chart["data"]["values"] == [{"depth": 1, "layer": "a", "filters": 4, "colour_share": 0.25}]
 
 
-@pytest.mark.parametrize("chart", [charts.growth, charts.sharing])
+@pytest.mark.parametrize("chart", [charts.growth, sharing, size_chart])
 def test_pictures_are_deterministic(chart: Any) -> None:
     first, second = (charts.picture(chart(LENET), "svg") for _ in range(2))
     assert first == second
@@ -100,5 +141,5 @@ def test_pictures_are_deterministic(chart: Any) -> None:
 def test_hostile_names_are_text() -> None:
     report = document_of(spec_of([1, 8, 8], conv("c", 1, 3)))
     report = replace(report, layers=(replace(report.layers[0], name="<script>alert(1)</script>\u202e"),))
-    drawn = charts.picture(charts.sharing(report), "svg").decode()
+    drawn = charts.picture(sharing(report), "svg").decode()
     assert "<script" not in drawn and "\u202e" not in drawn

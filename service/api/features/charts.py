@@ -19,6 +19,7 @@ blueprint = Feature("charts", __name__, url_prefix="/v1/analyses", description="
 CHARTS = {
     "receptive-field": ("growth", "Draw how the receptive field grows with depth"),
     "sharing": ("sharing", "Draw what every layer shares and what it skips"),
+    "sweep": ("sizes", "Draw how many layers add context against the size of the input"),
     "colour": ("colour", "Draw the colour share of the filters against depth"),
 }
 

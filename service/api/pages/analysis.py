@@ -16,6 +16,7 @@ from service.faults import Refused
 from service.render.figures import charts
 from service.render.figures.connections import window
 from service.render.figures.connectivity_svg import View
+from service.render.figures.sharing_chart import shares
 from service.render.formats import REPORT_FORMATS, served
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
@@ -37,7 +38,7 @@ GRID_CHOICES = {
 def overview(report_id: str) -> Response:
     """What the model shares, skips and sees."""
     report = _report(report_id)
-    return _tab("overview.html", report, "", kinds=view.kinds(report), connected=charts.shares(report), grows=charts.grows(report))
+    return _tab("overview.html", report, "", kinds=view.kinds(report), connected=shares(report), grows=charts.grows(report))
 
 
 @blueprint.route("/<report:report_id>/findings")

@@ -11,53 +11,24 @@ from typing import Literal
 
 import vl_convert
 
+from service.render.figures.chart_parts import CONFIG, MAX_MARKED, SCHEMA, WIDTH, Specification, layer_axis, level, model_name, thinned
+from service.render.figures.sharing_chart import shares, sharing
+from service.render.figures.sweep_chart import size_chart, sweeps
 from service.render.words.text import shown
 from service.render.words.view import pixels
 from service.report.document import Layer, PerAxis, Report
 
-Specification = dict[str, object]
-
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VERSION = "v6_4"
 _SERIES = {
     "all paths": "#1f5fa8",
     "narrowest path": "#d1662a",
     "effective, 95 % of the influence": "#2f8f5b",
 }
-MOST_POINTS = 2000
-"""Layers drawn at the most; of more, every n-th is."""
-
-LONGEST_LABEL = 16
-"""Characters of a layer's name under its bar, which its index leads."""
-
-MOST_LABELS = 40
-"""Names under the bars at the most; of more layers, every n-th has its name there."""
-
-MOST_MARKED = 150
-"""Up to so many layers each has a mark on its line, and a bar that screen readers read out."""
 
 
 def grows(report: Report) -> bool:
     """Whether any layer sees a part of the input, so that there is growth to draw."""
     return any(layer.receptive_field is not None and bool(layer.receptive_field.size) for layer in report.layers)
-
-
-def shares(report: Report) -> bool:
-    """Whether it is known of any layer what it shares and skips, so that there is something to draw."""
-    return any(map(_is_known, report.layers))
-
-
-def _is_known(layer: Layer) -> bool:
-    """Whether a layer has connections, and how they are shared or how many there might be is known; other bars have no length."""
-    return layer.connections is not None and (_factor(layer) is not None or _left_out(layer) is not None)
-
-
-def _factor(layer: Layer) -> float | None:
-    return layer.sharing.factor if layer.sharing else None
-
-
-def _left_out(layer: Layer) -> float | None:
-    return layer.sparsity.connection if layer.sparsity else None
 
 
 def coloured(report: Report) -> bool:
@@ -83,14 +54,14 @@ def growth(report: Report) -> Specification:
             "$schema": SCHEMA,
             "title": title,
             "data": data,
-            "width": 640,
+            "width": WIDTH,
             "height": 320,
             "layer": _panel(report, sizes),
             "config": CONFIG,
         }
     rows = [
         {
-            "width": 640,
+            "width": WIDTH,
             "height": 220,
             "transform": [{"filter": {"field": "axis", "equal": axis}}],
             "layer": _panel(report, [each for each in sizes if each[0] == axis], f" of the {axis}"),
@@ -106,26 +77,13 @@ def _panel(report: Report, sizes: Sequence[tuple[str, float]], axis: str = "") -
     first = summary.first_global_layer if summary else None
     marks = [_global_layer(layer.name, layer.index, len(layers)) for layer in layers if layer.name == first]
     unit = pixels(summary.axes if summary else None)
-    return [*_unproductive(report), _lines(len(layers) <= MOST_MARKED, f"{unit}{axis}"), *_input_size(sizes, unit), *marks]
-
-
-CONFIG = {
-    "font": "DejaVu Sans, sans-serif",
-    "view": {"stroke": None},
-    "axis": {"grid": True, "gridOpacity": 0.35},
-    "background": "white",
-    "title": {"anchor": "start"},
-}
-
-
-def _model(report: Report) -> str:
-    return shown(report.model.name or "model")
+    return [*_unproductive(report), _lines(layers, f"{unit}{axis}"), *_input_size(sizes, unit), *marks]
 
 
 def _subtitle(report: Report, same: bool) -> str:
     field = report.summary.receptive_field
     unit = pixels(field.axes if field else None)
-    return f"{_model(report)}, {unit} of the input{' (the same along every axis)' if same else ''}"
+    return f"{model_name(report)}, {unit} of the input{' (the same along every axis)' if same else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +101,7 @@ def _points(report: Report, axes: Sequence[str]) -> list[_Point]:
     """One point for each layer, axis and series; none where a layer has no local path."""
     seen = [layer for layer in report.layers if layer.receptive_field]
     points = []
-    for layer in seen[:: max(1, -(-len(seen) // MOST_POINTS))]:
+    for layer in seen[:: thinned(len(seen))]:
         for i, axis in enumerate(axes):
             for name, values in _measured(layer).items():
                 pixels = values[i] if values is not None and i < len(values) else None
@@ -161,15 +119,16 @@ def _measured(layer: Layer) -> dict[str, PerAxis | None]:
     return dict(zip(_SERIES, (field.size, field.min_size, width), strict=True))
 
 
-def _lines(marked: bool, title: str) -> Specification:
+def _lines(layers: Sequence[Layer], title: str) -> Specification:
+    marked, seen = len(layers) <= MAX_MARKED, [layer for layer in layers if layer.receptive_field]
     return {
         "mark": {"type": "line", "interpolate": "step-after", "point": {"size": 18, "aria": False} if marked else False},
         "encoding": {
             "x": {
                 "field": "depth",
                 "type": "quantitative",
-                "title": "layer (in topological order)",
-                "axis": {"tickMinStep": 1, "format": "d"},
+                "scale": {"nice": False},
+                "axis": layer_axis([layer.index for layer in seen], [layer.name for layer in seen], "layers, from the input on"),
             },
             "y": {"field": "pixels", "type": "quantitative", "title": title},
             "color": {
@@ -188,20 +147,7 @@ def _lines(marked: bool, title: str) -> Specification:
 
 def _input_size(sizes: Sequence[tuple[str, float]], unit: str) -> list[Specification]:
     """The size of the input as a dashed line; nothing where it is not known, because an empty layer has no scale."""
-    return [_level({"axis": axis, "size": size}, "size", f"input: {size:,} {unit}") for axis, size in sizes[:1]]
-
-
-def _level(values: Specification, field: str, words: str) -> Specification:
-    """A dashed line across a chart at the height that a field of `values` says, with words at its beginning."""
-    height = {"y": {"field": field, "type": "quantitative"}}
-    said = {**height, "x": {"value": 0}, "text": {"value": words}}
-    return {
-        "data": {"values": [values]},
-        "layer": [
-            {"mark": {"type": "rule", "strokeDash": [6, 4], "color": "#555"}, "encoding": height},
-            {"mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": "#333"}, "encoding": said},
-        ],
-    }
+    return [level({"axis": axis, "size": size}, "size", f"input: {size:,} {unit}") for axis, size in sizes[:1]]
 
 
 def _global_layer(name: str, depth: int, layers: int) -> Specification:
@@ -243,70 +189,6 @@ def _unproductive(report: Report) -> list[Specification]:
     return [shaded]
 
 
-def sharing(report: Report) -> Specification:
-    """What each layer with connections shares and skips: its sharing factor (uses per weight) and its connection sparsity."""
-    known = [layer for layer in report.layers if _is_known(layer)][:MOST_POINTS]
-    rows = [
-        {
-            "layer": shown(layer.name),
-            "place": _place(layer),
-            "sharing factor": _factor(layer),
-            "sparsity": _left_out(layer),
-            "kind": layer.kind,
-        }
-        for layer in known
-    ]
-    place: Specification = {"field": "place", "type": "nominal", "sort": None, "title": None, "axis": {"labels": False, "ticks": False}}
-    shared: Specification = {
-        "x": place,
-        "color": {"field": "kind", "type": "nominal", "title": None, "legend": {"orient": "bottom"}},
-    }
-    # Names stand once, below both. Too long ones are cut before, because the engine would try out many lengths of each.
-    every = -(-len(rows) // MOST_LABELS) or 1
-    names = {"labelAngle": -60, "labelLimit": 0, "labelOverlap": False, "values": [_place(layer) for layer in known[::every]]}
-    bars = {
-        "width": {"step": max(1, min(28, 640 // max(len(rows), 1)))},
-        "height": 180,
-        "mark": {"type": "bar", "aria": len(rows) <= MOST_MARKED},
-    }
-    uses = {
-        **shared,
-        "y": {
-            "field": "sharing factor",
-            "type": "quantitative",
-            "scale": {"type": "symlog"},
-            "axis": {"values": _ticks(max((_factor(layer) or 0 for layer in known), default=0)), "format": ","},
-            "title": "uses of each weight",
-        },
-        "tooltip": [{"field": "layer"}, {"field": "sharing factor", "type": "quantitative", "format": ",.4~f"}],
-    }
-    left_out = {
-        **shared,
-        "x": {**place, "title": "layers with connections, by index and name", "axis": names},
-        "y": {"field": "sparsity", "type": "quantitative", "axis": {"format": "%"}, "title": "connections left out"},
-        "tooltip": [{"field": "layer"}, {"field": "sparsity", "type": "quantitative", "format": ".4%"}],
-    }
-    title = {"text": "Sharing and sparsity of every layer with connections", "subtitle": _model(report)}
-    return {
-        "$schema": SCHEMA,
-        "title": title,
-        "data": {"values": rows},
-        "vconcat": [{**bars, "encoding": uses}, {**bars, "encoding": left_out}],
-        "config": CONFIG,
-    }
-
-
-def _place(layer: Layer) -> str:
-    """What stands under the bar of a layer."""
-    return f"{layer.index} {shown(layer.name, LONGEST_LABEL)}"
-
-
-def _ticks(largest: float) -> list[int]:
-    """Round numbers for an axis that is nearly logarithmic: powers of ten, and 2 and 5 between them where there is room."""
-    steps = (1, 2, 5) if largest < 100 else (1,)
-    return [0, *(step * 10**power for power in range(13) for step in steps)]
-
-
 def colour(report: Report) -> Specification:
     """Colour against depth: the share of the energy of each convolution's filters, drawn in pixels, that lies off the grey axis.
 
@@ -317,15 +199,16 @@ def colour(report: Report) -> Specification:
     y = {"field": "colour_share", "type": "quantitative", "title": "colour share", "scale": {"domain": [0, 1]}, "axis": {"format": "%"}}
     tooltip = [{"field": "layer"}, {"field": "colour_share", "type": "quantitative", "format": ".1%"}]
     line = {"mark": {"type": "line", "point": True, "color": "#d1662a"}, "encoding": {"x": x, "y": y, "tooltip": tooltip}}
-    chance = _level({"share": 2 / 3}, "share", "filters of random channels: 2/3")
-    title = {"text": "Colour against depth", "subtitle": _model(report)}
-    layers = {"width": 480, "height": 260, "layer": [line, chance]}
+    chance = level({"share": 2 / 3}, "share", "filters of random channels: 2/3")
+    title = {"text": "Colour against depth", "subtitle": model_name(report)}
+    layers = {"width": WIDTH, "height": 260, "layer": [line, chance]}
     return {"$schema": SCHEMA, "title": title, "data": {"values": rows}, **layers, "config": CONFIG}
 
 
 CHARTS: Mapping[str, tuple[Callable[[Report], Specification], Callable[[Report], bool]]] = {
     "growth": (growth, grows),
     "sharing": (sharing, shares),
+    "sizes": (size_chart, sweeps),
     "colour": (colour, coloured),
 }
 """By name: the chart, and whether a report has anything to show in it."""

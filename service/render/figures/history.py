@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.render.figures.charts import CONFIG, SCHEMA, Specification
+from service.render.figures.chart_parts import CONFIG, SCHEMA, Specification
 from service.render.words.text import shown
 from service.report.quantities import PREFIX, QUANTITIES
 
