@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class AxisTaps:
         return sum(self.uses)
 
 
+@lru_cache(maxsize=64)
 def window_taps(length: int, places: int, kernel: int, stride: int, dilation: int, before: int) -> AxisTaps:
     """The taps of a sliding window: place o reads o·stride - before + k·dilation, real where that lies in [0, length).
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import TypeVar
 
 from service.report.document import Report
@@ -48,7 +49,23 @@ def write_report(report: Report) -> bytes:
 
 def plain_object(record: object) -> dict[str, object]:
     """A value of one of the dataclasses as plain data."""
-    return {each.key: as_plain(getattr(record, each.name)) for each in members(type(record))}
+    made = {}
+    for key, value_of in _members_of(type(record)):
+        value = value_of(record)
+        # Most values are scalars, and a large report has millions: those are not worth a call.
+        made[key] = value if type(value) in _SCALARS else as_plain(value)
+    return made
+
+
+def _members_of(record: type) -> tuple[tuple[str, Callable[[object], object]], ...]:
+    """The keys of a dataclass's fields, each with what reads it."""
+    if record not in _READERS:
+        _READERS[record] = tuple((each.key, attrgetter(each.name)) for each in members(record))
+    return _READERS[record]
+
+
+_READERS: dict[type, tuple[tuple[str, Callable[[object], object]], ...]] = {}
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 def as_plain(value: object) -> object:
@@ -56,7 +73,7 @@ def as_plain(value: object) -> object:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, tuple | list):
-        return [as_plain(entry) for entry in value]
+        return [entry if type(entry) in _SCALARS else as_plain(entry) for entry in value]
     if isinstance(value, Mapping):
         return {key: as_plain(entry) for key, entry in value.items()}
     return plain_object(value)

@@ -13,6 +13,7 @@ from service.report.plain import of_plain, write_report
 from service.report.quantities import flat_numbers
 from service.sources.places import bytes_fetched
 from service.work.analysis import Files, analyze_file
+from service.work.collection import no_collection
 from service.work.made import JSON, Made
 
 ENTRY = "Receptive-Entry"
@@ -23,9 +24,10 @@ def make_report(files: Files, question: Mapping[str, object], created_at: str) -
     """Analyse a model: the report as JSON. It is written here, in the job's process, because a large one would keep the server's threads
     waiting."""
     asked = read_question(question)
-    found = analyze_file(files, asked.options)
-    found = replace(found, model=replace(found.model, bytes_fetched=bytes_fetched(files.values())))
-    return complete(found, asked, created_at)
+    with no_collection():
+        found = analyze_file(files, asked.options)
+        found = replace(found, model=replace(found.model, bytes_fetched=bytes_fetched(files.values())))
+        return complete(found, asked, created_at)
 
 
 def complete(found: Report, question: Question, created_at: str) -> Made:

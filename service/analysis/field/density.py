@@ -56,8 +56,7 @@ def window_filled(fields: Sequence[Field], step: Slide) -> bool:
 def _taps_touch(field: Field, step: Slide) -> bool:
     pace, extent = field.steps[step.axis], field.extents[step.axis]
     if extent == 1 and pace is not None and step.taps.period == 1:
-        gap = int(np.diff(np.sort(step.taps.offsets[0])).max()) * abs(pace)
-        return gap <= int(sizes(field.bounds)[0].min())
+        return step.taps.gap * abs(pace) <= int(sizes(field.bounds)[0].min())
     read = step.taps.indices(0, min(step.taps.period * extent, step.length))
     bounds = table(field, step.axis, read.reshape(-1))
     bounds = bounds.reshape(*bounds.shape[: step.axis + 1], *read.shape, *bounds.shape[step.axis + 2 :])

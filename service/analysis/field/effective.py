@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from service.analysis.field.dependence import Mix, Slide
 from service.analysis.field.intervals import FAR, Field, extremes, table
-from service.analysis.field.taps import NOTHING, Taps
+from service.analysis.field.taps import NOTHING, Taps, weighted_moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,9 @@ class Spread:
 
     def times(self, paths: float) -> Spread:
         """The same distribution with so many times the paths."""
-        return replace(self, log_paths=self.log_paths + math.log(paths)) if paths > 0 else Spread.none()
+        if paths <= 0:
+            return Spread.none()
+        return Spread(self.log_paths + math.log(paths), self.mean, self.variance, self.between, self.weighted)
 
     @property
     def period(self) -> int:
@@ -91,7 +93,7 @@ class Spread:
 
     def joined(self) -> Spread:
         """The distribution of a unit that reads all units of a place."""
-        return replace(self, variance=self.variance + self.between, between=0.0)
+        return Spread(self.log_paths, self.mean, self.variance + self.between, 0.0, self.weighted)
 
 
 def _blend(rows: Values, weighted: bool | None, coefficients: Values | float = 1.0, apart: bool = False) -> Spread:
@@ -129,14 +131,14 @@ def follow(
         return tuple(s.times(paths) for s in spreads)
     taps = step.taps
     shares = weights.shares[step.kernel] if weights and step.kernel is not None else None
-    real = (taps.offsets[:_MOST_PHASES] != NOTHING).sum(1)
-    paths = 1.0 if shares is not None or taps.coefficients is not None else max(float(real.mean()) if len(real) else 1.0, 1e-9)
+    paths = 1.0 if shares is not None or taps.coefficients is not None else taps.per_unit
     return tuple(_slid(s, f, step, paths, shares) if f.varies(step.axis) else s.times(paths) for s, f in zip(spreads, fields, strict=True))
 
 
 def weighed(spread: Spread, weights: TapWeights | None) -> Spread:
     """The spread behind a kernel, which was weighed by its values where they are known."""
-    return replace(spread, weighted=weights is not None and spread.weighted is not False)
+    known = weights is not None and spread.weighted is not False
+    return spread if spread.weighted is known else replace(spread, weighted=known)
 
 
 def _stride(field: Field, axis: int) -> float | None:
@@ -157,12 +159,9 @@ def _slid(spread: Spread, field: Field, step: Slide, paths: float, shares: Value
     if stride is None or taps.step is None or 0 in taps.offsets.shape:
         return spread.times(paths)
     if taps.period == 1 and spread.period == 1:
-        offsets = taps.offsets[0]
-        weights = shares if shares is not None else taps.coefficients[0] if taps.coefficients is not None else None
-        mean = float(np.average(offsets, weights=weights))
-        variance = float(np.average((offsets - mean) ** 2, weights=weights))
-        moved = replace(spread, mean=spread.mean + stride * mean, variance=spread.variance + stride**2 * variance)
-        return moved.times(paths)
+        mean, variance = taps.moments if shares is None else weighted_moments(taps.offsets[0], shares)
+        logs = spread.log_paths + math.log(paths)
+        return Spread(logs, spread.mean + stride * mean, spread.variance + stride**2 * variance, spread.between, spread.weighted)
     return _slid_by_phase(spread, stride, taps, taps.step, shares)
 
 

@@ -21,10 +21,11 @@ Terms and signs follow Araujo, Norris and Sim, *Computing Receptive Fields of Co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Literal
+from functools import cache, wraps
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ from numpy.typing import NDArray
 from service.analysis.field.taps import LONG_PERIOD, NOTHING, Integers, Taps
 from service.faults import Refused
 from service.graph import Shape
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Reach = Literal["exact", "global", "bound", "unknown"]
 SEVERITY: dict[Reach, int] = {"exact": 0, "global": 1, "bound": 2, "unknown": 3}
@@ -50,7 +54,10 @@ _LONGEST_PERIOD = 1024
 
 _FEW_ENTRIES = 1 << 14
 
-# Rows of `Field.bounds`. The upper ends are kept negated, so that the union of intervals is one minimum over all rows.
+ENDS = 4
+"""Rows of `Field.bounds`: the entries of a field whose units are one step apart along every axis."""
+
+# The upper ends are kept negated, so that the union of intervals is one minimum over all rows.
 _SIGNS = np.array([1, -1, 1, -1], dtype=np.int64)
 
 
@@ -61,7 +68,7 @@ class TooLarge(Refused):
         super().__init__("limit", "field-too-large", f"The receptive field is too large to be followed: it takes {got}.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Field:
     """What units see: `bounds` has shape (4, *extents) with rows lo, -hi, narrowest lo, narrowest -hi; `steps` one step per tensor axis.
 
@@ -93,6 +100,21 @@ class Field:
         if SEVERITY[reach] <= SEVERITY[self.reach]:
             return self
         return replace(self, reach=reach, because=because)
+
+
+def remembered(function: Callable[Concatenate[Field, P], T]) -> Callable[Concatenate[Field, P], T]:
+    """Decorate a function of a field and of numbers: an answer is kept as long as the field is."""
+    known: WeakKeyDictionary[Field, dict[object, T]] = WeakKeyDictionary()
+
+    @wraps(function)
+    def answer(field: Field, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        answers = known.setdefault(field, {})
+        key = (args, *kwargs.items())
+        if key not in answers:
+            answers[key] = function(field, *args, **kwargs)
+        return answers[key]
+
+    return answer
 
 
 @cache
@@ -194,9 +216,11 @@ def _others(field: Field, axis: int) -> int:
 
 def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
     """The field of an output axis of `length` units that read the input axis by `taps`."""
-    if not field.varies(axis) and not (taps.offsets == NOTHING).all(axis=1).any():
+    if not field.varies(axis) and not taps.blank:
         return field
     extent, step, rank = field.extents[axis], field.steps[axis], len(field.steps)
+    if extent == 1 and step is not None and taps.plain and length:
+        return _slid_evenly(field, axis, taps, step)
     if step is None or taps.step is None:
         phases, pace = length, None
     else:
@@ -216,6 +240,13 @@ def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
     steps = (*field.steps[:axis], pace, *field.steps[axis + 1 :])
     bounds, settled = settle(seen, steps, axis)
     return replace(field, bounds=bounds, steps=settled)
+
+
+def _slid_evenly(field: Field, axis: int, taps: Taps, step: int) -> Field:
+    """The same where each unit of the axis is one step from the next: the outermost taps tell it."""
+    first, last = sorted(offset * step for offset in taps.ends)
+    moved = np.array([first, -last, first, -last], dtype=np.int64).reshape((4,) + (1,) * len(field.steps))
+    return Field(_clean(field.bounds + moved), _with(field.steps, axis, (taps.step or 0) * step), field.reach, field.because)
 
 
 def sizes(bounds: Integers) -> tuple[Integers, Integers]:
@@ -328,6 +359,8 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
         return one.worse(worst.reach, worst.because)
     if one.empty:
         return two.worse(worst.reach, worst.because)
+    if one.steps == two.steps and None not in one.steps and one.bounds.size == two.bounds.size == ENDS:
+        return Field(_union_of_two(one.bounds, two.bounds), one.steps, worst.reach, worst.because)
     one, two = _apart(one, two, shape)
     left, right, steps = unified(one, two, shape)
     if steps == one.steps and left.shape == right.shape and (left == right).all():
@@ -340,6 +373,13 @@ def _join(one: Field, two: Field, shape: Shape) -> Field:
     for axis in range(len(shape)):
         bounds, steps = settle(bounds, steps, axis)
     return Field(bounds, steps, worst.reach, worst.because)
+
+
+def _union_of_two(one: Integers, two: Integers) -> Integers:
+    """The union of two intervals, and the narrower one of the narrowest paths: of two as narrow as each other the one that begins first."""
+    a, b = one.ravel().tolist(), two.ravel().tolist()
+    narrow = min((1 - end[2] - end[3], end[2], end[3]) for end in (a, b) if end[2] < FAR // 2)
+    return np.array([min(a[0], b[0]), min(a[1], b[1]), *narrow[1:]], dtype=np.int64).reshape(one.shape)
 
 
 def _apart(one: Field, two: Field, shape: Shape) -> tuple[Field, Field]:

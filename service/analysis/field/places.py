@@ -13,13 +13,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from service.analysis.field.dependence import Block, Expand, Mix, Reshape, Slide, Step, Transpose
-from service.analysis.field.intervals import FAR, Field, TooLarge, concatenate, identity, mix, nothing, same, settle, sizes, slide, table
+from service.analysis.field.intervals import (
+    ENDS,
+    FAR,
+    Field,
+    TooLarge,
+    concatenate,
+    identity,
+    mix,
+    nothing,
+    same,
+    settle,
+    sizes,
+    slide,
+    table,
+)
 from service.analysis.field.propagation import moved
-from service.analysis.field.taps import NOTHING, Integers, Taps
+from service.analysis.field.taps import Integers
 from service.graph import Shape
 
 Places = tuple[Field, ...]
@@ -33,6 +48,26 @@ _MOST_COMPARED = 64
 
 def carry(places: Sequence[Places], shape: Shape, step: Step) -> tuple[Places, ...]:
     """The places of a tensor's units, one entry for each input axis, after a step."""
+    if isinstance(step, Slide | Mix) and not (isinstance(step, Slide) and step.taps.blank):
+        if not any(place.varies(step.axis) for each in places for place in each):
+            return tuple(places)
+        if all(place.bounds.size == ENDS for each in places for place in each) and _keeps_size(step):
+            return _remembered(tuple(places), shape, step)
+    return _carried(places, shape, step)
+
+
+def _keeps_size(step: Slide | Mix) -> bool:
+    """Whether places that are one step apart are so behind a step, too."""
+    return step.taps.plain if isinstance(step, Slide) else step.groups == 1
+
+
+@lru_cache(maxsize=256)
+def _remembered(places: tuple[Places, ...], shape: Shape, step: Slide | Mix) -> tuple[Places, ...]:
+    """The same for places that are one step apart: a map is numbered anew so often that these are nearly always known."""
+    return _carried(places, shape, step)
+
+
+def _carried(places: Sequence[Places], shape: Shape, step: Step) -> tuple[Places, ...]:
     match step:
         case Slide(axis, _, _, _):
             return _renewed(places, shape, axis, [_centred(each, step, shape[axis]) for each in places])
@@ -62,20 +97,12 @@ def _centred(places: Places, step: Slide, units: int) -> Places:
 def _read(place: Field, step: Slide, units: int) -> Field:
     """One of these. Units that are cut out of more, and lie in one period, are as many on a larger image."""
     axis, length = step.axis, step.length
-    read = slide(place, axis, _middle(step.taps), length)
+    read = slide(place, axis, step.taps.middle, length)
     if step.kernel is not None or units <= length or not 0 < length <= read.extents[axis]:
         return read
     few = read.bounds.take(np.arange(length), axis + 1)
     bounds, steps = settle(few, (*read.steps[:axis], None, *read.steps[axis + 1 :]), axis)
     return replace(read, bounds=bounds, steps=steps)
-
-
-def _middle(taps: Taps) -> Taps:
-    """The middle tap of every phase."""
-    if taps.offsets.shape[1] < 2:
-        return taps
-    real = (taps.offsets != NOTHING).sum(axis=1, keepdims=True)
-    return Taps(np.take_along_axis(taps.offsets, np.maximum(real - 1, 0) // 2, axis=1), taps.step)
 
 
 def mixed(places: Places, axis: int, length: int, result: int = 1, groups: int = 1) -> Places:

@@ -12,12 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.analysis.field.intervals import FAR, Field, TooLarge, pick, sizes
+from service.analysis.field.intervals import ENDS, FAR, Field, TooLarge, pick, remembered, sizes
 from service.analysis.field.taps import Integers
 from service.graph import Shape
 
@@ -47,7 +46,7 @@ def measured(fields: Sequence[Field], shape: Shape, lengths: Shape) -> tuple[Mea
     return tuple(measure(field, shape, n, grid) for field, n, grid in zip(fields, lengths, grids, strict=True))
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Measure:
     """The measures of a tensor's field on an input axis of `length` positions; `shape` is the tensor's.
 
@@ -55,6 +54,8 @@ def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Meas
     """
     if field.empty:
         return Measure(None, None, None, None, None if field.reach == "unknown" else 1.0)
+    if field.bounds.size == ENDS and not grid and len(moving := _moving(field)) == 1:
+        return _measured_evenly(field, moving[0], shape, length)
     axis, inner, stride, first = (None, field, None, 0) if grid else _positional(field)
     if axis is None:
         stride, padding = _grid(field, shape)
@@ -74,6 +75,25 @@ def measure(field: Field, shape: Shape, length: int, grid: bool = False) -> Meas
     )
 
 
+def _measured_evenly(field: Field, axis: int, shape: Shape, length: int) -> Measure:
+    """The same of units that are one step apart along one axis, in whole numbers."""
+    low, minus_high, narrow_low, minus_narrow_high = field.bounds.ravel().tolist()
+    step, last = field.steps[axis] or 0, shape[axis] - 1
+    balanced = (length - 1 - low + minus_high) // (2 * step)
+    best = 0
+    for unit in (min(max(balanced + more, 0), last) for more in (0, 1) if last >= 0):
+        best = max(best, min(-minus_high + unit * step, length - 1) - max(low + unit * step, 0) + 1)
+    size = 1 - low - minus_high
+    return Measure(
+        size=size,
+        min_size=1 - narrow_low - minus_narrow_high,
+        stride=Fraction(step),
+        padding=-low,
+        coverage=1.0 if field.reach == "global" else best / length if length > 0 else None,
+        phases=(size,),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where a unit at place 0 looks, in pixels: stride, and the oldest and newest position it sees, as means over one period."""
@@ -88,7 +108,7 @@ class Placement:
         return (self.oldest + self.newest) / 2
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def placement(field: Field) -> Placement | None:
     """Where the units of a field look, by which paths that meet can be compared.
 
@@ -99,6 +119,8 @@ def placement(field: Field) -> Placement | None:
         return None
     axis = moving[0]
     stride = Fraction(field.steps[axis] or 0, field.extents[axis])
+    if field.bounds.size == ENDS:
+        return Placement(stride, Fraction(field.bounds.item(0)), Fraction(-field.bounds.item(1)))
     seen = field.bounds[0] < FAR // 2
     phase = np.arange(field.extents[axis]).reshape([-1 if a == axis else 1 for a in range(len(field.steps))])
     units = int(seen.sum())
@@ -112,7 +134,7 @@ def lies_along_one_axis(field: Field) -> bool:
     return len(_moving(field) or [axis for axis, extent in enumerate(field.extents) if extent > 1]) < 2
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def score_axes(field: Field) -> tuple[int, ...]:
     """The two axes of a map of scores: unit (i, j) sees what unit i and unit j see, and all between. Other maps have none.
 

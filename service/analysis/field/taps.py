@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,14 @@ NOTHING = np.iinfo(np.int64).min
 """In `Taps.offsets`: this phase has no such tap."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Taps:
     """The taps of one axis: `offsets` has shape (phases, taps), `step` is the input units per period.
 
     `step` None: the offsets are a plain table, one phase for each output unit, that says nothing beyond the border. `kernel` numbers the
     taps of a kernel that is spread over several phases; `coefficients` are the fixed weights of an interpolation.
+
+    Layers of one geometry share their taps (`sliding`), and with them what is worked out once.
     """
 
     offsets: Integers
@@ -44,6 +47,45 @@ class Taps:
     def period(self) -> int:
         """Phases: output units until the pattern of taps repeats."""
         return int(self.offsets.shape[0])
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether there is one phase, which has taps and whose pattern goes on beyond the border."""
+        return self.period == 1 and self.step is not None and self.offsets.size > 0
+
+    @cached_property
+    def ends(self) -> tuple[int, int]:
+        """The least and the greatest offset of the first phase."""
+        return int(self.offsets[0].min()), int(self.offsets[0].max())
+
+    @cached_property
+    def gap(self) -> int:
+        """The largest step between neighbouring taps of the first phase; 0 for a single tap."""
+        return int(np.diff(np.sort(self.offsets[0])).max(initial=0))
+
+    @cached_property
+    def moments(self) -> tuple[float, float]:
+        """The mean and the variance of the offsets of the first phase, weighted by its coefficients where it has any."""
+        return weighted_moments(self.offsets[0], None if self.coefficients is None else self.coefficients[0])
+
+    @cached_property
+    def per_unit(self) -> float:
+        """Taps of a unit, as a mean over the first phases; more than nothing."""
+        real = (self.offsets[:LONG_PERIOD] != NOTHING).sum(1)
+        return max(float(real.mean()) if len(real) else 1.0, 1e-9)
+
+    @cached_property
+    def blank(self) -> bool:
+        """Whether some phase has no tap."""
+        return bool((self.offsets == NOTHING).all(axis=1).any())
+
+    @cached_property
+    def middle(self) -> Taps:
+        """The middle tap of every phase."""
+        if self.offsets.shape[1] < 2:
+            return self
+        real = (self.offsets != NOTHING).sum(axis=1, keepdims=True)
+        return Taps(np.take_along_axis(self.offsets, np.maximum(real - 1, 0) // 2, axis=1), self.step)
 
     def indices(self, start: int, stop: int) -> Integers:
         """The input units read by the output units start … stop - 1, as by `read_by`."""
@@ -62,6 +104,13 @@ def _table(rows: list[list[int]]) -> Integers:
     return np.array([row + [NOTHING] * (width - len(row)) for row in rows], dtype=np.int64).reshape(len(rows), width)
 
 
+def weighted_moments(offsets: Integers, weights: NDArray[np.float64] | None) -> tuple[float, float]:
+    """The mean and the variance of some offsets."""
+    mean = float(np.average(offsets, weights=weights))
+    return mean, float(np.average((offsets - mean) ** 2, weights=weights))
+
+
+@lru_cache(maxsize=64)
 def sliding(kernel: int, stride: int, dilation: int, before: int) -> Taps:
     """The taps of a window: output o reads o·stride - before + k·dilation."""
     return Taps((np.arange(kernel, dtype=np.int64) * dilation - before)[None, :], stride)
