@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.analysis.field.intervals import FAR, Field, concatenate, expand, identity, join, mix, nothing, sizes, slide, transpose
+from service.analysis.field.intervals import FAR, Field, expand, identity, mix, nothing, sizes, slide, transpose
+from service.analysis.field.meeting import concatenate, join
 from service.analysis.field.reshaping import reshape, segments
 from service.analysis.field.taps import listed, shifted, sliding, tiled, transposed
 

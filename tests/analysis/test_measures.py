@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from service.analysis.field.intervals import Field, identity, join, nothing, slide, transpose
+from service.analysis.field.intervals import Field, identity, nothing, slide, transpose
+from service.analysis.field.meeting import join
 from service.analysis.field.published import Placement, inner_units, measure, measured, placement, size_at
 from service.analysis.field.reshaping import reshape
 from service.analysis.field.taps import listed, shifted, sliding, transposed

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from service.analysis.field.axes import SpatialAxes
 from service.analysis.field.dependence import Slide
 from service.analysis.field.influence import Ended
-from service.analysis.field.intervals import FAR, Field, TooLarge, join, sizes, table, unified
+from service.analysis.field.intervals import FAR, Field, TooLarge, sizes, table
+from service.analysis.field.meeting import join, unified
 from service.analysis.field.published import inner_units, size_at
 from service.analysis.field.support import Allowance, Support, pixels
 from service.analysis.field.taps import Integers

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from service.analysis.field.density import mixture_filled, union_filled, window_filled
 from service.analysis.field.dependence import Accumulate, Mix, Slide, Statistics, Step
 from service.analysis.field.effective import Spread, TapWeights, combine, follow
-from service.analysis.field.intervals import Field, TooLarge, concatenate, identity, join, nothing
+from service.analysis.field.intervals import Field, TooLarge, identity, nothing
+from service.analysis.field.meeting import concatenate, join
 from service.analysis.field.places import Places, carry, lay_beside, meet, mixed, takes_in_all
 from service.analysis.field.propagation import moved
 from service.analysis.field.reshaping import divide

@@ -11,10 +11,10 @@ per phase, and everything else (windows of attention, shuffles, joins of unequal
 
 1. `slide` moves along one axis by taps; a unit sees what its taps see.
 2. `mix` makes every unit see what all units of an axis (of its group) see.
-3. `transpose`, `expand`, `concatenate` are NumPy's operations of the same name (`reshape` has a module of its own).
-4. `join` is the union over the paths that meet in a unit.
+3. `transpose` and `expand` are NumPy's operations of the same name (`reshape` has a module of its own).
+4. Where paths meet is told by `meeting`.
 
-Two intervals are carried: the union over all paths, and the narrowest path (Richter et al. 2021), for which `join` keeps the narrower.
+Two intervals are carried: the union over all paths, and the narrowest path (Richter et al. 2021), of which joins keep the narrower.
 Terms and signs follow Araujo, Norris and Sim, *Computing Receptive Fields of Convolutional Neural Networks*, Distill 2019.
 """
 
@@ -45,9 +45,6 @@ FAR = 1 << 60
 
 MOST_ENTRIES = 1 << 22
 """A table larger than this is not built; the field widens to a bound instead."""
-
-MAX_PAIRS = 1 << 18
-"""Units that are told apart at the most where fields meet that vary along different axes."""
 
 _LONGEST_PERIOD = 1024
 """A period of up to so many units is kept on a shorter axis too, where the table has no more than _FEW_ENTRIES with it."""
@@ -173,7 +170,7 @@ def table(field: Field, axis: int, indices: Integers) -> Integers:
 
 def pick(field: Field, axis: int, indices: Integers) -> Field:
     """The field of the units at `indices` (a vector) of one axis, listed one by one."""
-    return replace(field, bounds=table(field, axis, indices), steps=_with(field.steps, axis, None))
+    return replace(field, bounds=table(field, axis, indices), steps=with_step(field.steps, axis, None))
 
 
 def settle(bounds: Integers, steps: Sequence[int | None], axis: int) -> tuple[Integers, tuple[int | None, ...]]:
@@ -204,12 +201,12 @@ def _first_pace(head: Integers, tail: Integers) -> int:
     return int((tail[0] - head[0])[seen][0]) if seen.any() else 0
 
 
-def _kept(period: int, length: int, entries: int) -> bool:
+def is_kept(period: int, length: int, entries: int) -> bool:
     """Whether a period is worth keeping on an axis of `length` units; the table has so many entries along all other axes."""
     return period <= max(length, LONG_PERIOD) or (period <= _LONGEST_PERIOD and period * entries <= _FEW_ENTRIES)
 
 
-def _others(field: Field, axis: int) -> int:
+def other_entries(field: Field, axis: int) -> int:
     """Entries of a table along all axes but one."""
     return field.bounds.size // 4 // max(field.extents[axis], 1)
 
@@ -228,7 +225,7 @@ def slide(field: Field, axis: int, taps: Taps, length: int) -> Field:
         phases, pace = taps.period * rounds, taps.step * rounds // extent * step if taps.step else 0
     if length == 0:
         phases, pace = 0, 0
-    if not _kept(phases, length, _others(field, axis)):
+    if not is_kept(phases, length, other_entries(field, axis)):
         phases, pace = length, None
     read = taps.indices(0, phases)
     count = read.shape[1]
@@ -246,7 +243,7 @@ def _slid_evenly(field: Field, axis: int, taps: Taps, step: int) -> Field:
     """The same where each unit of the axis is one step from the next: the outermost taps tell it."""
     first, last = sorted(offset * step for offset in taps.ends)
     moved = np.array([first, -last, first, -last], dtype=np.int64).reshape((4,) + (1,) * len(field.steps))
-    return Field(_clean(field.bounds + moved), _with(field.steps, axis, (taps.step or 0) * step), field.reach, field.because)
+    return Field(_clean(field.bounds + moved), with_step(field.steps, axis, (taps.step or 0) * step), field.reach, field.because)
 
 
 def sizes(bounds: Integers) -> tuple[Integers, Integers]:
@@ -255,7 +252,7 @@ def sizes(bounds: Integers) -> tuple[Integers, Integers]:
     return np.where(seen, 1 - bounds[0] - bounds[1], 0), np.where(seen, 1 - bounds[2] - bounds[3], 0)
 
 
-def _listed(field: Field, axis: int, length: int) -> Integers:
+def listed_units(field: Field, axis: int, length: int) -> Integers:
     """Bounds of all units of one axis, one entry for each."""
     return table(field, axis, np.arange(length, dtype=np.int64))
 
@@ -281,10 +278,10 @@ def mix(field: Field, axis: int, length: int, result: int, groups: int = 1) -> F
         steps = (*field.steps[:axis], 0, *field.steps[axis + 1 :])
         return replace(field, bounds=bounds, steps=steps)
     per_group = length // groups
-    every = _listed(field, axis, length)
+    every = listed_units(field, axis, length)
     parts = [_union(every.take(np.arange(g * per_group, (g + 1) * per_group), axis + 1), axis) for g in range(groups)]
     bounds = np.repeat(np.concatenate(parts, axis=axis + 1), result // groups, axis=axis + 1)
-    return _relisted(field, axis, bounds)
+    return relisted(field, axis, bounds)
 
 
 def accumulate(field: Field, axis: int, length: int, reverse: bool, exclusive: bool) -> Field:
@@ -294,13 +291,13 @@ def accumulate(field: Field, axis: int, length: int, reverse: bool, exclusive: b
     """
     if not field.varies(axis) and not exclusive:
         return field
-    bounds = _listed(field, axis, length)
+    bounds = listed_units(field, axis, length)
     bounds = np.flip(bounds, axis + 1) if reverse else bounds
     bounds = np.concatenate([np.minimum.accumulate(bounds[:2], axis + 1), bounds[2:]])
     if exclusive:
         blank = np.full_like(bounds.take([0], axis + 1), FAR)
         bounds = np.concatenate([blank, bounds.take(np.arange(length - 1), axis + 1)], axis + 1)
-    return _relisted(field, axis, np.flip(bounds, axis + 1) if reverse else bounds)
+    return relisted(field, axis, np.flip(bounds, axis + 1) if reverse else bounds)
 
 
 def block(field: Field, blocked: NDArray[np.bool_], shape: Shape) -> Field:
@@ -315,7 +312,8 @@ def block(field: Field, blocked: NDArray[np.bool_], shape: Shape) -> Field:
     return replace(field, bounds=bounds, steps=tuple(None if n > 1 else s for n, s in zip(blocked.shape, steps, strict=True)))
 
 
-def _relisted(field: Field, axis: int, bounds: Integers) -> Field:
+def relisted(field: Field, axis: int, bounds: Integers) -> Field:
+    """The field with other bounds, whose units are listed along one axis, in their shortest description."""
     settled, steps = settle(bounds, (*field.steps[:axis], None, *field.steps[axis + 1 :]), axis)
     return replace(field, bounds=settled, steps=steps)
 
@@ -345,122 +343,6 @@ def expand(field: Field, shape: Shape, result: Shape) -> Field:
     return replace(field, bounds=bounds, steps=tuple(steps))
 
 
-def join(fields: Sequence[Field], shape: Shape) -> Field:
-    """The union over paths that meet at the same units of a tensor of `shape`; the narrowest path is the narrower one."""
-    result = fields[0]
-    for other in fields[1:]:
-        result = _join(result, other, shape)
-    return result
-
-
-def _join(one: Field, two: Field, shape: Shape) -> Field:
-    worst = max((one, two), key=lambda f: SEVERITY[f.reach])
-    if one is two or two.empty:
-        return one.worse(worst.reach, worst.because)
-    if one.empty:
-        return two.worse(worst.reach, worst.because)
-    if one.steps == two.steps and None not in one.steps and one.bounds.size == two.bounds.size == ENDS:
-        return Field(_union_of_two(one.bounds, two.bounds), one.steps, worst.reach, worst.because)
-    one, two = _apart(one, two, shape)
-    left, right, steps = unified(one, two, shape)
-    if steps == one.steps and left.shape == right.shape and (left == right).all():
-        return replace(one, reach=worst.reach, because=worst.because)
-    left, right = np.broadcast_arrays(left, right)
-    width = [np.where(n > 0, n, FAR) for n in (sizes(left)[1], sizes(right)[1])]
-    # Of paths as narrow as each other the one that begins first, whatever the order of the operands.
-    narrow = np.where((width[0] < width[1]) | ((width[0] == width[1]) & (left[2] <= right[2])), left[2:], right[2:])
-    bounds = np.concatenate([np.minimum(left[:2], right[:2]), narrow])
-    for axis in range(len(shape)):
-        bounds, steps = settle(bounds, steps, axis)
-    return Field(bounds, steps, worst.reach, worst.because)
-
-
-def _union_of_two(one: Integers, two: Integers) -> Integers:
-    """The union of two intervals, and the narrower one of the narrowest paths: of two as narrow as each other the one that begins first."""
-    a, b = one.ravel().tolist(), two.ravel().tolist()
-    narrow = min((1 - end[2] - end[3], end[2], end[3]) for end in (a, b) if end[2] < FAR // 2)
-    return np.array([min(a[0], b[0]), min(a[1], b[1]), *narrow[1:]], dtype=np.int64).reshape(one.shape)
-
-
-def _apart(one: Field, two: Field, shape: Shape) -> tuple[Field, Field]:
-    """Both fields, described more coarsely where their common table would be too large because they vary along different axes.
-
-    Score (i, j) of attention sees what i sees and what j sees. In a table that is too large every j is taken to see what any of them does:
-    the largest field stays what it is.
-    """
-    lone = [axis for axis in range(len(shape)) if one.varies(axis) != two.varies(axis)]
-    entries = 1
-    for axis, length in enumerate(shape):
-        alike = one.extents[axis] == two.extents[axis] and one.steps[axis] == two.steps[axis]
-        entries *= one.extents[axis] if alike else length
-    for axis in sorted(lone, key=lambda a: shape[a])[::-1]:
-        if entries <= MAX_PAIRS:
-            break
-        one, two = (mix(field, axis, shape[axis], shape[axis]) for field in (one, two))
-        entries //= shape[axis]
-    return one, two
-
-
-def unified(one: Field, two: Field, shape: Shape) -> tuple[Integers, Integers, tuple[int | None, ...]]:
-    """Both bounds over common periods: axis by axis the least common one where the paces agree, else listed in full."""
-    steps: list[int | None] = []
-    for axis, length in enumerate(shape):
-        (e, s), (f, t) = ((x.extents[axis], x.steps[axis]) for x in (one, two))
-        if e == f and s == t:
-            steps.append(s)
-            continue
-        period = math.lcm(e, f)
-        if s is not None and t is not None and s * f == t * e and _kept(period, length, max(_others(one, axis), _others(two, axis))):
-            one, two = _repeated(one, axis, period), _repeated(two, axis, period)
-            steps.append(s * period // e)
-        else:
-            one, two = (pick(x, axis, np.arange(length, dtype=np.int64)) for x in (one, two))
-            steps.append(None)
-    return one.bounds, two.bounds, tuple(steps)
-
-
-def _with(steps: tuple[int | None, ...], axis: int, step: int | None) -> tuple[int | None, ...]:
+def with_step(steps: tuple[int | None, ...], axis: int, step: int | None) -> tuple[int | None, ...]:
+    """The steps with another one along one axis."""
     return (*steps[:axis], step, *steps[axis + 1 :])
-
-
-def _repeated(field: Field, axis: int, period: int) -> Field:
-    """The same field described over a longer period."""
-    extent, step = field.extents[axis], field.steps[axis]
-    if extent == period:
-        return field
-    bounds = table(field, axis, np.arange(period, dtype=np.int64))
-    return replace(field, bounds=bounds, steps=_with(field.steps, axis, None if step is None else step * period // extent))
-
-
-def concatenate(fields: Sequence[Field], axis: int, lengths: Sequence[int], shape: Shape) -> Field:
-    """The fields of tensors laid one after the other along `axis`, which have the given `lengths` there."""
-    worst = max(fields, key=lambda f: SEVERITY[f.reach])
-    first = fields[0]
-    if all(not f.varies(axis) and f.steps == first.steps and f.bounds is first.bounds for f in fields):
-        return first.worse(worst.reach, worst.because)
-    reference = next((f for f in fields if not f.empty), first)
-    parts: list[Field] = []
-    for field, length in zip(fields, lengths, strict=True):
-        if length:
-            aligned = reference if field.empty else field
-            listed = _listed(aligned, axis, length)
-            bounds = np.full_like(listed, FAR) if field.empty else listed
-            parts.append(Field(bounds, _with(aligned.steps, axis, None)))
-    if not parts:
-        return first
-    steps = parts[0].steps
-    for other in range(len(shape)):
-        if other != axis and any((p.extents[other], p.steps[other]) != (parts[0].extents[other], parts[0].steps[other]) for p in parts):
-            parts, steps = _common(parts, other, shape[other], steps)
-    bounds = np.concatenate([p.bounds for p in parts], axis=axis + 1)
-    check(bounds.size)
-    return replace(_relisted(Field(bounds, steps), axis, bounds), reach=worst.reach, because=worst.because)
-
-
-def _common(parts: list[Field], axis: int, length: int, steps: tuple[int | None, ...]) -> tuple[list[Field], tuple[int | None, ...]]:
-    """The parts of a concatenation over one common period of another axis, or listed in full where their paces differ."""
-    period = math.lcm(*(p.extents[axis] for p in parts))
-    paces = {None if p.steps[axis] is None else (p.steps[axis] or 0) * (period // p.extents[axis]) for p in parts}
-    if len(paces) == 1 and None not in paces and _kept(period, length, max(_others(part, axis) for part in parts)):
-        return [_repeated(p, axis, period) for p in parts], _with(steps, axis, paces.pop())
-    return [pick(p, axis, np.arange(length, dtype=np.int64)) for p in parts], _with(steps, axis, None)

@@ -23,7 +23,6 @@ from service.analysis.field.intervals import (
     FAR,
     Field,
     TooLarge,
-    concatenate,
     identity,
     mix,
     nothing,
@@ -33,6 +32,7 @@ from service.analysis.field.intervals import (
     slide,
     table,
 )
+from service.analysis.field.meeting import concatenate
 from service.analysis.field.propagation import moved
 from service.analysis.field.taps import Integers
 from service.graph import Shape
