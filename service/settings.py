@@ -74,6 +74,10 @@ class Settings:
             256 * MEBIBYTE,
         ),
     )
+    max_report_bytes: int = field(
+        default=32 * MEBIBYTE,
+        metadata=about("The longest report that is kept, in bytes; a longer one is cut, and a finding says what it leaves out.", 65536),
+    )
     job_cpu_seconds: int = field(default=300, metadata=about("The processor time of a job, in seconds (RLIMIT_CPU).", 1))
     job_wall_seconds: float = field(default=600.0, metadata=about("The time from a job's start until it is stopped, in seconds.", 0.1))
     job_keep_seconds: float = field(default=86400.0, metadata=about("How long a finished job can be asked for, in seconds.", 1))

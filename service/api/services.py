@@ -165,7 +165,7 @@ class Service:
         settings, store, owner = self.settings, self.store, uuid.uuid4().hex
         limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
         pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
-        keeper = Keeper(store, self.tasks.report)
+        keeper = Keeper(store, self.tasks.report, settings.max_report_bytes)
         queue = InProcessQueue(pool, keeper)
         drawer = KeptProcess(replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS)), self.tasks.warm_up)
         watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive, retention(settings))

@@ -16,7 +16,8 @@ import structlog
 from service import metrics
 from service.faults import Refused
 from service.jobs.message import Call, Outcome, Stopped
-from service.jobs.stored import stored_report
+from service.jobs.stored import beside_of, stored_report
+from service.report.cut import MAX_REPORT_BYTES
 from service.report.identity import Question, read_question
 from service.store import Store
 from service.store.interfaces import Job, StoreError
@@ -32,10 +33,10 @@ FAILED = Refused("invalid", "analysis-failed", "The service could not analyse th
 
 
 class Keeper:
-    """Keeps the outcomes of jobs in a store; `task` makes a report."""
+    """Keeps the outcomes of jobs in a store; `task` makes a report, of so many bytes at the most."""
 
-    def __init__(self, store: Store, task: Task) -> None:
-        self._store, self._task = store, task
+    def __init__(self, store: Store, task: Task, max_report_bytes: int = MAX_REPORT_BYTES) -> None:
+        self._store, self._task, self._max_bytes = store, task, max_report_bytes
         self._ended: dict[str, threading.Event] = {}
         self._held: set[str] = set()
         self._closed = threading.Event()
@@ -70,7 +71,8 @@ class Keeper:
         question = read_question(job.request)
         files = {name: str(self._store.blobs.local(digest)) for name, digest in question.blobs.items()}
         lent = {name: self._store.sources.later(identity) for name, identity in question.elsewhere.items()}
-        return Call(self._task, {"question": job.request, "created_at": job.created_at}, files=files, lent=lent)
+        asked = {"question": job.request, "created_at": job.created_at, "max_bytes": self._max_bytes}
+        return Call(self._task, asked, files=files, lent=lent)
 
     def keep(self, job: Job, outcome: Outcome | Stopped) -> None:
         """Write down how a job ended, and give up what it needed. Returns when that is in the store, or when the keeper closes: then the
@@ -119,7 +121,7 @@ class Keeper:
 
     def _write(self, job: Job, question: Question, outcome: Outcome | Stopped) -> None:
         if isinstance(outcome, Made):
-            self._store.reports.add(stored_report(outcome, job, question), outcome.content)
+            self._store.reports.add(stored_report(outcome, job, question), outcome.content, beside_of(outcome))
             self._store.jobs.finish(job.id, "done")
         elif not outcome_is_final(outcome):
             self._store.jobs.release(job.id)

@@ -18,6 +18,9 @@ ENTRY = "Receptive-Entry"
 ELSEWHERE = "sources"
 """In an entry: the identities of the files of a report that are not kept, by name ("" for the model)."""
 
+BESIDE = "Receptive-Beside"
+"""The header with what is kept beside a report."""
+
 _KINDS: dict[str, tuple[type, ...]] = {
     "name": (str, type(None)),
     "format": (str,),
@@ -61,6 +64,11 @@ def stored_report(made: Made, job: Job, question: Question) -> StoredReport:
         size_bytes=len(made.content),
         model_bytes=entry["size_bytes"] if question.blobs else 0,
     )
+
+
+def beside_of(made: Made) -> str:
+    """What is kept beside a report, as its process gave it."""
+    return made.headers.get(BESIDE, "{}")
 
 
 def _entry(text: str) -> dict[str, Any]:

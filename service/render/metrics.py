@@ -31,8 +31,7 @@ def metric_name(name: str) -> str:
 
 def report_metrics(report: Report) -> bytes:
     """Every flat number as a gauge with the label `model`, and the end mark."""
-    label = f'model="{_label(report.model.name or "")}"'
-    return ("\n".join([*_lines(report, label), "# EOF"]) + "\n").encode()
+    return openmetrics(flat_numbers(report), report.model.name)
 
 
 def models_metrics(versions: Sequence[ModelNumbers], left_out: int) -> bytes:
@@ -57,8 +56,14 @@ def models_metrics(versions: Sequence[ModelNumbers], left_out: int) -> bytes:
     return ("\n".join([*lines, "# EOF"]) + "\n").encode()
 
 
-def _lines(report: Report, label: str) -> Iterator[str]:
-    for name, value in flat_numbers(report).items():
+def openmetrics(numbers: Mapping[str, int | float], model: str | None) -> bytes:
+    """Flat numbers as gauges with the label `model`, and the end mark."""
+    label = f'model="{_label(model or "")}"'
+    return ("\n".join([*_lines(numbers, label), "# EOF"]) + "\n").encode()
+
+
+def _lines(numbers: Mapping[str, int | float], label: str) -> Iterator[str]:
+    for name, value in numbers.items():
         yield f"# TYPE {metric_name(name)} gauge"
         yield f"# HELP {metric_name(name)} {_help(name)}"
         yield f"{metric_name(name)}{{{label}}} {value}"

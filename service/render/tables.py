@@ -30,30 +30,34 @@ class LayerTable:
     Which axes there are is a matter of the model, so all its rows have the same columns.
     """
 
-    def __init__(self, report: Report) -> None:
-        self._axes = {layer.receptive_field.axes for layer in report.layers if layer.receptive_field is not None}
-        names = tuple(dict.fromkeys(name for axes in sorted(self._axes, key=len) for name in axes))
+    def __init__(self, endings: Mapping[str, Sequence[str]]) -> None:
+        self.endings = endings
+        """What comes behind the head of each number's columns, by its path: all that the table needs to know of the other layers."""
+
+    @classmethod
+    def of(cls, report: Report) -> LayerTable:
+        """The table of a report."""
+        axes = {layer.receptive_field.axes for layer in report.layers if layer.receptive_field is not None}
+        names = tuple(dict.fromkeys(name for each in sorted(axes, key=len) for name in each))
         ranks = {
             path: max((len(shape) for layer in report.layers if (shape := _tuple(quantity.of_layer(layer)))), default=0)
             for quantity in COLUMNS
             if (path := quantity.path) in SHAPES
         }
-        self._endings: dict[str, tuple[str, ...]] = {
-            quantity.path: _endings(quantity, names, min(ranks.get(quantity.path, 0), MOST_SHAPE_AXES)) for quantity in COLUMNS
-        }
+        return cls({each.path: _endings(each, names, min(ranks.get(each.path, 0), MOST_SHAPE_AXES)) for each in COLUMNS})
 
     @property
     def columns(self) -> list[str]:
         """The heads of the columns."""
-        return [f"{quantity.column}{ending}" for quantity in COLUMNS for ending in self._endings[quantity.path]]
+        return [f"{quantity.column}{ending}" for quantity in COLUMNS for ending in self.endings[quantity.path]]
 
     def row(self, layer: Layer) -> dict[str, Cell]:
         """One layer."""
         axes = layer.receptive_field.axes if layer.receptive_field is not None else ()
         row: dict[str, Cell] = {}
         for quantity in COLUMNS:
-            value, endings = quantity.of_layer(layer), self._endings[quantity.path]
-            if endings == ("",):
+            value, endings = quantity.of_layer(layer), self.endings[quantity.path]
+            if tuple(endings) == ("",):
                 row[quantity.column] = ";".join(map(str, value)) if isinstance(value, tuple) else value
                 continue
             keys = [f"_{axis}" for axis in axes] if quantity.path not in SHAPES else endings
@@ -100,5 +104,5 @@ def _cell(value: Cell) -> Cell:
 
 def layers_csv(report: Report) -> bytes:
     """The layer table of a report as CSV."""
-    table = LayerTable(report)
+    table = LayerTable.of(report)
     return write_csv([table.row(layer) for layer in report.layers], table.columns)

@@ -16,8 +16,7 @@ ACTIVE: tuple[State, ...] = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
-    """A report as it is kept, without its text: `entry` is what a list shows of it, `beside` what else is answered without the text (see
-    service.report.beside; None where an earlier version stored it), `size_bytes` how long the text is.
+    """A report as it is kept, without its text: `entry` is what a list shows of it, `size_bytes` how long the text is.
 
     `blobs` names the digest of each file that was analysed: "" for the model, else the name of an external data file.
     """
@@ -33,7 +32,6 @@ class StoredReport:
     blobs: Mapping[str, Digest]
     size_bytes: int
     model_bytes: int = 0
-    beside: Mapping[str, Any] | None = None
 
 
 class Document(Protocol):
@@ -134,8 +132,8 @@ class StoreError(Exception):
 class Reports(Protocol):
     """The reports. They are immutable: a report is added once, read often, and removed. A project sees its own alone."""
 
-    def add(self, report: StoredReport, document: bytes) -> None:
-        """Keeps `report` and its text; does nothing where its project knows its id."""
+    def add(self, report: StoredReport, document: bytes, beside: str | None = None) -> None:
+        """Keeps `report`, its text, and what is kept beside it (see render.beside); does nothing where its project knows its id."""
 
     def get(self, project: Project, report_id: str) -> StoredReport | None:
         """The report of that id, or of an id that it had before."""
@@ -143,8 +141,11 @@ class Reports(Protocol):
     def document(self, report: StoredReport) -> Document:
         """The text of a report."""
 
-    def describe(self, report: StoredReport, beside: Mapping[str, Any]) -> None:
-        """Keeps what is answered without the text of a report that has none of it yet."""
+    def beside(self, report: StoredReport) -> str | None:
+        """What is kept beside the text of a report; None where an earlier version stored it."""
+
+    def describe(self, report: StoredReport, beside: str) -> None:
+        """Keeps something beside the text of a report that has nothing yet."""
 
     def count(self) -> int:
         """How many there are, of all projects."""

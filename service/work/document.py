@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from service.render.beside import beside
+from service.report.cut import MAX_REPORT_BYTES, written_within
 from service.report.document import Analyzer, Layer, Report, ReportOptions
 from service.report.identity import ANALYZER, Question, links, options_document, read_question
-from service.report.plain import of_plain, write_report
+from service.report.plain import of_plain
 from service.report.quantities import flat_numbers
 from service.sources.places import bytes_fetched
 from service.work.analysis import Files, analyze_file
@@ -20,18 +22,24 @@ ENTRY = "Receptive-Entry"
 """The header with what a list shows of a report: whoever keeps it reads this and not the report (jobs.stored)."""
 
 
-def make_report(files: Files, question: Mapping[str, object], created_at: str) -> Made:
-    """Analyse a model: the report as JSON. It is written here, in the job's process, because a large one would keep the server's threads
-    waiting."""
+BESIDE = "Receptive-Beside"
+"""The header with what is kept beside a report (render.beside)."""
+
+
+def make_report(files: Files, question: Mapping[str, object], created_at: str, max_bytes: int = MAX_REPORT_BYTES) -> Made:
+    """Analyse a model: the report as JSON, of so many bytes at the most.
+
+    It is written here, in the job's process, because a large one would keep the server's threads waiting.
+    """
     asked = read_question(question)
     with no_collection():
         found = analyze_file(files, asked.options)
         found = replace(found, model=replace(found.model, bytes_fetched=bytes_fetched(files.values())))
-        return complete(found, asked, created_at)
+        return complete(found, asked, created_at, max_bytes)
 
 
-def complete(found: Report, question: Question, created_at: str) -> Made:
-    """The report to keep. Raises ValueError where the analysis gave something that JSON cannot say."""
+def complete(found: Report, question: Question, created_at: str, max_bytes: int = MAX_REPORT_BYTES) -> Made:
+    """The report to keep, cut to so many bytes. Raises ValueError where the analysis gave something that JSON cannot say."""
     model = replace(
         found.model,
         name=question.options.name or found.model.name,
@@ -47,7 +55,8 @@ def complete(found: Report, question: Question, created_at: str) -> Made:
         options=of_plain(ReportOptions, options_document(question.options)),
         links=links(question.id),
     )
-    return Made(write_report(report), JSON, {ENTRY: json.dumps(_entry(report))})
+    shown, text = written_within(report, max_bytes)
+    return Made(text, JSON, {ENTRY: json.dumps(_entry(report)), BESIDE: beside(report, shown, text)})
 
 
 def structure_digest(layers: Sequence[Layer]) -> str:

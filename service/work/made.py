@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 JSON = "application/json"
+TEXT = "text/plain"
 PNG = "image/png"
 SVG = "image/svg+xml"
 HTML = "text/html; charset=utf-8"

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from service.faults import Refused
+from service.render.beside import beside
 from service.render.figures import charts
 from service.render.figures.history import Point, history
 from service.render.figures.sharing_chart import sharing
 from service.render.formats import CHART_FORMATS
 from service.render.html import report_html
+from service.render.told import TOLD
+from service.report.document import Report
 from service.report.plain import read_report
 from service.work.lesson import chain, network
-from service.work.made import HTML, PNG, Made
+from service.work.made import HTML, JSON, PNG, TEXT, Made
 
 
 def chart_picture(report: bytes, name: str, form: str) -> Made:
     """Draw one of `charts.CHARTS` of a report, given as JSON text. Refused `no-chart` where it would show nothing."""
     chart, has_data = charts.CHARTS[name]
-    document = read_report(report)
+    document = _known(report)
     if not has_data(document):
         raise Refused("invalid", "no-chart", f"The report has nothing to show in the chart {name}.")
     return Made(CHART_FORMATS[form].write(chart(document)), CHART_FORMATS[form].media_type)
@@ -41,7 +45,24 @@ def history_picture(model: str, rows: Sequence[Mapping[str, Any]], metrics: Sequ
 def report_page(report: bytes, pictures: Mapping[str, str]) -> Made:
     """Write a report, given as JSON text, as one HTML file with these pictures of the model's filters: PNGs in base64 by name."""
     drawn = {name: base64.b64decode(picture) for name, picture in pictures.items()}
-    return Made(report_html(read_report(report), drawn), HTML)
+    return Made(report_html(_known(report), drawn), HTML)
+
+
+def tell(report: bytes, name: str, asked: Mapping[str, Any]) -> Made:
+    """Tell one of `told.TOLD` of a report, given as JSON text."""
+    return Made(TOLD[name](_known(report), **asked), TEXT)
+
+
+def describe(report: bytes) -> Made:
+    """What is kept beside a report, given as JSON text."""
+    read = _known(report)
+    return Made(beside(read, read, report).encode(), JSON)
+
+
+@lru_cache(maxsize=1)
+def _known(text: bytes) -> Report:
+    """The report that was asked for last: whoever looks at a large one asks for several things of it."""
+    return read_report(text)
 
 
 def warm_up() -> Made:

@@ -47,6 +47,8 @@ LESSON = Task("lesson", "service.work.lesson:lesson")
 CHART = Task("chart", "service.work.report_pictures:chart_picture", documents=("report",), place="kept")
 HISTORY = Task("history", "service.work.report_pictures:history_picture", place="kept")
 PAGE = Task("page", "service.work.report_pictures:report_page", documents=("report",), place="kept")
+TELL = Task("tell", "service.work.report_pictures:tell", documents=("report",), place="kept")
+DESCRIBE = Task("describe", "service.work.report_pictures:describe", documents=("report",), place="kept")
 WARM_UP = Task("warm-up", "service.work.report_pictures:warm_up", place="kept")
 
 TASKS: Mapping[str, Task] = {
@@ -67,6 +69,8 @@ TASKS: Mapping[str, Task] = {
         CHART,
         HISTORY,
         PAGE,
+        TELL,
+        DESCRIBE,
         WARM_UP,
     )
 }

@@ -133,7 +133,7 @@ def test_html_of_a_model_without_pictures(http: FlaskClient, vector: dict[str, A
 def test_layers_are_flat_rows_in_both_forms(http: FlaskClient, report: dict[str, Any]) -> None:
     rows = http.get(place(report) + "/layers").get_json()
     document = of_plain(Report, report)
-    layers = LayerTable(document)
+    layers = LayerTable.of(document)
     assert rows == [layers.row(layer) for layer in document.layers]
     for url, headers in (("/layers.csv", {}), ("/layers", {"Accept": "text/csv"})):
         table = list(csv.DictReader(io.StringIO(http.get(place(report) + url, headers=headers).data.decode(), newline="")))

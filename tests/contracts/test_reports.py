@@ -28,7 +28,6 @@ def report(number: int, **changes: object) -> StoredReport:
         "blobs": {"": Digest(f"{number:064x}"), "weights.bin": Digest("f" * 64)},
         "size_bytes": len(TEXT),
         "model_bytes": 100 * number,
-        "beside": {"badges": {}},
     }
     return StoredReport(**(values | changes))  # type: ignore[arg-type]
 
@@ -115,12 +114,13 @@ def test_text_is_read_where_it_lies(store: Store) -> None:
 
 
 def test_what_stands_beside_a_report_is_added_once(store: Store) -> None:
-    old = report(1, beside=None)
+    old = report(1)
     store.reports.add(old, TEXT)
-    store.reports.describe(old, {"badges": {"parameters": "1"}})
-    store.reports.describe(old, {"badges": {}})
-    found = store.reports.get(DEFAULT_PROJECT, old.id)
-    assert found is not None and found.beside == {"badges": {"parameters": "1"}}
+    assert store.reports.beside(old) is None
+    store.reports.describe(old, "first")
+    store.reports.describe(old, "second")
+    store.reports.add(report(2), TEXT, "from the start")
+    assert [store.reports.beside(each) for each in (old, report(2))] == ["first", "from the start"]
 
 
 def test_usage_is_the_projects_own(store: Store) -> None:

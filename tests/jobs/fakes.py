@@ -31,7 +31,7 @@ BROKEN = Task("fake-broken", "tests.jobs.fakes:broken")
 MODULES = Task("fake-modules", "tests.jobs.fakes:modules", files=True)
 
 
-def make_report(files: Mapping[str, str], question: Mapping[str, Any], created_at: str) -> Made:
+def make_report(files: Mapping[str, str], question: Mapping[str, Any], created_at: str, max_bytes: int) -> Made:
     """A small report, or the misfortune that the first word of the model names."""
     return complete(analyze(files), read_question(question), created_at)
 

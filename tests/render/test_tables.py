@@ -19,7 +19,7 @@ def test_every_layer_is_a_row_of_every_column() -> None:
     report = document_of(networks.example("lenet-5"))
     rows = parsed(layers_csv(report))
     assert [row["name"] for row in rows] == [layer.name for layer in report.layers]
-    assert list(rows[0]) == LayerTable(report).columns
+    assert list(rows[0]) == LayerTable.of(report).columns
     assert rows[0]["connections_exact"] == "117600"
     assert [rows[0][f"receptive_field_{axis}"] for axis in ("height", "width")] == ["5", "5"]
     assert [rows[0][f"output_shape_{axis}"] for axis in range(4)] == ["1", "6", "28", "28"]
@@ -30,7 +30,7 @@ def test_a_cell_is_a_number_or_a_word_and_never_a_list() -> None:
     """What has axes has a column for each: no cell holds 11×11."""
     for name in ("lenet-5", "alexnet-2012", "har"):
         report = document_of(networks.example(name))
-        table = LayerTable(report)
+        table = LayerTable.of(report)
         for layer in report.layers:
             row = table.row(layer)
             assert list(row) == table.columns

@@ -54,7 +54,7 @@ def test_a_path_that_leads_nowhere_is_an_error(path: str) -> None:
 
 @pytest.mark.parametrize("quantity", [quantity for quantity in OF_LAYERS if quantity.column], ids=lambda each: each.column)
 def test_every_number_with_a_column_is_in_the_layer_table(quantity: Quantity) -> None:
-    columns = LayerTable(LENET).columns
+    columns = LayerTable.of(LENET).columns
     assert [column for column in columns if column == quantity.column or column.startswith(f"{quantity.column}_")]
 
 

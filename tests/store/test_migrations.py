@@ -90,7 +90,7 @@ def test_old_reports_stay_reachable_and_the_newest_has_the_new_id(tmp_path: Path
     document = json.loads(stored)
     assert document["id"] == QUESTION.id and document["links"]["self"] == f"/v1/analyses/{QUESTION.id}"
     assert found.etag == hashlib.sha256(stored).hexdigest()
-    assert (found.size_bytes, found.model_bytes, found.beside) == (len(stored), 70, None)
+    assert (found.size_bytes, found.model_bytes, store.reports.beside(found)) == (len(stored), 70, None)
     other = store.reports.get(DEFAULT_PROJECT, OLDER)
     assert other is not None and (other.id, other.name) == (OLDER, "first")
     assert [item["id"] for item in store.reports.page(DEFAULT_PROJECT, 10).items] == [QUESTION.id, OLDER]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,14 +20,13 @@ from service.api.http.caller import project
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
-from service.api.http.responses import answer, awaited, drawn, rendered, tag
+from service.api.http.responses import answer, awaited, drawn, rendered, tag, told
 from service.api.http.specification import Chosen, Feature
 from service.api.services import current, text_of
 from service.jobs.intake import Accepted
 from service.options import Options
 from service.render.formats import REPORT_FORMATS, served
 from service.report.identity import Question
-from service.report.plain import read_report
 from service.store.interfaces import Job, StoredReport
 from service.store.watched import Label
 from service.work import tasks
@@ -224,7 +224,7 @@ def _represented(report_id: str, form: str) -> Response:
         if form == "html":
             pictures = drawn(tasks.PAGE_PICTURES, report, {"report": text_of(report)})
             return rendered(tasks.PAGE, report, pictures=json.loads(pictures.content))
-        return FORMATS[form].write(read_report(text_of(report).whole()))
+        return told(form, report)
 
     return answer(tag(report.etag, "report", form), make, FORMATS[form].media_type, REVALIDATE)
 
@@ -262,4 +262,8 @@ def _unknown(report_id: str) -> Problem:
 
 
 def _report_response(report: StoredReport) -> Response:
-    return tagged(Response(text_of(report).pieces(), content_type="application/json"), report.etag, REVALIDATE)
+    pieces = text_of(report).pieces()
+    # The first piece before anything is said: where the store fails, that is the answer.
+    first = next(pieces, b"")
+    response = Response(chain([first], pieces), content_type="application/json", headers={"Content-Length": str(report.size_bytes)})
+    return tagged(response, report.etag, REVALIDATE)

@@ -9,11 +9,10 @@ from flask import Response
 from service.api.features.analyses import find_report
 from service.api.features.comparisons import compared
 from service.api.features.schemas import BadgeQuerySchema
-from service.api.http.responses import answer, tag
+from service.api.http.responses import answer, beside_report, tag
 from service.api.http.specification import Chosen, Feature
-from service.api.services import text_of
-from service.render.figures.badge import VERDICT, badge_svg, endpoint, verdict
-from service.report.plain import plain_object, read_report
+from service.render.figures.badge import VERDICT, badge_of, badge_svg, verdict
+from service.report.plain import plain_object
 from service.work.made import JSON, SVG
 
 blueprint = Feature("badge", __name__, url_prefix="/v1/analyses", description="Badges.")
@@ -46,7 +45,7 @@ def _badge(report_id: str, chosen: Chosen, form: str) -> Response:
         if chosen["metric"] == VERDICT:
             badge = verdict(compared(base, report, chosen["budgets"]))
         else:
-            badge = endpoint(read_report(text_of(report).whole()), chosen["metric"])
+            badge = badge_of(chosen["metric"], beside_report(report).badges[chosen["metric"]])
         return badge_svg(badge) if form == "svg" else json.dumps(plain_object(badge)).encode()
 
     # As text, because a budget may be a number that JSON lacks (1e999) until the comparison refuses it.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
 from urllib.parse import urlencode
 
 from flask import Response
@@ -13,21 +14,15 @@ from service.api.features.analyses import find_report
 from service.api.features.report_schemas import ExplainedLayerSchema
 from service.api.features.schemas import LayersQuerySchema
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose
-from service.api.http.problems import Problem
-from service.api.http.responses import answer, tag
+from service.api.http.responses import MAX_PARSED_BYTES, answer, beside_report, tag, told
 from service.api.http.specification import Chosen, Feature
 from service.api.services import text_of
+from service.render.beside import Beside
 from service.render.tables import COLUMNS, LayerTable, write_csv
-from service.render.words.explain import explain
-from service.report.document import Layer
-from service.report.plain import plain_object, read_report
-from service.suggestions import did_you_mean
-from service.work.made import CSV, JSON, Made, made_json
-
-_INDEX = re.compile(r"-?[0-9]{1,9}", re.ASCII)
-
-MAX_COMPARED = 10_000
-"""Names with which a misspelt one is compared."""
+from service.report.document import KINDS, Layer
+from service.report.layers import layers_of
+from service.store.interfaces import StoredReport
+from service.work.made import CSV, JSON, Made
 
 blueprint = Feature("layers", __name__, url_prefix="/v1/analyses", description="The layers of a report.")
 
@@ -76,17 +71,44 @@ def _table(report_id: str, query: Chosen, form: str, address: str) -> Response:
 
     def make() -> Made:
         """The rows, and the link to those after them where there are any."""
-        document = read_report(text_of(report).whole())
-        table, first, kind = LayerTable(document), query["cursor"], query.get("kind")
-        chosen = [layer for layer in document.layers if kind in (None, layer.kind) and layer.index >= first]
-        rows = [table.row(layer) for layer in chosen[: query["limit"]]]
+        kept = beside_report(report)
+        chosen, rest = _chosen(kept, query)
+        table = LayerTable(kept.columns)
+        rows = [table.row(layer) for start, stop in _runs(chosen) for layer in _read(report, kept, start, stop)]
         content = write_csv(rows, table.columns) if form == "csv" else json.dumps(rows).encode()
-        if len(chosen) == len(rows):
+        if rest is None:
             return Made(content, content_type)
-        rest = urlencode({**query, "cursor": chosen[len(rows)].index})
-        return Made(content, content_type, {"Link": f'</v1/analyses/{report_id}/{address}?{rest}>; rel="next"'})
+        link = f'</v1/analyses/{report_id}/{address}?{urlencode({**query, "cursor": rest})}>; rel="next"'
+        return Made(content, content_type, {"Link": link})
 
     return answer(tag(report.etag, address, form, query), make, content_type, REVALIDATE)
+
+
+def _chosen(kept: Beside, query: Chosen) -> tuple[list[int], int | None]:
+    """The layers that `query` asks for, up to so many bytes of the report, and the first one that is left for the next page."""
+    kind = None if "kind" not in query else KINDS.index(query["kind"])
+    chosen: list[int] = []
+    taken = 0
+    for index in range(query["cursor"], len(kept.kinds)):
+        if kind not in (None, kept.kinds[index]):
+            continue
+        taken += kept.places[index + 1] - kept.places[index]
+        if chosen and (len(chosen) == query["limit"] or taken > MAX_PARSED_BYTES):
+            return chosen, index
+        chosen.append(index)
+    return chosen, None
+
+
+def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Layers that stand side by side, as the first of each run and the one behind its last."""
+    for _, run in groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
+        members = [index for _, index in run]
+        yield members[0], members[-1] + 1
+
+
+def _read(report: StoredReport, kept: Beside, start: int, stop: int) -> list[Layer]:
+    """Some layers, read where they lie in the report."""
+    return layers_of(text_of(report).read(kept.places[start], kept.places[stop]))
 
 
 @blueprint.route("/<report:report_id>/layers/<layer:layer>", methods=["GET"])
@@ -97,22 +119,4 @@ def get_layer(report_id: str, layer: str) -> Response:
     """Read one layer, by its index (-1 is the last) or its percent-encoded name"""
     report = find_report(report_id)
 
-    def make() -> Made:
-        document = read_report(text_of(report).whole())
-        found = find_layer(document.layers, layer)
-        return made_json({**plain_object(found), "explain": explain(document, found)})
-
-    return answer(tag(report.etag, "layer", layer), make, JSON, REVALIDATE)
-
-
-def find_layer(layers: Sequence[Layer], wanted: str) -> Layer:
-    """The layer of that index, counted from the end where it is negative, or of that name; else the problem that there is none."""
-    index = int(wanted) if _INDEX.fullmatch(wanted) else None
-    if index is not None and -len(layers) <= index < len(layers):
-        return layers[index]
-    for layer in layers:
-        if layer.name == wanted:
-            return layer
-    near = did_you_mean(wanted, (layer.name for layer in layers[:MAX_COMPARED]))
-    expected = f"its layers are 0 to {len(layers) - 1}" if layers else "it has no layers"
-    raise Problem("layer-not-found", f"The model has no layer {wanted[:200]!r}{near or f'; {expected}.'}")
+    return answer(tag(report.etag, "layer", layer), partial(told, "layer", report, wanted=layer), JSON, REVALIDATE)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import Response, request
 
 from service.api.features.analyses import find_report
 from service.api.http.negotiation import REVALIDATE, choose
-from service.api.http.responses import answer, tag
+from service.api.http.responses import answer, tag, told
 from service.api.http.specification import Feature
-from service.api.services import text_of
-from service.render.metrics import OPENMETRICS, report_metrics
-from service.report.plain import read_report
-from service.report.quantities import flat_numbers
+from service.render.metrics import OPENMETRICS, openmetrics
 from service.work.made import JSON, Made, made_json
 
 blueprint = Feature("metrics", __name__, url_prefix="/v1/analyses", description="The numbers of a report, flat.")
@@ -36,8 +35,9 @@ def get_metrics(report_id: str) -> Response:
     form = _form()
 
     def make() -> Made:
-        document = read_report(text_of(report).whole())
-        return Made(report_metrics(document), OPENMETRICS) if form == "openmetrics" else made_json(flat_numbers(document))
+        # An entry of an earlier version may lack them.
+        numbers = report.entry["metrics"] if "metrics" in report.entry else json.loads(told("metrics", report))
+        return Made(openmetrics(numbers, report.entry["name"]), OPENMETRICS) if form == "openmetrics" else made_json(numbers)
 
     return answer(tag(report.etag, "metrics", form), make, OPENMETRICS if form == "openmetrics" else JSON, REVALIDATE)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import Response
 
 from service.api.features.analyses import find_report
-from service.api.features.layers import find_layer
 from service.api.features.schemas import OverlayQuerySchema
 from service.api.http.bodies import small_body
-from service.api.http.problems import Problem
-from service.api.http.responses import answer, drawn, sent, tag
+from service.api.http.responses import answer, drawn, sent, tag, told
 from service.api.http.specification import Chosen, Feature
-from service.api.services import text_of
-from service.report.plain import read_report
 from service.store.interfaces import StoredReport
 from service.work import tasks
 from service.work.made import PNG, Made
@@ -54,13 +52,6 @@ def post_overlay(chosen: Chosen, report_id: str) -> Response:
 
 
 def _drawn(report: StoredReport, chosen: Chosen, image: bytes | None) -> Made:
-    document = read_report(text_of(report).whole())
-    if "layer" in chosen:
-        layer = find_layer(document.layers, chosen["layer"]).name
-    else:
-        field = document.summary.receptive_field
-        if field is None or field.largest is None:
-            raise Problem("no-field", "The model has no layer with a local receptive field.")
-        layer = field.largest.layer
+    layer = json.loads(told("seen-layer", report, wanted=chosen.get("layer")))
     documents = {} if image is None else {"image": image}
     return drawn(tasks.OVERLAY_PNG, report, documents, layer=layer, unit=chosen.get("unit"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -15,13 +16,12 @@ from service.api.features.report_schemas import ReportSchema
 from service.api.features.schemas import ComparisonSchema, JobSchema, VariantRequestSchema
 from service.api.http.bodies import json_body
 from service.api.http.problems import Problem, argument_errors
-from service.api.http.responses import sent
+from service.api.http.responses import sent, told
 from service.api.http.specification import Feature
 from service.api.services import current, text_of
 from service.jobs.intake import Accepted
-from service.report.identity import Identity, Question, read_options
-from service.report.plain import read_report
-from service.report.variant import variant_options
+from service.options import Options
+from service.report.identity import Identity, Question, options_document, read_options
 from service.store.interfaces import Job, StoredReport
 from service.work.made import JSON
 
@@ -67,7 +67,8 @@ def _question(base: StoredReport, body: Any) -> Question:
     except ValidationError as error:
         raise Problem("invalid-arguments", "The variant is not valid.", argument_errors(error.messages)) from None
     shapes = {name: tuple(shape) for name, shape in asked["input_shapes"].items()}
-    options = variant_options(read_options(base.options), read_report(text_of(base).whole()), asked["edits"], shapes)
+    edits = options_document(Options(edits=tuple(asked["edits"])))
+    options = read_options(json.loads(told("variant", base, options=base.options, asked=edits, shapes=shapes)))
     if not options.varied:
         raise Problem("invalid-arguments", "A variant has at least one edit or another shape of an input.")
     externals = {name: digest for name, digest in base.blobs.items() if name}

@@ -69,6 +69,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "limit-memory": ProblemType(422, "The analysis needs too much memory"),
     "limit-time": ProblemType(422, "The analysis takes too long"),
     "limit-depth": ProblemType(422, "The model is nested too deeply"),
+    "report-too-large": ProblemType(422, "The report would be too large"),
     "worker-died": ProblemType(422, "The analysis ended without an answer"),
     "ambiguous-id": ProblemType(409, "More than one analysis has such an id"),
     "job-cancelled": ProblemType(409, "The job was cancelled"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Response
 
@@ -12,12 +13,19 @@ from service.api.http.negotiation import IMMUTABLE, tagged, unchanged
 from service.api.http.problems import Problem
 from service.api.services import current, text_of
 from service.jobs.message import Call, Lying
+from service.render.beside import Beside, beside
+from service.render.told import TOLD
 from service.report.identity import ANALYZER, canonical
+from service.report.plain import read_report
 from service.store.interfaces import StoredReport
+from service.work import tasks
 from service.work.made import HTML, SVG, Made
 from service.work.tasks import Task
 
 T = TypeVar("T")
+
+MAX_PARSED_BYTES = 1 << 20
+"""The longest report that the server itself reads. A larger one would hold its lock, and take many times its bytes of memory."""
 
 # A picture or a report that a browser opens by itself runs no script but its own and loads nothing.
 _POLICIES = {SVG: "default-src 'none'; style-src 'unsafe-inline'", HTML.partition(";")[0]: "frame-ancestors 'none'"}
@@ -64,6 +72,28 @@ def rendered(task: Task, report: StoredReport, **arguments: object) -> Made:
 def redrawn(task: Task, **arguments: object) -> Made:
     """What a task makes of its arguments alone, in the process that is kept for drawing."""
     return awaited(lambda seconds: current().engines.drawer.draw(Call(task, arguments), seconds))
+
+
+def told(name: str, report: StoredReport, **asked: Any) -> bytes:
+    """One of `TOLD` about a stored report: here where the report is small, else by the process that is kept for drawing."""
+    if report.size_bytes <= MAX_PARSED_BYTES:
+        return TOLD[name](read_report(text_of(report).whole()), **asked)
+    return rendered(tasks.TELL, report, name=name, asked=asked).content
+
+
+def beside_report(report: StoredReport) -> Beside:
+    """What is kept beside a report. Where an earlier version kept nothing, it is worked out, and kept from then on."""
+    reports = current().store.reports
+    kept = reports.beside(report)
+    if kept is None and report.size_bytes <= MAX_PARSED_BYTES:
+        text = text_of(report).whole()
+        read = read_report(text)
+        kept = beside(read, read, text)
+        reports.describe(report, kept)
+    elif kept is None:
+        kept = rendered(tasks.DESCRIBE, report).content.decode()
+        reports.describe(report, kept)
+    return Beside(**json.loads(kept))
 
 
 def awaited(work: Callable[[float], T]) -> T:

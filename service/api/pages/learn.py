@@ -10,20 +10,19 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
-from service.api.features.analyses import find_report
 from service.api.http.caller import project
 from service.api.http.negotiation import REVALIDATE
 from service.api.http.problems import Problem, read_problem
 from service.api.http.responses import sent, worked_out
+from service.api.pages.analysis import report_page
 from service.api.pages.web import page
-from service.api.services import current, text_of
+from service.api.services import current
 from service.faults import Refused
 from service.render.figures.connections import Window, window
 from service.render.figures.connectivity_svg import View, connectivity_svg
 from service.render.words import view
-from service.render.words.worksheet import worksheet
 from service.report.document import Layer, Report
-from service.report.plain import of_plain, read_report
+from service.report.plain import of_plain
 from service.work import tasks
 from service.work.made import SVG
 
@@ -106,8 +105,7 @@ def connections() -> Response:
 @blueprint.route("/worksheet/<report:report_id>")
 def show_worksheet(report_id: str) -> Response:
     """Questions on an analysis, and with ?key=true their answers."""
-    report = read_report(text_of(find_report(report_id)).whole())
-    return page("worksheet.html", report=report, exercises=worksheet(report), key=request.args.get("key") == "true")
+    return report_page("page-worksheet", report_id)
 
 
 def _chosen() -> dict[str, int]:

@@ -35,7 +35,7 @@ def _compact(value: float | None) -> str:
     return f"{value / 1000**power:.3g}{('', 'k', 'M', 'G', 'T', 'P')[power]}"
 
 
-def _message(quantity: Quantity, report: Report) -> str:
+def message(quantity: Quantity, report: Report) -> str:
     """The number of a report as short as a badge is."""
     value = quantity.of_model(report)
     if quantity.format == "sizes":
@@ -54,9 +54,14 @@ VERDICT = "verdict"
 
 def endpoint(report: Report, metric: str) -> Badge:
     """The badge of one of `METRICS`. KeyError where there is no such metric."""
-    quantity = METRICS[metric]
-    assert quantity.badge is not None
-    return Badge(1, quantity.badge.label, _message(quantity, report), "1f5fa8")
+    return badge_of(metric, message(METRICS[metric], report))
+
+
+def badge_of(metric: str, said: str) -> Badge:
+    """The badge of one of `METRICS` that says so. KeyError where there is no such metric."""
+    badge = METRICS[metric].badge
+    assert badge is not None
+    return Badge(1, badge.label, said, "1f5fa8")
 
 
 def verdict(comparison: Comparison) -> Badge:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -29,8 +27,8 @@ class SqlReports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, report: StoredReport, document: bytes) -> None:
-        """Keeps `report` and its text; does nothing where its project knows its id."""
+    def add(self, report: StoredReport, document: bytes, beside: str | None = None) -> None:
+        """Keeps `report`, its text, and what is kept beside it; does nothing where its project knows its id."""
         mine = {"project": report.project, "report_id": report.id}
         row = {
             "project": report.project,
@@ -43,7 +41,7 @@ class SqlReports:
             "options": json.dumps(report.options),
             "size_bytes": report.size_bytes,
             "model_bytes": report.model_bytes,
-            "beside": None if report.beside is None else json.dumps(report.beside),
+            "beside": beside,
         }
         parts = [{**mine, "part": _text(part), "digest": digest} for part, digest in report.blobs.items()]
         try:
@@ -64,9 +62,7 @@ class SqlReports:
     def get(self, project: Project, report_id: str) -> StoredReport | None:
         """The report of that id, or of an id that it had before."""
         aliased = select(report_aliases.c.report_id).where(report_aliases.c.project == project, report_aliases.c.alias == report_id)
-        query = select(reports).where(
-            reports.c.project == project, or_(reports.c.id == report_id, reports.c.id == aliased.scalar_subquery())
-        )
+        query = select(*_ROW).where(reports.c.project == project, or_(reports.c.id == report_id, reports.c.id == aliased.scalar_subquery()))
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
             if row is None:
@@ -75,18 +71,24 @@ class SqlReports:
             parts = connection.execute(select(report_blobs).where(*mine)).mappings().all()
         files = {part["part"]: Digest(part["digest"]) for part in parts}
         read = {name: json.loads(row[name]) for name in ("entry", "options")}
-        beside = None if row["beside"] is None else json.loads(row["beside"])
-        return StoredReport(**{**row, **read, "beside": beside, "blobs": files})
+        return StoredReport(**{**row, **read, "blobs": files})
 
     def document(self, report: StoredReport) -> SqlDocument:
         """The text of a report."""
         return SqlDocument(self._database, report.project, report.id, report.size_bytes)
 
-    def describe(self, report: StoredReport, beside: Mapping[str, Any]) -> None:
-        """Keeps what is answered without the text of a report that has none of it yet."""
+    def beside(self, report: StoredReport) -> str | None:
+        """What is kept beside the text of a report; None where an earlier version stored it."""
+        query = select(reports.c.beside).where(reports.c.project == report.project, reports.c.id == report.id)
+        with self._database.reading() as connection:
+            found: str | None = connection.execute(query).scalar()
+        return found
+
+    def describe(self, report: StoredReport, beside: str) -> None:
+        """Keeps something beside the text of a report that has nothing yet."""
         mine = (reports.c.project == report.project, reports.c.id == report.id, reports.c.beside.is_(None))
         with self._database.writing() as connection:
-            connection.execute(update(reports).where(*mine).values(beside=json.dumps(beside)))
+            connection.execute(update(reports).where(*mine).values(beside=beside))
 
     def count(self) -> int:
         """How many there are, of all projects."""
@@ -168,6 +170,10 @@ class SqlReports:
         query = query.order_by(ranked.c.created_at, ranked.c.id).limit(limit)
         with self._database.reading() as connection:
             return [(Project(row.project), row.id) for row in connection.execute(query)]
+
+
+_ROW = [column for column in reports.c if column.name != "beside"]
+"""The columns that are always read."""
 
 
 def _text(value: str | None) -> str | None:

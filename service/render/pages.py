@@ -1,0 +1,126 @@
+"""The pages of a report: its tabs, each with an address, a page for every layer, and the worksheet. `here` is the address of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from service import __version__
+from service.faults import Refused
+from service.render.figures import charts
+from service.render.figures.connections import window
+from service.render.figures.connectivity_svg import View
+from service.render.figures.sharing_chart import shares
+from service.render.formats import REPORT_FORMATS, served
+from service.render.grid.options import Normalize
+from service.render.html import PICTURES
+from service.render.templating import render
+from service.render.words import view
+from service.render.words.answers import answers
+from service.render.words.worksheet import worksheet
+from service.report.document import Layer, Report
+from service.report.layers import find_layer
+
+TABS = (("", "Overview"), ("findings", "Findings"), ("layers", "Layers"), ("receptive-field", "Receptive field"), ("filters", "Filters"))
+GRID_CHOICES = {
+    "normalize": get_args(Normalize),
+    "channels": ("rgb", "mean", "each"),
+}
+
+Asked = Mapping[str, str]
+"""The query of a page."""
+
+
+def overview(report: Report, here: str, asked: Asked) -> bytes:
+    """What the model shares, skips and sees."""
+    return _tab("overview.html", report, here, "", kinds=view.kinds(report), connected=shares(report), grows=charts.grows(report))
+
+
+def findings(report: Report, here: str, asked: Asked) -> bytes:
+    """What stands out."""
+    return _tab("findings.html", report, here, "findings")
+
+
+def layers(report: Report, here: str, asked: Asked) -> bytes:
+    """The layer table."""
+    text = asked.get("start", "")
+    start = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    start = start if start < len(report.layers) else 0
+    return _tab("layers.html", report, here, "layers", rows=view.rows(report, start), start=start, most=view.MOST_ROWS)
+
+
+def receptive_field(report: Report, here: str, asked: Asked) -> bytes:
+    """How the receptive field grows."""
+    field = report.summary.receptive_field
+    pixels = view.pixels(field.axes if field else None)
+    return _tab("receptive_field.html", report, here, "receptive-field", grows=charts.grows(report), pixels=pixels)
+
+
+def filters(report: Report, here: str, asked: Asked) -> bytes:
+    """The learned filters as pictures."""
+    chosen = {key: asked[key] for key, values in GRID_CHOICES.items() if asked.get(key) in values}
+    depth = asked.get("depth", "1")
+    depths = [row.depth for row in report.hierarchy]
+    deep = int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 10 and int(depth) in depths else 1
+    address = f"/v1{here.removesuffix('/filters')}/" + ("filters.png" if deep == 1 else f"hierarchy/{deep}.png")
+    query = f"?{urlencode(chosen)}" if chosen and deep == 1 else ""
+    first = {one.layer for one in report.first_layers}
+    drawn = bool(depths) or any(one.values is not None for one in report.layers if one.name in first)
+    more = {"chosen": chosen, "choices": GRID_CHOICES, "depth": deep, "picture": address + query, "captions": PICTURES}
+    return _tab("filters.html", report, here, "filters", drawn=drawn, **more)
+
+
+def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> bytes:
+    """One layer: its numbers and how they follow, its connections, its receptive field. Refused where there is no such layer or view."""
+    found = find_layer(report.layers, wanted)
+    shape = asked.get("view", "graph")
+    if shape not in get_args(View):
+        raise Refused("invalid", "not-found", "There is no such view.")
+    return _page(
+        "layer.html",
+        here,
+        report=report,
+        layer=found,
+        row=view.row(report, found),
+        themes=view.THEMES,
+        pixels=view.pixels(found.receptive_field.axes if found.receptive_field else None),
+        groups=view.finding_groups([f for f in report.findings if f.layer == found.name], report.layers),
+        shape=shape,
+        animate=asked.get("animate") == "true",
+        drawable=_drawable(found),
+        seen=_seen(found),
+        base=base,
+    )
+
+
+def show_worksheet(report: Report, here: str, asked: Asked) -> bytes:
+    """Questions on an analysis, and with ?key=true their answers."""
+    return _page("worksheet.html", here, report=report, exercises=worksheet(report), key=asked.get("key") == "true")
+
+
+def _drawable(layer: Layer) -> bool:
+    try:
+        window(layer)
+    except Refused:
+        return False
+    return True
+
+
+def _seen(layer: Layer) -> bool:
+    """Whether the field of one unit can be drawn on an image."""
+    field = layer.receptive_field
+    return field is not None and bool(field.size) and len(field.axes) == 2
+
+
+def _tab(template: str, report: Report, here: str, tab: str, **values: Any) -> bytes:
+    """One tab of a report; every one begins with the model and the tabs."""
+    base = f"/analyses/{report.id}"
+    groups = view.finding_groups(report.findings, report.layers)
+    common: dict[str, Any] = {"report": report, "base": base, "tab": tab, "tabs": TABS, "about": view.about(report)}
+    common["formats"] = [(name, each.label) for name, each in served(REPORT_FORMATS).items()]
+    return _page(template, here, **common, answers=answers(report), groups=groups, **values)
+
+
+def _page(template: str, here: str, **values: Any) -> bytes:
+    return render(template, version=__version__, here=here, **values).encode()
