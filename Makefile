@@ -9,13 +9,16 @@ COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --extra fleet pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve migrate test test-packages lint format lock openapi demo gallery bench load house clean
+.PHONY: help serve worker migrate test test-packages lint format lock openapi demo gallery bench load house clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 serve: $(ENVIRONMENT)/runtime.stamp ## Serve on PORT (default 8080), with data under RECEPTIVE_DATA_DIR (default ./data)
 	exec $(PYTHON) -m gunicorn -c deploy/gunicorn.conf.py 'service.api:create_app()'
+
+worker: $(ENVIRONMENT)/runtime.stamp ## Work on the jobs of a fleet (RECEPTIVE_BROKER_URL; docs/operations.md), with /livez and /metrics on PORT
+	exec $(PYTHON) -m service.worker
 
 migrate: $(ENVIRONMENT)/runtime.stamp ## Bring the store up to date without serving (serving does it for the embedded one)
 	$(PYTHON) -m service.store.sql.migrate

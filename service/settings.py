@@ -41,6 +41,17 @@ class Settings:
 
     data_dir: Path = field(default=Path("data"), metadata=about("The directory of the database, the models and uploads in progress."))
     database_url: str = field(default="", metadata=about("SQLAlchemy address of the database; empty for SQLite in the data directory."))
+    broker_url: str = field(
+        default="",
+        metadata=about(
+            "Where jobs wait for workers on other machines: `redis://host:6379/0` or `amqp://user:password@host//`; "
+            "empty where each server process works on its jobs itself."
+        ),
+    )
+    broker_queue: str = field(
+        default="receptive", metadata=about("The name of the queue there; services that share a broker have one each.")
+    )
+    broker_queue_size: int = field(default=100_000, metadata=about("How many jobs may wait for workers; one more is answered with 503.", 1))
     blobs_url: str = field(
         default="",
         metadata=about(

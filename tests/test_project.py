@@ -49,6 +49,7 @@ MAY_IMPORT = {
         "edits",
         "faults",
         "jobs",
+        "logs",
         "metrics",
         "options",
         "render",
@@ -63,6 +64,8 @@ MAY_IMPORT = {
     },
     "server": set(),
     "metrics": set(),
+    "logs": set(),
+    "worker": {"jobs", "logs", "metrics", "settings", "store", "work.tasks"},
     "cli": {"clock", "edits", "jobs", "store", "work.made", "work.tasks", "render", "options", "settings", "report", "faults"},
 }
 # Packages that only the named rooms may import.
@@ -72,6 +75,7 @@ CONFINED = {
     "onnx": {"readers"},
     "google": {"readers"},
     "celery": {"jobs"},
+    "kombu": {"jobs"},
     "obstore": {"store", "sources"},
     "psycopg": {"store"},
     "flask": {"api"},

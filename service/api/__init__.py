@@ -31,6 +31,7 @@ from service.api.http.access import Access
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.api.pages import home as pages
 from service.api.services import EXTENSION, Service, Work
+from service.logs import configure
 from service.settings import Settings, load_settings
 from service.store import open_store
 
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
     `settings` default to the environment's; `tasks` are what jobs do (another set is for tests).
     """
     settings = settings or load_settings()
-    logs.configure(settings.log_level)
+    configure(settings.log_level)
     app = Flask("service.api", static_folder=None, template_folder="../web/templates")
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
@@ -75,6 +76,8 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
         OPENAPI_VERSION="3.1.0",
     )
     store = open_store(settings)
+    if not settings.broker_url:
+        store.jobs.take_back()
     app.extensions[EXTENSION] = Service(settings, store, tasks or Work())
     # Names of layers may hold "//".
     app.url_map.merge_slashes = False

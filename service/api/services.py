@@ -104,6 +104,7 @@ class Engines:
     """What works for one process of the server, and the id of that process."""
 
     process: int
+    pool: ProcessPool
     queue: Queue
     keeper: Keeper
     intake: Intake
@@ -120,6 +121,7 @@ class Engines:
         self.drawer.close()
         self.keeper.close()
         self.queue.close()
+        self.pool.close()
 
 
 class Service:
@@ -147,7 +149,7 @@ class Service:
     def check(self) -> str:
         """`ok`, or why no process can be started for a job. A fork server that is dead is started anew."""
         try:
-            self.engines.queue.revive()
+            self.engines.pool.revive()
         except OSError as error:
             log.error("fork-server", error=str(error))
             return error.strerror or "no process can be started"
@@ -166,15 +168,32 @@ class Service:
         limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
         pool = ProcessPool(settings.pool_size, settings.queue_size, limits)
         keeper = Keeper(store, self.tasks.report, settings.max_report_bytes)
-        queue = InProcessQueue(pool, keeper)
+        queue = self._queue(pool, keeper, owner)
         drawer = KeptProcess(replace(limits, wall_seconds=min(limits.wall_seconds, DRAWING_SECONDS)), self.tasks.warm_up)
-        watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, drawer.revive, retention(settings))
+
+        def revive() -> None:
+            pool.revive()
+            drawer.revive()
+
+        watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, revive, retention(settings))
         watch.start()
         intake, drawing = Intake(store, queue, keeper, owner), Drawing(store, pool)
         asking = Asking(store.sources, intake, drawing, settings.sources_read_bytes)
         judge = Judge(store, drawing)
         judge.start()
-        return Engines(os.getpid(), queue, keeper, intake, asking, watch, drawing, drawer, judge)
+        return Engines(os.getpid(), pool, queue, keeper, intake, asking, watch, drawing, drawer, judge)
+
+    def _queue(self, pool: ProcessPool, keeper: Keeper, owner: str) -> Queue:
+        """Where jobs wait: for this process, or for workers."""
+        settings, store = self.settings, self.store
+        if not settings.broker_url:
+            return InProcessQueue(pool, keeper)
+        # The library is wanted where there is a broker only.
+        from service.jobs.celery.broker import Broker
+        from service.jobs.celery.queue import CeleryQueue
+
+        broker = Broker(settings.broker_url, settings.broker_queue, settings.job_wall_seconds)
+        return CeleryQueue(store, keeper, broker, owner, settings.broker_queue_size)
 
 
 def _tell(offer: sandbox.Offer) -> None:

@@ -12,7 +12,7 @@ from service.jobs.message import BrokenAnalysisError, Call, Lying
 from service.jobs.stored import ELSEWHERE
 from service.report.identity import Identity
 from service.store import Store
-from service.store.interfaces import StoredReport
+from service.store.interfaces import GoneError, StoredReport
 from service.work.made import Made
 from service.work.tasks import Task
 
@@ -31,12 +31,12 @@ class Drawing:
         self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes | Lying], arguments: Mapping[str, object]
     ) -> Made:
         """What a task makes of the files and options of a report. Refused `blob-damaged` where a file is not what it was."""
-        files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}
         elsewhere = report.entry.get(ELSEWHERE, {})
         lent = {name: self._store.sources.later(Identity.parsed(text)) for name, text in elsewhere.items()}
         try:
+            files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}
             return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files, lent), seconds)
-        except (Refused, BrokenAnalysisError):
+        except (Refused, BrokenAnalysisError, GoneError):
             if self._damaged(report):
                 raise Refused("unavailable", "blob-damaged", DAMAGED) from None
             raise

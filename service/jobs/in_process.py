@@ -9,9 +9,9 @@ from service import metrics
 from service.faults import Refused
 from service.jobs.keeper import Keeper
 from service.jobs.local.pool import ProcessPool, Ticket
-from service.jobs.message import BrokenAnalysisError, Outcome, Stopped
+from service.jobs.message import BrokenAnalysisError, Call, Outcome, Stopped
 from service.jobs.queue import Status
-from service.store.interfaces import Job
+from service.store.interfaces import GoneError, Job, StoreError
 from service.work.made import Made
 
 
@@ -29,7 +29,7 @@ class InProcessQueue:
 
     def submit(self, job: Job) -> None:
         """Take a job. Refused `too-busy` where too many wait or the pool is closed."""
-        ticket = self._tickets[job.id] = Ticket(self._keeper.call(job))
+        ticket = self._tickets[job.id] = Ticket(lambda: self._prepared(job))
         ticket.future.add_done_callback(lambda future: self._end(job, ticket))
         metrics.JOBS.labels("local").set(len(self._tickets))
         try:
@@ -67,6 +67,15 @@ class InProcessQueue:
     def close(self) -> None:
         """Give every job back to the store, for another process, and take no more."""
         self._pool.close()
+
+    def _prepared(self, job: Job) -> Call:
+        """What is called for a job. Files that are away make it wait; a file that is gone is nothing that it can wait for."""
+        try:
+            return self._keeper.call(job)
+        except GoneError as error:
+            raise BrokenAnalysisError(f"a file of the model is gone: {error}") from error
+        except StoreError as error:
+            raise Refused("unavailable", "storage-unavailable", f"The files of the model cannot be read now: {error}.") from error
 
     def _end(self, job: Job, ticket: Ticket) -> None:
         """Runs in the pool's thread, which takes the next job when the keeper is done: so the store sets the pace."""

@@ -36,7 +36,7 @@ class Keeper:
     """Keeps the outcomes of jobs in a store; `task` makes a report, of so many bytes at the most."""
 
     def __init__(self, store: Store, task: Task, max_report_bytes: int = MAX_REPORT_BYTES) -> None:
-        self._store, self._task, self._max_bytes = store, task, max_report_bytes
+        self._store, self.task, self._max_bytes = store, task, max_report_bytes
         self._ended: dict[str, threading.Event] = {}
         self._held: set[str] = set()
         self._closed = threading.Event()
@@ -66,13 +66,21 @@ class Keeper:
             del self._ended[job.id]
         return added
 
+    def follow(self, job_id: str) -> threading.Event:
+        """What is set when this keeper has kept the outcome of a job, or closes."""
+        return self._ended.setdefault(job_id, threading.Event())
+
+    def let_go(self, job_id: str) -> None:
+        """Another process keeps the outcome of a job: whoever waits for it looks into the store."""
+        self._tell(job_id)
+
     def call(self, job: Job) -> Call:
         """What is to be done for a job, on this machine. StoreError where its files cannot be had."""
         question = read_question(job.request)
         files = {name: str(self._store.blobs.local(digest)) for name, digest in question.blobs.items()}
         lent = {name: self._store.sources.later(identity) for name, identity in question.elsewhere.items()}
         asked = {"question": job.request, "created_at": job.created_at, "max_bytes": self._max_bytes}
-        return Call(self._task, asked, files=files, lent=lent)
+        return Call(self.task, asked, files=files, lent=lent)
 
     def keep(self, job: Job, outcome: Outcome | Stopped) -> None:
         """Write down how a job ended, and give up what it needed. Returns when that is in the store, or when the keeper closes: then the
@@ -95,7 +103,7 @@ class Keeper:
         if ended is not None:
             ended.wait(seconds)
         # A job of another process is watched through the store.
-        while (job := self._store.jobs.get(asked.project, asked.id)) is not None and not job.finished and time.monotonic() < deadline:
+        while (job := self._seen(asked)) is not None and not job.finished and time.monotonic() < deadline:
             if self._closed.wait(POLL_SECONDS):
                 break
         return job
@@ -105,6 +113,14 @@ class Keeper:
         self._closed.set()
         for job_id in tuple(self._ended):
             self._tell(job_id)
+
+    def _seen(self, asked: Job) -> Job | None:
+        """The job as the store has it, or as it was where the store is away: nobody's wait ends for that."""
+        try:
+            return self._store.jobs.get(asked.project, asked.id)
+        except StoreError as error:
+            log.error("storage-unavailable", job=asked.id, error=str(error))
+            return asked
 
     def _settle(self, job: Job, outcome: Outcome | Stopped) -> None:
         """One attempt at writing it down, in steps that may be done again."""

@@ -129,6 +129,10 @@ class StoreError(Exception):
         self.full = full
 
 
+class GoneError(StoreError):
+    """A file is not there: to ask again changes nothing."""
+
+
 class Reports(Protocol):
     """The reports. They are immutable: a report is added once, read often, and removed. A project sees its own alone."""
 

@@ -27,6 +27,7 @@ from service.store.disk.blobs import LocalBlobs
 from service.store.disk.cache import Cache
 from service.store.interfaces import Blobs
 from service.store.objects import ObjectBlobs, open_objects
+from tests.fleet import BROKERS, FleetOfOne, WorkerProcess, queue_of_its_own
 from tests.jobs import fakes
 from tests.machine import new_bucket, postgres_database
 
@@ -50,7 +51,8 @@ def postgres_store(directory: Path) -> Iterator[Store]:
 
 STORES = {"sqlite": sqlite_store, "postgres": postgres_store}
 BLOBS = {"disk": lambda directory, _: LocalBlobs(directory / "blobs"), "s3": lambda directory, s3: s3_blobs(directory, s3())}
-QUEUES = {"in process": lambda store, keeper: InProcessQueue(ProcessPool(1, 2, Limits(1 << 30, 10, 20.0)), keeper)}
+# Each queue, and the store that it is tried with.
+QUEUES = {"in process": "sqlite", "in process, postgres": "postgres", "redis": "postgres", "rabbitmq": "postgres"}
 
 
 @pytest.fixture(params=STORES)
@@ -72,9 +74,14 @@ def s3_blobs(directory: Path, endpoint: str) -> ObjectBlobs:
         return ObjectBlobs(open_objects(bucket.url), Cache(directory / "cache", 1 << 20, 60.0))
 
 
-@pytest.fixture(params=QUEUES)
-def queue(request: pytest.FixtureRequest, store: Store, keeper: Keeper) -> Iterator[Queue]:
-    made = QUEUES[request.param](store, keeper)
+@pytest.fixture
+def queue(request: pytest.FixtureRequest, queue_name: str, store: Store, keeper: Keeper) -> Iterator[Queue]:
+    """A queue that works on one job at a time, and lets two wait."""
+    made: Queue
+    if queue_name in BROKERS:
+        made = FleetOfOne(store, keeper, request.getfixturevalue("workers")(queue_name))
+    else:
+        made = InProcessQueue(ProcessPool(1, 2, Limits(1 << 30, 10, 20.0)), keeper)
     yield made
     keeper.close()
     made.close()
@@ -111,3 +118,18 @@ def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[bytes
 def digest_of(content: bytes) -> Digest:
     """The digest of some bytes."""
     return Digest(hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Callable[[str], WorkerProcess]]:
+    """Gives the worker of a broker, which the tests share: starting one takes a while."""
+    with contextlib.ExitStack() as stack:
+        running: dict[str, WorkerProcess] = {}
+
+        def worker(name: str) -> WorkerProcess:
+            if name not in running:
+                running[name] = WorkerProcess(*stack.enter_context(queue_of_its_own(name)))
+                stack.callback(running[name].close)
+            return running[name]
+
+        yield worker

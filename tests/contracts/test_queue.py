@@ -6,6 +6,8 @@ import io
 import json
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,18 @@ from service.options import Options
 from service.report.identity import DEFAULT_PROJECT, Question, question_document
 from service.store import Store
 from service.store.interfaces import Job
-from tests.contracts.conftest import digest_of
+from tests.contracts.conftest import QUEUES, STORES, digest_of
+
+
+@pytest.fixture(params=QUEUES)
+def queue_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store(queue_name: str, tmp_path: Path) -> Iterator[Store]:
+    with STORES[QUEUES[queue_name]](tmp_path / "data") as opened:
+        yield opened
 
 
 def accepted(store: Store, keeper: Keeper, content: str) -> Job:
@@ -36,11 +49,16 @@ def ended(keeper: Keeper, job: Job) -> Job:
     return found
 
 
-def wait_until_running(queue: Queue, job: Job) -> None:
+def wait_until(so: Callable[[], bool]) -> None:
+    """What another process does a moment later."""
     deadline = time.monotonic() + 30
-    while queue.status(job.id) != "running":
+    while not so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def wait_until_running(queue: Queue, job: Job) -> None:
+    wait_until(lambda: queue.status(job.id) == "running")
 
 
 def test_job_ends_in_a_report(queue: Queue, store: Store, keeper: Keeper) -> None:
@@ -52,7 +70,8 @@ def test_job_ends_in_a_report(queue: Queue, store: Store, keeper: Keeper) -> Non
     document = json.loads(store.reports.document(kept).whole())
     assert document["id"] == job.report_id
     assert kept.created_at == job.created_at == document["created_at"]
-    assert store.blobs.sound(digest_of(b"model")) and store.claims.stale(-1) == []
+    assert store.blobs.sound(digest_of(b"model"))
+    wait_until(lambda: store.claims.stale(-1) == [])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +89,7 @@ def test_job_that_fails_says_why_and_leaves_nothing(queue: Queue, store: Store, 
     queue.submit(job)
     failed = ended(keeper, job)
     assert failed.state == "failed" and failed.problem is not None and failed.problem["code"] == code
-    assert not store.blobs.has(digest_of(content.encode()), len(content))
+    wait_until(lambda: not store.blobs.has(digest_of(content.encode()), len(content)))
     assert store.reports.get(DEFAULT_PROJECT, job.report_id) is None
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 import time
 import uuid
 
@@ -18,22 +16,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 TRACE_PARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?P<parent_id>[0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.ASCII)
 
 log = structlog.get_logger("access")
-
-
-def configure(level: str) -> None:
-    """Sets up structlog for the whole process."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        # One write per line, so that the lines of several processes do not mix.
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stdout),
-    )
 
 
 def register(app: Flask) -> None:

@@ -14,6 +14,7 @@ import atexit
 import queue
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -38,9 +39,10 @@ Status = Literal["queued", "running", "done", "failed", "cancelled"]
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A job that was handed to a pool; callbacks on `future` run in the pool's thread, before it takes the next job."""
+    """A job that was handed to a pool: what it calls is prepared when its turn comes. Callbacks on `future` run in the pool's thread,
+    before it takes the next job."""
 
-    call: Call
+    prepare: Callable[[], Call]
     future: Future[Made] = field(default_factory=Future)
     worker: Worker | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -91,7 +93,7 @@ class ProcessPool:
 
     def submit(self, call: Call) -> Ticket:
         """Queue a call. Refused `too-busy` where too many wait or the pool is closed."""
-        ticket = Ticket(call)
+        ticket = Ticket(lambda: call)
         self.take(ticket)
         return ticket
 
@@ -160,11 +162,11 @@ class ProcessPool:
 
     def _run(self, ticket: Ticket) -> Outcome | Stopped:
         """What came of one job, whose process is started again where it was ended from outside."""
-        death = Death(None)
+        call, death = ticket.prepare(), Death(None)
         for _ in range(MAX_STARTS):
             if (stopped := self._stopped(ticket)) is not None:
                 return stopped
-            outcome = self._asked(ticket)
+            outcome = self._asked(ticket, call)
             if not isinstance(outcome, Death):
                 return outcome
             death = outcome
@@ -174,9 +176,9 @@ class ProcessPool:
                 self._closed.wait(RESTART_SECONDS)
         return self._stopped(ticket) or death.refused(self.limits, "analysed the model")
 
-    def _asked(self, ticket: Ticket) -> Outcome | Death:
+    def _asked(self, ticket: Ticket, call: Call) -> Outcome | Death:
         """What one process answers."""
-        for source in ticket.call.lent.values():
+        for source in call.lent.values():
             source.size  # noqa: B018 opens it, which may take a while and may be refused, before a process waits for it
         try:
             worker = ticket.worker = Worker(self.limits)
@@ -184,7 +186,7 @@ class ProcessPool:
             return Death(None)
         if self._stopped(ticket) is not None:
             worker.kill()
-        outcome = worker.ask(ticket.call, self.limits.wall_seconds)
+        outcome = worker.ask(call, self.limits.wall_seconds)
         ticket.worker = None
         worker.end()
         return outcome

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from service.report.identity import Digest
 from service.store.disk.blobs import translated
-from service.store.interfaces import StoreError
+from service.store.interfaces import GoneError
 
 STRIPES = 64
 PART = ".part"
@@ -31,7 +31,7 @@ class Cache:
         self._locks = [threading.Lock() for _ in range(STRIPES)]
 
     def path(self, digest: Digest, fetch: Callable[[], Iterable[bytes]]) -> Path:
-        """The copy of a file, which is made of what `fetch` gives where there is none. StoreError where that is not possible."""
+        """The copy of a file, which is made of what `fetch` gives where there is none. GoneError where `fetch` finds no such file."""
         place = self._directory / digest
         with self._locks[int(digest[:8], 16) % STRIPES], translated():
             if not _touched(place):
@@ -53,7 +53,7 @@ class Cache:
             self._make_room(part.stat().st_size)
             os.replace(part, place)
         except FileNotFoundError:
-            raise StoreError(f"there is no file {place.name}") from None
+            raise GoneError(f"there is no file {place.name}") from None
         finally:
             part.unlink(missing_ok=True)
 
