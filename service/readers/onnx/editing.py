@@ -34,7 +34,8 @@ _AUTOMATIC = {"same": "SAME_UPPER", "same_lower": "SAME_LOWER", "valid": "VALID"
 
 
 class Variant:
-    """What one reading of a model changes. `weights` are those that were given another shape, by the name of the stored tensor.
+    """What one reading of a model changes. `weights` are those that were given another shape, by the name of the stored tensor; `left` are
+    the stored tensors of layers that were removed.
 
     Weights follow what they are applied to only where no spatial axis of an input is open: nothing is made to fit a stand-in.
     """
@@ -42,6 +43,7 @@ class Variant:
     def __init__(self, edits: Sequence[Edit], model: ModelProto, lengths_are_known: bool) -> None:
         self.editing, self._fits = Editing(edits), lengths_are_known
         self.weights: dict[str, ModelWeight] = {}
+        self.left: set[str] = set()
         self._uses = Counter(name for node in model.graph.node for name in node.input)
 
     def apply(self, call: Call) -> Value | None:
@@ -63,6 +65,7 @@ class Variant:
         if len(data) != 1 or len(outputs) != 1 or data[0].items is not None:
             reason = f"{call.op} joins {len(data)} tensors and gives {len(outputs)}; only one can take the place of one"
             raise self.editing.refused(call.name, "remove", "not-removable", reason)
+        self.left.update(each.name for value in call.inputs if value and value.constant for each in value.constant.origin.sources)
         return data[0]
 
     def _set(self, call: Call, edit: Edit) -> None:

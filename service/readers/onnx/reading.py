@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from onnx import ModelProto, ValueInfoProto, defs
 
 from service.faults import Refused
-from service.graph import Graph, Shape, Source, Tensor, Weight
+from service.graph import Graph, Layer, Shape, Source, Tensor, Weight
 from service.options import Options
 from service.readers.limits import MAX_NODES
 from service.readers.onnx.biases import with_biases
@@ -74,24 +74,28 @@ class Reading:
         for value in outputs:
             if value.name not in builder.tensors:
                 builder.register(value)
+        layers = with_biases(builder.layers, builder.added, builder.tensors, (value.name for value in outputs))
         return Graph(
             name=graph.name,
             inputs=tuple(Tensor(v.name, v.shape, v.dtype) for v in data),
             outputs=tuple(value.name for value in outputs),
-            layers=with_biases(builder.layers, builder.added, builder.tensors, (value.name for value in outputs)),
+            layers=layers,
             tensors=builder.tensors,
-            stored=_stored((*self._inventory.stored, *trained), variant),
+            stored=_stored((*self._inventory.stored, *trained), variant, layers),
             symbolic=frozenset(inputs.symbolic),
             notes=tuple(builder.notes),
         )
 
 
-def _stored(weights: Sequence[Weight], variant: Variant | None) -> tuple[Weight, ...]:
-    """The stored tensors, those that a variant gave another shape in the place of what they were."""
+def _stored(weights: Sequence[Weight], variant: Variant | None, layers: Sequence[Layer]) -> tuple[Weight, ...]:
+    """The stored tensors: those that a variant gave another shape in the place of what they were, and without those that only layers
+    used which it removed."""
     if variant is None:
         return tuple(weights)
+    roles = (weight for layer in layers for weight in (*layer.kernel, *layer.bias, *layer.other, *layer.statistics))
+    left = variant.left - {source.name for weight in roles for source in weight.sources}
     others = {name: weight for name, weight in variant.weights.items() if name not in {each.stored for each in weights}}
-    return (*(variant.weights.get(each.stored, each) for each in weights), *others.values())
+    return (*(variant.weights.get(each.stored, each) for each in weights if each.stored not in left), *others.values())
 
 
 def _weight(value: Value) -> ModelWeight:
