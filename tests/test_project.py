@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "analysis": {"faults", "graph", "report"},
     "render": {"analysis", "faults", "graph", "report"},
     "store": {"clock", "faults", "report.identity", "settings", "sources"},
-    "work": {"clock", "faults", "readers", "analysis", "render", "graph", "options", "report", "sources"},
+    "work": {"clock", "edits", "faults", "readers", "analysis", "render", "graph", "options", "report", "sources"},
     "jobs": {"clock", "metrics", "faults", "options", "report", "sources", "store", "work.made", "work.tasks"},
     "api": {
         "edits",

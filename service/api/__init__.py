@@ -23,6 +23,7 @@ from service.api.features import (
     models_metrics,
     operations,
     overlay,
+    proposals,
     sweep,
     variants,
 )
@@ -47,6 +48,7 @@ FEATURES = (
     badge,
     sweep,
     variants,
+    proposals,
     comparisons,
     models,
     model_versions,

@@ -23,6 +23,7 @@ from service.report.comparison import Comparison
 from service.report.document import SCHEMA, Report
 from service.report.identity import options_document
 from service.report.plain import NotAReport, of_plain, read_report, write_report
+from service.report.proposals import Proposals
 from service.report.variant import variant_options
 from service.settings import Settings
 from service.work import tasks
@@ -40,6 +41,9 @@ class Model(Protocol):
 
     def variant(self, report: Report, edits: Sequence[Edit], shapes: Shapes) -> Report:
         """The report on the model with edits and with other shapes of its inputs; `report` is that without them."""
+
+    def proposals(self, report: Report, goal: str, seconds: float) -> Proposals:
+        """The smallest edits with which the model reaches a goal; a service has bounds of its own on the time."""
 
     def page(self, report: Report) -> bytes:
         """The report as one HTML file, with the pictures that the service would put into it."""
@@ -129,6 +133,10 @@ class LocalModel:
         except Refused as error:
             raise failure_of(error, self._path) from None
         return read_report(self._run(tasks.LOCAL_REPORT, "Changing", options=options, created_at=now()))
+
+    def proposals(self, report: Report, goal: str, seconds: float) -> Proposals:
+        """The smallest edits with which the model reaches a goal."""
+        return of_plain(Proposals, json.loads(self._run(tasks.PROPOSALS, "Searching edits of", goal=goal, seconds=seconds)))
 
     def page(self, report: Report) -> bytes:
         """The report as one HTML file, with pictures of the model's filters."""

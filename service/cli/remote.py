@@ -27,6 +27,7 @@ from service.faults import Detail
 from service.options import Options
 from service.report.document import SCHEMA, Report
 from service.report.plain import NotAReport, of_plain
+from service.report.proposals import Proposals
 
 Document = dict[str, Any]
 
@@ -111,6 +112,15 @@ class RemoteModel:
         with stage(f"The service changes {self._path.name}"):
             answer = self._service.send("POST", f"/v1/analyses/{report.id}/variants", lambda: iter((body,)), headers, self._path)
         return self._read(_document(answer))
+
+    def proposals(self, report: Report, goal: str, seconds: float) -> Proposals:
+        """The smallest edits with which the model reaches a goal; the service bounds the time."""
+        with stage(f"The service searches edits of {self._path.name}"):
+            answer = self._service.get(f"/v1/analyses/{report.id}/proposals?{urlencode({'goal': goal})}", self._path)
+        try:
+            return of_plain(Proposals, _document(answer))
+        except NotAReport as error:
+            raise _unexpected(f"It sent something other than proposals: {error}.") from None
 
     def page(self, report: Report) -> bytes:
         """The report as one HTML file, as the service makes it."""

@@ -1,7 +1,8 @@
-"""The command that changes a network: what-if."""
+"""The commands that change a network: what-if and propose."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from service.cli.output import Destination, format_of, output_option, write
 from service.edits import GEOMETRY, Edit, read_edits
 from service.faults import Refused
 from service.render.formats import COMPARISON_FORMATS
+from service.render.words.proposals import proposals_text
 from service.report.document import Report
-from service.report.plain import write_report
+from service.report.plain import plain_object, write_report
+from service.report.proposals import GOALS, read_goal
 
 
 class Setting(click.ParamType[Edit]):
@@ -113,6 +116,34 @@ def what_if(
         ctx.exit(NOT_GOOD_ENOUGH)
 
 
+@click.command(no_args_is_help=True)
+@click.argument("model", type=FILE)
+@click.option("--goal", required=True, metavar="GOAL", help=f"{', '.join(GOALS)}=SHARE (of the connections that may be left).")
+@click.option("--seconds", type=click.FloatRange(min=0.1, max=600), default=30.0, show_default=True, help="Search for so long, at most.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option("proposals.json")
+@model_options
+def propose(model: Path, goal: str, seconds: float, form: str, output: Path, asked: Asked) -> None:
+    """Find the smallest edits with which MODEL reaches a goal.
+
+    cover-input: the output's local field reaches the input. productive: no unproductive layers. aligned: no misaligned joins. ungridded: no
+    layer with gaps in its field. fewer-connections=0.5: half of the connections, at most. Nothing is said of accuracy.
+
+    \b
+    receptive propose model.onnx --goal productive
+    receptive propose model.onnx --goal fewer-connections=0.5 --format json
+    """
+    try:
+        read_goal(goal)
+    except Refused as refused:
+        raise click.BadParameter(f"{refused.detail}.", param_hint="'--goal'") from None
+    with start_engine() as engine:
+        opened = open_model(engine, model, asked)
+        found = opened.proposals(opened.report(), goal, seconds)
+    content = json.dumps(plain_object(found), indent=2).encode() + b"\n" if form == "json" else proposals_text(found).encode()
+    write(content, output)
+
+
 def _without_pointers(failure: Failure, model: Path) -> Failure:
     """An edit that is not possible, in words: a pointer into a request says nothing here."""
     if failure.code != "invalid-edit" or not failure.errors:
@@ -125,5 +156,5 @@ def _named(variant: Report, base: Report) -> Report:
     return replace(variant, model=replace(variant.model, name=f"{base.model.name or 'model'} (what if)"))
 
 
-COMMANDS: Sequence[click.Command] = (what_if,)
+COMMANDS: Sequence[click.Command] = (what_if, propose)
 """The commands of this file, for the group."""

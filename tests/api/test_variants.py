@@ -123,3 +123,23 @@ def test_what_is_no_variant_is_refused(http: FlaskClient, base: dict[str, Any], 
 
 def test_variant_of_nothing_is_not_found(http: FlaskClient) -> None:
     assert varied(http, {"id": f"sha256-{'0' * 64}"}, edits=EDITS)[0] == 404
+
+
+def test_proposals_are_possible_variants(http: FlaskClient) -> None:
+    tight = posted(http, spec_of([1, 7, 7], conv("a", 2, 3), pool("p", 2, 2), conv("b", 2, 3), conv("c", 2, 3), name="tight"))
+    response = http.get(f"/v1/analyses/{tight['id']}/proposals?goal=productive")
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-store")
+    found = response.get_json()
+    assert found["base"]["unproductive_layers"] == 1
+    assert "accuracy" in found["note"]
+    for each in found["proposals"]:
+        status, variant = varied(http, tight, edits=each["edits"], input_shapes=each["input_shapes"])
+        assert status in (200, 201)
+        assert variant["summary"]["receptive_field"]["unproductive_layers"] == each["measures"]["unproductive_layers"] == 0
+        assert variant["summary"]["connections"]["exact"] == each["measures"]["connections"]
+
+
+@pytest.mark.parametrize(("query", "code"), [("", "invalid-arguments"), ("?goal=faster", "invalid-goal")])
+def test_proposals_need_a_goal(http: FlaskClient, base: dict[str, Any], query: str, code: str) -> None:
+    response = http.get(f"/v1/analyses/{base['id']}/proposals{query}")
+    assert (response.status_code, response.get_json()["code"]) == (422, code)

@@ -68,3 +68,22 @@ def test_edit_that_is_not_possible_is_explained(model: Path, arguments: tuple[st
     assert result.exit_code == FAILED
     assert words in result.stderr
     assert "/edits" not in result.stderr
+
+
+def test_proposals_are_told_in_words(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "tight.json"
+    path.write_text(json.dumps(spec_of([1, 7, 7], conv("a", 2, 3), pool("p", 2, 2), conv("b", 2, 3), conv("c", 2, 3))))
+    here, there = (run("propose", path, "--goal", "productive", *more) for more in ((), ("--url", url)))
+    assert here.exit_code == 0, here.stderr
+    assert here.stdout == there.stdout
+    assert "Richter et al. 2021" in here.stdout
+    assert "p: stride 2 → 1" in here.stdout
+    assert "cannot promise accuracy" in here.stdout
+    found = json.loads(run("propose", path, "--goal", "productive", "--format", "json").stdout)
+    assert all(each["reaches"] for each in found["proposals"])
+
+
+def test_goal_that_is_none_is_explained(model: Path) -> None:
+    result = run("propose", model, "--goal", "faster")
+    assert result.exit_code == FAILED
+    assert "expected one of cover-input, productive" in result.stderr

@@ -21,7 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 from service.analysis import Reading, analyze
 from service.edits import Edit, read_edits
 from service.faults import Refused
+from service.graph import ShapeError
 from service.graph.geometry import transposed_length, window_length
+from service.graph.operators import broadcast
 from service.options import Options
 from service.readers.model import read_model
 from service.report.plain import plain_object
@@ -190,9 +192,10 @@ class _Onnx:
         elif part.kind == "norm":
             self.node("BatchNormalization", part, shape, *(self.weight(part, role, shape[1]) for role in "sbmv"))
         elif part.kind == "add":
-            if self.shapes[part.inputs[1]] != shape:
-                raise Impossible("a join")
-            self.node("Add", part, shape)
+            try:
+                self.node("Add", part, broadcast(shape, self.shapes[part.inputs[1]]))
+            except ShapeError:
+                raise Impossible("a join") from None
         elif part.kind == "flatten":
             units = int(np.prod(shape[1:]))
             if self.flatten == "Flatten":

@@ -13,7 +13,8 @@ from service.api.features.analyses import find_report, located, wait_for
 from service.api.features.comparisons import compared_document
 from service.api.features.jobs import job_response
 from service.api.features.report_schemas import ReportSchema
-from service.api.features.schemas import ComparisonSchema, JobSchema, VariantRequestSchema
+from service.api.features.schemas import ComparisonSchema, JobSchema
+from service.api.features.variant_schemas import VariantRequestSchema
 from service.api.http.bodies import json_body
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.responses import sent, told

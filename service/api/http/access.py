@@ -53,6 +53,7 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "fleet": BY_METHOD,
     "models_metrics": BY_METHOD,
     "variants": BY_METHOD,
+    "proposals": BY_METHOD,
     "operations": OPEN,
     "operations.read_metrics": {"GET": "admin"},  # it counts what all projects do
     "documentation": OPEN,

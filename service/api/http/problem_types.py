@@ -57,6 +57,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "expectation-failed": ProblemType(417, "The expectation of the request cannot be met"),
     "unknown-host": ProblemType(421, "The service is not known by this name"),
     "invalid-arguments": ProblemType(422, "The arguments are not valid"),
+    "invalid-goal": ProblemType(422, "There is no such goal for this model"),
     "invalid-edit": ProblemType(422, "An edit is not possible"),
     "invalid-budget": ProblemType(422, "A budget is not valid"),
     "source-unsupported": ProblemType(422, "The source is not supported"),
