@@ -141,9 +141,9 @@ def _signs(rank: int) -> Integers:
 
 
 def _clean(bounds: Integers) -> Integers:
-    """Bounds in which steps added to FAR are FAR again."""
+    """Bounds of nobody else's, in which steps added to FAR are FAR again."""
     if bounds.size and bounds.max() >= FAR // 2:
-        return np.where(bounds >= FAR // 2, FAR, bounds)
+        bounds[bounds >= FAR // 2] = FAR
     return bounds
 
 
@@ -162,10 +162,10 @@ def table(field: Field, axis: int, indices: Integers) -> Integers:
         missing = missing | (indices < 0) | (indices >= extent)
     bounds = field.bounds.take(np.where(missing, 0, indices) % extent, axis=axis + 1)
     if step:
-        bounds = bounds + _along(np.where(missing, 0, indices // extent) * step, rank, axis) * _signs(rank)
+        bounds = _clean(bounds + _along(np.where(missing, 0, indices // extent) * step, rank, axis) * _signs(rank))
     if missing.any():
         bounds = np.where(_along(missing, rank, axis), FAR, bounds)
-    return _clean(bounds)
+    return bounds
 
 
 def pick(field: Field, axis: int, indices: Integers) -> Field:

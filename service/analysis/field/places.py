@@ -26,6 +26,7 @@ from service.analysis.field.intervals import (
     identity,
     mix,
     nothing,
+    remembered,
     same,
     settle,
     sizes,
@@ -185,6 +186,7 @@ def takes_in_all(places: Places, axis: int, shape: Shape) -> bool:
     return any(_covers(place, axis, shape) for place in places)
 
 
+@remembered
 def _covers(place: Field, axis: int, shape: Shape) -> bool:
     if not place.varies(axis) or _single(place):
         return False
@@ -199,9 +201,13 @@ def _covers(place: Field, axis: int, shape: Shape) -> bool:
         return False
     high = np.where(low < FAR // 2, -minus_high, -FAR)
     whole = (low.min(axis) == low.min()) & (high.max(axis) == high.max())
+    if not whole.any():
+        return False
     units = shape[axis]
     rows = [np.moveaxis(ends, axis, -1).reshape(-1, units)[whole.reshape(-1)][:_MOST_COMPARED] for ends in (low, high)]
-    return bool((_gap(rows[0], rows[1]) <= max(1, _gap(low.reshape(1, -1), high.reshape(1, -1)).item())).any())
+    least = int(_gap(rows[0], rows[1]).min())
+    # No row has smaller gaps than the map itself, which is long to sort.
+    return least <= 1 or least <= _gap(low.reshape(1, -1), high.reshape(1, -1)).item()
 
 
 def _single(place: Field) -> bool:
