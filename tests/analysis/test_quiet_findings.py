@@ -77,7 +77,7 @@ def test_causal_residuals_end_at_the_same_sample(dilation: int) -> None:
     late = layer("late", 4, 3, padding=[[0, back]], dilation=dilation)
     report = report_of(spec_of([4, 64], late, {"name": "add", "type": "add", "inputs": ["late", "input"]}))
     (finding,) = [each for each in report["findings"] if each["code"] == "misaligned-join"]
-    assert "pixels" not in finding["message"] and "positions" in finding["message"]
+    assert "pixel" not in finding["message"] and "position" in finding["message"]
 
 
 def residual(kernel: int) -> Builder:
