@@ -12,17 +12,26 @@ from service.render.figures import charts
 from service.render.figures.connections import window
 from service.render.figures.connectivity_svg import View
 from service.render.figures.sharing_chart import shares
+from service.render.figures.sweep_chart import sweeps
 from service.render.formats import REPORT_FORMATS, served
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
 from service.render.templating import render
 from service.render.words import view
-from service.render.words.answers import answers
+from service.render.words.answers import answers, open_inputs
+from service.render.words.pictured import drawable, read_grid
+from service.render.words.text import shown
 from service.render.words.worksheet import worksheet
 from service.report.document import Layer, Report
 from service.report.layers import find_layer
 
 TABS = (("", "Overview"), ("findings", "Findings"), ("layers", "Layers"), ("receptive-field", "Receptive field"), ("filters", "Filters"))
+MAX_THUMBNAILS = 4
+"""Deeper convolutions whose filters the overview shows."""
+
+MAX_LOOKERS = 400
+"""Layers to choose from for what one unit sees; of more, every n-th is offered."""
+
 GRID_CHOICES = {
     "normalize": get_args(Normalize),
     "channels": ("rgb", "mean", "each"),
@@ -34,7 +43,15 @@ Asked = Mapping[str, str]
 
 def overview(report: Report, here: str, asked: Asked) -> bytes:
     """What the model shares, skips and sees."""
-    return _tab("overview.html", report, here, "", kinds=view.kinds(report), connected=shares(report), grows=charts.grows(report))
+    drawn = drawable(report)
+    pictures = {
+        "drawn": drawn,
+        "reading": read_grid(report, drawn[0]) if drawn else (),
+        "deeper": [row for row in report.hierarchy if 1 < row.depth <= MAX_THUMBNAILS + 1],
+        "captions": PICTURES,
+    }
+    seen = {"connected": shares(report), "grows": charts.grows(report), "shapeless": open_inputs(report)}
+    return _tab("overview.html", report, here, "", kinds=view.kinds(report), **pictures, **seen)
 
 
 def findings(report: Report, here: str, asked: Asked) -> bytes:
@@ -44,8 +61,7 @@ def findings(report: Report, here: str, asked: Asked) -> bytes:
 
 def layers(report: Report, here: str, asked: Asked) -> bytes:
     """The layer table."""
-    text = asked.get("start", "")
-    start = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    start = _whole(asked.get("start", ""))
     start = start if start < len(report.layers) else 0
     return _tab("layers.html", report, here, "layers", rows=view.rows(report, start), start=start, most=view.MOST_ROWS)
 
@@ -54,27 +70,36 @@ def receptive_field(report: Report, here: str, asked: Asked) -> bytes:
     """How the receptive field grows."""
     field = report.summary.receptive_field
     pixels = view.pixels(field.axes if field else None)
-    return _tab("receptive_field.html", report, here, "receptive-field", grows=charts.grows(report), pixels=pixels)
+    lookers = [(layer.index, shown(layer.name, 60)) for layer in report.layers if _seen(layer)]
+    lookers = lookers[:: -(-len(lookers) // MAX_LOOKERS) or 1]
+    chosen = _whole(asked.get("layer", "-"), -1)
+    looker = chosen if chosen in dict(lookers) else lookers[-1][0] if lookers else None
+    look = {"lookers": lookers, "looker": looker, "swept": sweeps(report)}
+    return _tab("receptive_field.html", report, here, "receptive-field", grows=charts.grows(report), pixels=pixels, **look)
 
 
 def filters(report: Report, here: str, asked: Asked) -> bytes:
     """The learned filters as pictures."""
     chosen = {key: asked[key] for key, values in GRID_CHOICES.items() if asked.get(key) in values}
-    depth = asked.get("depth", "1")
-    depths = [row.depth for row in report.hierarchy]
-    deep = int(depth) if depth.isascii() and depth.isdigit() and len(depth) < 10 and int(depth) in depths else 1
+    depth = _whole(asked.get("depth", ""), 1)
+    deep = depth if depth in [row.depth for row in report.hierarchy] else 1
     address = f"/v1{here.removesuffix('/filters')}/" + ("filters.png" if deep == 1 else f"hierarchy/{deep}.png")
-    query = f"?{urlencode(chosen)}" if chosen and deep == 1 else ""
-    first = {one.layer for one in report.first_layers}
-    drawn = bool(depths) or any(one.values is not None for one in report.layers if one.name in first)
-    more = {"chosen": chosen, "choices": GRID_CHOICES, "depth": deep, "picture": address + query, "captions": PICTURES}
+    drawn, place = drawable(report), _whole(asked.get("layer", ""))
+    place = place if place < len(drawn) else 0
+    reads = drawn[place] if drawn else None
+    query = urlencode({**chosen, **({"layer": reads.layer} if reads is not None and place else {})}) if deep == 1 else ""
+    more = {"chosen": chosen, "choices": GRID_CHOICES, "depth": deep, "captions": PICTURES}
+    more |= {"picture": address + (f"?{query}" if query else ""), "place": place}
+    more |= {"reads": reads, "reading": read_grid(report, reads) if reads is not None else ()}
     return _tab("filters.html", report, here, "filters", drawn=drawn, **more)
 
 
 def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> bytes:
     """One layer: its numbers and how they follow, its connections, its receptive field. Refused where there is no such layer or view."""
     found = find_layer(report.layers, wanted)
-    shape = asked.get("view", "graph")
+    animate = asked.get("animate") == "true"
+    # Where nothing is lit, a graph of all connections is a tangle; the matrix is not.
+    shape = asked.get("view", "graph" if animate else "matrix")
     if shape not in get_args(View):
         raise Refused("invalid", "not-found", "There is no such view.")
     return _page(
@@ -87,7 +112,7 @@ def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> by
         pixels=view.pixels(found.receptive_field.axes if found.receptive_field else None),
         groups=view.finding_groups([f for f in report.findings if f.layer == found.name], report.layers),
         shape=shape,
-        animate=asked.get("animate") == "true",
+        animate=animate,
         drawable=_drawable(found),
         seen=_seen(found),
         base=base,
@@ -97,6 +122,11 @@ def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> by
 def show_worksheet(report: Report, here: str, asked: Asked) -> bytes:
     """Questions on an analysis, and with ?key=true their answers."""
     return _page("worksheet.html", here, report=report, exercises=worksheet(report), key=asked.get("key") == "true")
+
+
+def _whole(text: str, default: int = 0) -> int:
+    """The whole number that a query holds."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
 
 def _drawable(layer: Layer) -> bool:

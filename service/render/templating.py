@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from service.render.words.numbers import number, percent, times
+from service.render.words.shapes import example_shape
 from service.render.words.text import shown
 
 WEB = Path(__file__).parents[1] / "web"
@@ -17,7 +18,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(WEB / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(shown=shown, number=number, percent=percent, times=times)
+    environment.filters.update(shown=shown, number=number, percent=percent, times=times, example_shape=example_shape)
     environment.globals["static_text"] = static_text
     return environment
 

@@ -23,6 +23,7 @@ ADDRESSES = {
     "docs": "/docs",
     "impossible": "/learn?size=2&kernel=5",
     "worksheet": "/learn/worksheet/{lenet-5}?key=true",
+    "deletion": "/analyses/{lenet-5}/delete",
     "nothing": "/analyses/sha256-" + "0" * 64,
     "report": "/v1/analyses/{photographs}.html",
 }

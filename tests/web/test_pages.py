@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from onnx import TensorProto, helper, numpy_helper
 from werkzeug.test import TestResponse
 
 from service.api import create_app
@@ -215,3 +217,76 @@ def test_an_upload_without_a_script_leads_to_the_report(client: FlaskClient) -> 
     address = report_address(client, client.post("/analyses", data={"model": (path.open("rb"), path.name)}))
     assert model["name"] in client.get(address).text
     assert client.post("/analyses", data={"model": (path.open("rb"), path.name), "other": "x"}).status_code == 400
+
+
+@pytest.fixture(scope="module")
+def trained(client: FlaskClient) -> str:
+    """The address of the report on a model with learned filters."""
+    return report_address(client, client.post("/examples/photographs.onnx"))
+
+
+def test_the_overview_shows_the_filters_and_reads_them(client: FlaskClient, lenet: str, trained: str) -> None:
+    page = client.get(trained).text
+    assert f'src="/v1{trained}/filters.png"' in page and f'src="/v1{trained}/hierarchy/3.png' in page
+    assert "48 filters of 11×11×3 weights read the input image. 19.4 % of the energy" in text_of(page)
+    assert "filters.png" not in client.get(lenet).text
+
+
+def test_filters_that_were_not_read_are_drawn_all_the_same(client: FlaskClient) -> None:
+    """Sequences, volumes and what was analysed without its weights have a grid too."""
+    for shape in ((8, 2, 9), (8, 1, 3, 3, 3)):
+        content = small_network(shape)
+        for options in ("", "?read_weights=none"):
+            place = client.post(f"/v1/analyses{options}", data=content, content_type="application/onnx").headers["Location"]
+            assert client.get(f"{place}/filters.png").status_code == 200
+            assert f'src="{place}/filters.png"' in client.get(f"{place.removeprefix('/v1')}/filters").text
+
+
+def small_network(weights: tuple[int, ...], **shapes: str) -> bytes:
+    """One convolution with weights of that shape, on an input that is open where `shapes` names an axis."""
+    lengths = [1, weights[1], *(shapes.get(f"axis{axis}", 12) for axis in range(len(weights) - 2))]
+    kernel = numpy_helper.from_array(np.arange(np.prod(weights), dtype=np.float32).reshape(weights), "w")
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, lengths), helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "conv")], "small", ports[:1], ports[1:], [kernel])
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+
+
+def test_an_open_shape_is_asked_for_where_the_page_says_that_it_is_open(client: FlaskClient) -> None:
+    content = small_network((2, 3, 3, 3), axis0="height", axis1="width")
+    place = client.post("/v1/analyses", data=content, content_type="application/onnx").headers["Location"].removeprefix("/v1")
+    page = client.get(place).text
+    assert f'action="{place}/shapes"' in page and 'value="1,3,224,224"' in page
+    closed = client.get(report_address(client, client.post(f"{place}/shapes", data={"shape:x": "1, 3, 10, 12"})))
+    assert "/shapes" not in closed.text
+    assert "shape of x: 1×3×10×12" in text_of(closed.text)
+    refused = client.post(f"{place}/shapes", data={"shape:x": "1,3,wide"})
+    assert refused.status_code == 422
+    assert "got '1,3,wide', expected numbers such as 1,3,224,224" in text_of(refused.text)
+
+
+def test_the_field_of_any_layer_is_shown(client: FlaskClient, lenet: str) -> None:
+    page = client.get(f"{lenet}/receptive-field?layer=2").text
+    assert re.search(r'<option value="2" selected>2 \w+</option>', page)
+    assert f'src="/v1{lenet}/receptive-field/overlay.png?layer=2"' in page
+    assert f'data-chart="/v1{lenet}/sweep"' in page
+
+
+def test_a_layer_opens_on_its_matrix(client: FlaskClient, lenet: str) -> None:
+    assert "connectivity.svg?view=matrix" in client.get(f"{lenet}/layers/0").text
+    assert "connectivity.svg?view=graph&animate=true" in unescape(client.get(f"{lenet}/layers/0?animate=true").text)
+
+
+def test_recent_analyses_are_found_by_a_part_of_their_name(client: FlaskClient, lenet: str, trained: str) -> None:
+    found = client.get("/?name=Photo").text
+    assert trained in found and f'href="{lenet}"' not in found
+    assert "No analysis has “nowhere” in its name." in client.get("/?name=nowhere").text
+
+
+def test_a_report_is_deleted_after_a_question(client: FlaskClient) -> None:
+    spec = '{"receptive": 1, "name": "doomed", "input": {"shape": [3]}, "layers": [{"type": "dense", "units": 2}]}'
+    place = report_address(client, client.post("/specs", data={"spec": spec}))
+    assert "Delete the report on doomed?" in client.get(f"{place}/delete").text
+    assert client.post(f"{place}/delete", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 400
+    assert client.get(place).status_code == 200
+    assert client.post(f"{place}/delete").headers["Location"] == "/"
+    assert client.get(place).status_code == 404

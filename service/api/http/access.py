@@ -62,10 +62,11 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "analysis_pages": BY_METHOD,
     "compare_page": BY_METHOD,
     "learn_pages": BY_METHOD,
+    "shape_pages": BY_METHOD,
 }
 """What routes want, by blueprint or by endpoint, and by method."""
 
-ASK_BROWSERS = ("pages", "analysis_pages", "compare_page", "learn_pages")
+ASK_BROWSERS = ("pages", "analysis_pages", "compare_page", "learn_pages", "shape_pages")
 """The blueprints of pages, whose readers are asked for a token by their browser (as the password of Basic authentication)."""
 
 ANYBODY = "anybody"

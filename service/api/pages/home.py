@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from typing import get_args
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from service.api.features.analyses import take_in
+from service.api.features.analyses import find_report, take_in
 from service.api.features.jobs import find_job
 from service.api.features.schemas import make_options
 from service.api.http.caller import project
@@ -16,28 +16,32 @@ from service.api.http.problems import MEDIA_TYPE, Problem, http_problem, kept_pr
 from service.api.pages import analysis as analysis_pages
 from service.api.pages import compare as compare_page
 from service.api.pages import learn as learn_pages
+from service.api.pages import shapes as shape_pages
 from service.api.pages import web
+from service.api.pages.examples import EXAMPLES, examples
+from service.api.pages.onward import onward, see_other
 from service.api.pages.web import page, problem_page
 from service.api.services import current
 from service.faults import Refused
 from service.jobs.intake import Accepted
+from service.options import ChannelOrder, ExternalMissing, ReadWeights
 from service.render.json_lines import line_of
 from service.report.identity import Question
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
-TRAINED = {
-    "photographs": "Four convolutions trained on photographs: learned filters, and how colour comes with depth.",
-    "photographs-pruned": "The same with 60 % of its weights at zero: compare the two.",
-}
-"""What the ONNX examples show."""
-
 RECENT = 20
-PAGE_WAIT_SECONDS = 2.0
-"""A page shows the wait instead of waiting longer than this."""
+SEARCHED = 1000
+"""Analyses that are looked through for a name."""
+
+OPTIONS = (
+    ("read_weights", "Weights that are read", get_args(ReadWeights)),
+    ("channel_order", "Order of the colours", get_args(ChannelOrder)),
+    ("external_missing", "Missing external data", get_args(ExternalMissing)),
+)
+"""What can be chosen of an upload, with the values, the usual one first."""
 
 blueprint = Blueprint("pages", __name__)
 API = "/v1/"
-BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint)
+BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint, shape_pages.blueprint)
 for each in BLUEPRINTS:
     each.register_error_handler(Problem, problem_page)
     each.register_error_handler(Refused, lambda error: problem_page(read_problem(error)))
@@ -62,25 +66,23 @@ def home() -> Response:
 
 
 def _home(status: int = 200, spec: str = "", problem: Problem | None = None) -> Response:
-    recent = current().store.reports.page(project(), RECENT).items
-    return page("home.html", status, recent=recent, examples=examples(), spec=spec, problem=problem, listing=_listing(spec, problem))
+    values = {"examples": examples(), "spec": spec, "problem": problem, "listing": _listing(spec, problem), "options": OPTIONS}
+    wanted = request.args.get("name", "").strip()[:200]
+    return page("home.html", status, recent=_recent(wanted), wanted=wanted, **values)
 
 
-def examples() -> list[tuple[str, str, str]]:
-    """The models that can be tried: file, name, and what each shows."""
-    found = []
-    for path in sorted(EXAMPLES.glob("*.json")):
-        document = json.loads(path.read_bytes())
-        found.append((path.name, document["name"], document.get("description", "")))
-    for path in sorted(EXAMPLES.glob("*.onnx"), key=lambda each: each.stem):
-        found.append((path.name, path.stem, TRAINED.get(path.stem, "An ONNX model with its learned weights.")))
-    return found
+def _recent(wanted: str) -> list[Mapping[str, object]]:
+    """The newest analyses, or those of the newest whose name holds what is looked for."""
+    if not wanted:
+        return list(current().store.reports.page(project(), RECENT).items)
+    entries = current().store.reports.page(project(), SEARCHED).items
+    return [entry for entry in entries if wanted.lower() in str(entry["name"] or "").lower()][:RECENT]
 
 
 @blueprint.route("/analyses", methods=["POST"])
 def upload() -> Response:
     """Analyse the model of a form that was sent without a script."""
-    return _onward(take_in({}))
+    return onward(take_in({}))
 
 
 @blueprint.route("/specs", methods=["POST"])
@@ -89,7 +91,7 @@ def paste() -> Response:
     # Browsers send the lines of a text field with CR LF.
     spec = request.form.get("spec", "").replace("\r\n", "\n")
     try:
-        return _onward(_submitted(spec.encode()))
+        return onward(_submitted(spec.encode()))
     except Problem as problem:
         return _home(problem.status, spec, problem)
 
@@ -102,7 +104,20 @@ def example(name: str) -> Response:
         raise Problem("not-found", "There is no such example.")
     path = EXAMPLES / name
     label = {"name": path.stem} if path.suffix == ".onnx" else {}
-    return _onward(_submitted(path.read_bytes(), **label))
+    return onward(_submitted(path.read_bytes(), **label))
+
+
+@blueprint.route("/analyses/<report:report_id>/delete", methods=["GET", "POST"])
+def delete(report_id: str) -> Response:
+    """Ask whether a report is to be deleted, and delete it where the answer is yes."""
+    report = find_report(report_id)
+    if request.method == "GET":
+        return page("delete.html", report=report)
+    # A form of another site cannot answer the question.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Problem("bad-request", "A report is deleted on its own page only.")
+    current().store.forget(project(), report.id)
+    return see_other("/")
 
 
 @blueprint.route("/jobs/<job_id>")
@@ -110,7 +125,7 @@ def job(job_id: str) -> Response:
     """Wait for an analysis."""
     found = find_job(job_id)
     if found.state == "done":
-        return _see_other(f"/analyses/{found.report_id}")
+        return see_other(f"/analyses/{found.report_id}")
     problem = kept_problem(found.problem) if found.problem is not None else None
     return page("job.html", problem.status if problem else 200, job=found, problem=problem)
 
@@ -125,26 +140,6 @@ def _submitted(content: bytes, **chosen: str) -> Accepted:
         part.write(content)
         options = make_options(chosen, part.size, service.settings.auto_read_bytes)
         return service.engines.intake.accept(project(), {"": part}, Question.of_digests(part.digest, {}, options))
-
-
-def _onward(accepted: Accepted) -> Response:
-    """To the report, or to the page that waits for it. Raises the problem of a model that was refused."""
-    service = current()
-    if accepted.job is None:
-        return _see_other(f"/analyses/{accepted.report_id}")
-    with service.waits.place() as free:
-        job = service.engines.keeper.wait(accepted.job, PAGE_WAIT_SECONDS if free else 0.0)
-    if job is not None and job.problem is not None:
-        raise kept_problem(job.problem)
-    if job is not None and job.state == "done":
-        return _see_other(f"/analyses/{accepted.report_id}")
-    return _see_other(f"/jobs/{accepted.job.id}")
-
-
-def _see_other(address: str) -> Response:
-    response = redirect(address, 303)
-    assert isinstance(response, Response)
-    return response
 
 
 def _listing(spec: str, problem: Problem | None) -> list[dict[str, object]]:

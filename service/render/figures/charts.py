@@ -26,6 +26,9 @@ _SERIES = {
 }
 
 
+_ESTIMATE = "effective, 95 % of the influence"
+
+
 def grows(report: Report) -> bool:
     """Whether any layer sees a part of the input, so that there is growth to draw."""
     return any(layer.receptive_field is not None and bool(layer.receptive_field.size) for layer in report.layers)
@@ -45,7 +48,9 @@ def growth(report: Report) -> Specification:
     every, lengths = (summary.axes, summary.input_size or ()) if summary else ((), ())
     points = _points(report, every)
     sizes = [(axis, size) for axis, size in zip(every, lengths, strict=False) if size]
-    same = len({(point.depth, point.series, point.pixels) for point in points}) * max(len(every), 1) == len(points)
+    sizes_of = [point for point in points if point.series != _ESTIMATE]
+    # The estimate from weights differs a little along the axes of a square; that is no reason to draw everything twice.
+    same = len({(point.depth, point.series, point.pixels) for point in sizes_of}) * max(len(every), 1) == len(sizes_of)
     axes = every[:1] if same else every
     title = {"text": "Receptive field against depth", "subtitle": _subtitle(report, same)}
     data = {"values": [asdict(point) for point in points if point.axis in axes]}

@@ -81,8 +81,11 @@ def _uncounted(report: Report) -> str:
 
 
 def open_inputs(report: Report) -> tuple[Port, ...]:
-    """The inputs of which an axis beside the batch is open."""
-    return tuple(port for port in report.model.inputs if port.shape is None or None in port.shape[1:])
+    """The inputs of which an axis beside the batch is open, and was given no length for the analysis."""
+    fixed = {**report.options.input_shapes, **report.options.resized}
+    if "" in fixed:
+        return ()
+    return tuple(port for port in report.model.inputs if port.name not in fixed and (port.shape is None or None in port.shape[1:]))
 
 
 def _sees(report: Report) -> Answer:
@@ -123,7 +126,9 @@ def _seen_by_the_output(output: LayerField | None, field: ModelField, unit: str)
     if not output.size:
         return [f"How far the output sees is not known{f', because of {shown(output.because)}' if output.because else ''}."]
     least = "at least " if output.status == "bound" else ""
-    return [f"One unit of the output sees {least}{times(output.size)} {unit} of an input of {times(field.input_size)}."]
+    known = field.input_size is not None and None not in field.input_size
+    whole = f"an input of {times(field.input_size)}" if known else "an input whose size is open"
+    return [f"One unit of the output sees {least}{times(output.size)} {unit} of {whole}."]
 
 
 def _seen_by_local_layers(output: LayerField | None, field: ModelField, unit: str) -> list[str]:

@@ -12,6 +12,24 @@
     });
   }
 
+  // The same chart, as wide as there is room for; where that is little, with fewer names along its edge and the legend in a column.
+  function fitted(specification, room) {
+    const width = Math.max(200, room - 96);
+    const walk = (part) => {
+      if (part === null || typeof part !== "object") return;
+      if (typeof part.width === "number" && (part.layer || part.mark)) part.width = width;
+      if (part.labelAngle && Array.isArray(part.values)) {
+        const every = Math.ceil(part.values.length / Math.max(2, Math.floor(width / 20)));
+        part.values = part.values.filter((_, place) => place % every === 0);
+      }
+      if (part.orient === "bottom") part.columns = width < 480 ? 1 : 4;
+      Object.values(part).forEach(walk);
+    };
+    walk(specification);
+    specification.config.title.limit = room - 16;
+    return specification;
+  }
+
   async function draw(place, loaded) {
     const answer = await fetch(`${place.dataset.chart}.vl.json`);
     if (!answer.ok) throw new Error(`the chart was answered with ${answer.status}`);
@@ -20,7 +38,7 @@
     chart.setAttribute("aria-label", place.dataset.label);
     // The interpreter needs no eval and our own style sheet no styles of theirs: both would be against the page's policy.
     const options = { ast: true, actions: false, defaultStyle: false, renderer: "canvas", tooltip: { disableDefaultStyle: true } };
-    await (await loaded)(chart, await answer.json(), options);
+    await (await loaded)(chart, fitted(await answer.json(), place.clientWidth), options);
     place.replaceChildren(chart);
   }
 

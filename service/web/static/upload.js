@@ -88,7 +88,14 @@ if (form) {
     data.append("model", model);
     // A graph's own name is often that of the exporter.
     const name = model.name.match(/^(.+)\.onnx$/i);
-    if (name) data.append("options", JSON.stringify({ name: name[1].slice(0, 200) }));
+    const options = name ? { name: name[1].slice(0, 200) } : {};
+    for (const field of form.querySelectorAll("[data-option]")) {
+      const value = field.value.trim();
+      if (!value || (field.localName === "select" && !field.selectedIndex)) continue;
+      if (field.dataset.option === "input_shape") options.input_shapes = { "": value.split(",").map(Number) };
+      else options[field.dataset.option] = field.type === "number" ? Number(value) : value;
+    }
+    data.append("options", JSON.stringify(options));
     for (const file of form.elements.external.files) data.append("external", file);
     request.send(data);
   });
