@@ -10,6 +10,7 @@ from typing import Any
 from service.faults import Refused
 from service.render import pages
 from service.render.figures.connectivity_svg import View, connectivity_svg
+from service.render.metrics import report_metrics
 from service.render.tables import layers_csv
 from service.render.words.explain import explain
 from service.render.words.markdown import report_markdown
@@ -61,6 +62,7 @@ TOLD: Mapping[str, Tells] = {
     "csv": layers_csv,
     "md": report_markdown,
     "metrics": _metrics,
+    "openmetrics": report_metrics,
     "layer": _layer,
     "connectivity": _connectivity,
     "seen-layer": _seen_layer,
