@@ -1,97 +1,175 @@
-"""Costs as ratios, each measured in this one run on this machine: `make bench`.
+"""Costs as ratios of processor time, each with the most memory that it took, in one run on this machine: `make bench`.
 
-Ratios travel between machines, seconds do not; the seconds behind them are printed beside. Every figure is the best of a few runs.
+Ratios travel between machines, seconds do not; both are printed. `--others PYTHON` names an interpreter that has onnx-ir, onnx-tool and
+onnxruntime, which are skipped where it lacks them; `--only WORD` measures the files whose name has the word, `--no-http` leaves out the
+service.
 """
 
 from __future__ import annotations
 
-import gc
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper
+from benchmarks import models, over_http
+from benchmarks.cases import OTHERS
 
-from service.options import Options
-from service.readers.model import read_model
-from service.report.identity import options_document
-from service.work.analysis import analyze_file
-from service.work.pictures import filters_png
-
-RUNS = 3
+REPOSITORY = Path(__file__).resolve().parents[1]
+OURS = ("report without values", "report with all values", "grid", "receptive fields alone")
+PLAIN = ("count_nonzero of float32", "SHA-256", "reading")
+NONE, ALL = OURS[:2]
 
 
-def best(action: Callable[[], object], runs: int = RUNS) -> float:
-    """The shortest processor time of a few runs, in seconds."""
-    times = []
-    for _ in range(runs):
-        gc.collect()
-        start = time.process_time()
-        action()
-        times.append(time.process_time() - start)
-    return min(times)
+@dataclass(frozen=True)
+class Cost:
+    """Processor seconds and the most mebibytes held; or the package that is missing."""
+
+    seconds: float = 0.0
+    mebibytes: float = 0.0
+    missing: str = ""
 
 
-def saved(folder: Path, name: str, graph: onnx.GraphProto) -> Path:
-    """A model file with this graph."""
-    path = folder / name
-    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
-    return path
+@dataclass(frozen=True)
+class Model:
+    """A file that is made for the run, and what is measured of it."""
+
+    name: str
+    make: Callable[[Path, str], Path]
+    cases: tuple[str, ...]
 
 
-def chain(folder: Path, nodes: int) -> Path:
-    """A residual chain of convolutions, four nodes to a block, all with one stored kernel."""
-    kernel = helper.make_tensor("w", TensorProto.FLOAT, [4, 4, 3, 3], np.full(144, 0.5, np.float32))
-    steps, last = [], "x"
-    for i in range(nodes // 4):
-        steps += [
-            helper.make_node("Conv", [last, "w"], [f"a{i}"], pads=[1, 1, 1, 1], name=f"conv{i}"),
-            helper.make_node("Relu", [f"a{i}"], [f"b{i}"], name=f"relu{i}"),
-            helper.make_node("Conv", [f"b{i}", "w"], [f"c{i}"], pads=[1, 1, 1, 1], name=f"more{i}"),
-            helper.make_node("Add", [f"c{i}", last], [f"d{i}"], name=f"add{i}"),
-        ]
-        last = f"d{i}"
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4, 64, 64]) for name in ("x", last)]
-    return saved(folder, f"chain{nodes}.onnx", helper.make_graph(steps, "chain", ends[:1], ends[1:], [kernel]))
+MODELS = (
+    Model("resnet-50", models.resnet, (*OURS, *OTHERS, *PLAIN)),
+    Model("vgg-16", models.vgg, (*OURS, *OTHERS, *PLAIN)),
+    Model("wide-external", partial(models.resnet, width=4.34, external=True), (NONE, ALL, PLAIN[0])),
+    Model("vgg-16-int8", partial(models.vgg, kind="int8"), (NONE, ALL, "count_nonzero of int8", "reading")),
+    Model("vgg-16-int4", partial(models.vgg, kind="int4"), (NONE, ALL, "count_nonzero of int8", "reading")),
+    Model("chain-1k", partial(models.chain, nodes=1_000), (NONE, *OTHERS[:2])),
+    Model("chain-10k", partial(models.chain, nodes=10_000), (NONE, *OTHERS[:2])),
+    Model("chain-100k", partial(models.chain, nodes=100_000), (NONE,)),
+)
 
 
-def heavy(folder: Path, mebibytes: int) -> Path:
-    """Dense layers of 4 MiB each."""
-    block = np.ones((1024, 1024), np.float32).tobytes()
-    weights = [helper.make_tensor(f"w{i}", TensorProto.FLOAT, [1024, 1024], block, raw=True) for i in range(mebibytes // 4)]
-    steps = [helper.make_node("MatMul", [f"y{i}", f"w{i}"], [f"y{i + 1}"], name=f"dense{i}") for i in range(len(weights))]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1024]) for name in ("y0", f"y{len(weights)}")]
-    return saved(folder, f"heavy{mebibytes}.onnx", helper.make_graph(steps, "heavy", ends[:1], ends[1:], weights))
+def run(case: str, path: Path, python: str) -> Cost:
+    """Measure a case in a process of its own."""
+    command = [python, str(REPOSITORY / "benchmarks" / "cases.py"), case, str(path)]
+    found = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False)
+    if found.returncode:
+        return Cost(missing=(found.stderr.strip().splitlines() or ["ended"])[-1][:80])
+    return Cost(**json.loads(found.stdout.strip().splitlines()[-1]))
 
 
-def show(what: str, ratio: float, detail: str) -> None:
-    """One line of the result."""
-    print(f"{ratio:8.2f}  {what}  ({detail})", flush=True)
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Rows as a table in Markdown, the first of them its head."""
+    head, *body = rows
+    print("| " + " | ".join(head) + " |\n|---|" + "---:|" * (len(head) - 1))
+    print("\n".join("| " + " | ".join(row) + " |" for row in body), flush=True)
+
+
+def shown(cost: Cost, base: Cost) -> list[str]:
+    """Seconds, times the base, and mebibytes."""
+    if cost.missing:
+        return ["not measured", cost.missing, ""]
+    return [f"{cost.seconds:.4f} s", f"{cost.seconds / base.seconds:.2f}", f"{cost.mebibytes:.0f} MiB"]
+
+
+def measure(model: Model, folder: Path, others: str) -> dict[str, Cost]:
+    """All cases of a file, which is removed afterwards."""
+    path = model.make(folder, model.name)
+    size = sum(file.stat().st_size for file in folder.glob(f"{model.name}.*"))
+    costs = {case: run(case, path, others if case in OTHERS else sys.executable) for case in model.cases}
+    print(f"\n**{model.name}**, {size / 1e6:,.1f} MB\n")
+    table([["what", "processor", "times (a)", "peak memory"], *([case, *shown(cost, costs[NONE])] for case, cost in costs.items())])
+    return costs
+
+
+class Goals:
+    """What has to hold, and what was found."""
+
+    def __init__(self) -> None:
+        self.rows = [["goal", "found", "holds"]]
+
+    def add(self, text: str, value: float, limit: float, *, least: bool = False) -> None:
+        """A bound from above, or with `least` from below."""
+        self.rows.append(
+            [f"{text} {'≥' if least else '≤'} {limit:g}", f"{value:.2f}", "yes" if (value >= limit if least else value <= limit) else "no"]
+        )
+
+
+def values(goals: Goals, name: str, costs: dict[str, Cost], counted: str, limit: float) -> None:
+    """What reading all values costs beyond the structure."""
+    more = costs[ALL].seconds - costs[NONE].seconds
+    goals.add(f"{name}: (b) − (a) against {counted}", more / costs[counted].seconds, limit)
+    goals.add(f"{name}: mebibytes of (b) beyond (a)", costs[ALL].mebibytes - costs[NONE].mebibytes, 64)
+
+
+def judge(found: dict[str, dict[str, Cost]]) -> Goals:
+    """The goals that the files measured speak to."""
+    goals = Goals()
+    for name in ("resnet-50", "vgg-16", "wide-external"):
+        if name in found:
+            values(goals, name, found[name], PLAIN[0], 6)
+    if "vgg-16-int8" in found:
+        values(goals, "vgg-16-int8", found["vgg-16-int8"], "count_nonzero of int8", 3)
+    for name, case, limit in (("vgg-16", OTHERS[0], 100), ("vgg-16", OTHERS[2], 20), ("resnet-50", OTHERS[1], 2)):
+        costs = found.get(name, {})
+        if case in costs and not costs[case].missing:
+            goals.add(f"{name}: {case} against (a)", costs[case].seconds / costs[NONE].seconds, limit, least=True)
+    if {"resnet-50", "wide-external"} <= found.keys():
+        goals.add("(a) of 1.9 GB against 102 MB", found["wide-external"][NONE].seconds / found["resnet-50"][NONE].seconds, 1.5)
+    chains = {name: found[name][NONE].seconds / int(name[6:-1]) for name in found if name.startswith("chain-")}
+    if len(chains) > 1:
+        goals.add("cost per node, most against least", max(chains.values()) / min(chains.values()), 1.3)
+    return goals
+
+
+def over_network(folder: Path, goals: Goals) -> None:
+    """The service beside bare routes."""
+    path = models.vgg(folder, "vgg-16")
+    report = REPOSITORY / "examples" / "lenet-5.json"
+    costs = over_http.measure(path, report.read_bytes())
+    path.unlink()
+    print("\n**the service over HTTP**, with vgg-16\n")
+    table([["what", "processor"], *([name, f"{value:.5f} s" if name != "memory" else f"{value:.0f} MiB"] for name, value in costs.items())])
+    goals.add("upload to report against streaming with SHA-256", costs["upload to report"] / costs["stream"], 1.3)
+    goals.add("bare answer against cached report", costs["bare answer"] / costs["cached report"], 0.6, least=True)
+    goals.add("bare 304 against 304", costs["bare 304"] / costs["304"], 0.6, least=True)
+
+
+def processor() -> str:
+    """The processor's name for itself."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        unread = Options(read_weights="none")
-        costs = {n: best(partial(analyze_file, {"": str(chain(folder, n))}, unread)) / n for n in (2_000, 20_000)}
-        detail = f"{1e6 * costs[20_000]:.0f} µs and {1e6 * costs[2_000]:.0f} µs"
-        show("cost per node of a chain of 20,000 nodes / of 2,000 nodes", costs[20_000] / costs[2_000], detail)
-
-        large = heavy(folder, 256)
-        opened = best(lambda: read_model(large, unread, {}))
-        loaded = best(lambda: onnx.shape_inference.infer_shapes(onnx.load_model_from_string(large.read_bytes())))
-        detail = f"{1e3 * loaded:.0f} ms and {1e3 * opened:.0f} ms"
-        show("parsing and shape inference by onnx of 256 MiB / read_model of the same file", loaded / opened, detail)
-
-        example = str(Path(__file__).resolve().parents[1] / "examples" / "photographs.onnx")
-        whole = best(lambda: analyze_file({"": example}, Options()))
-        grid = best(lambda: filters_png({"": example}, options_document(Options()), {}))
-        show("weight grid of the example / its whole analysis", grid / whole, f"{1e3 * grid:.0f} ms and {1e3 * whole:.0f} ms")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--others", default=sys.executable)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--no-http", action="store_true")
+    asked = parser.parse_args()
+    print(f"{datetime.date.today()}, {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    found = {}
+    for model in MODELS:
+        if asked.only in model.name:
+            with tempfile.TemporaryDirectory() as name:
+                found[model.name] = measure(model, Path(name), asked.others)
+    goals = judge(found)
+    if not asked.no_http:
+        with tempfile.TemporaryDirectory() as name:
+            over_network(Path(name), goals)
+    print()
+    table(goals.rows)
 
 
 if __name__ == "__main__":

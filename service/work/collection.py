@@ -16,4 +16,7 @@ def no_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            # What was made counts as old from here on, so that it is not searched at once.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
