@@ -14,8 +14,7 @@ from service.cli.output import format_of, output_option, refuse_terminal, write
 from service.render.figures import charts
 from service.render.figures.badge import METRICS, endpoint
 from service.render.formats import BADGE_FORMATS, CHART_FORMATS
-from service.render.grid.colormaps import COLORMAPS
-from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Normalize, Sort
+from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Colormap, Normalize, Sort
 
 _GRID = (
     click.option("--columns", type=click.IntRange(1, MAX_COLUMNS), metavar="N", help="Tiles in a row. Default: near square."),
@@ -23,7 +22,7 @@ _GRID = (
     click.option("--gap", type=click.IntRange(0, MAX_GAP), metavar="N", help="Pixels between tiles."),
     click.option("--normalize", type=click.Choice(get_args(Normalize)), help="What white and black stand for. Default: filter."),
     click.option("--channels", metavar="WHICH", help="rgb, mean, each, or three channels such as 0,2,1."),
-    click.option("--colormap", type=click.Choice(list(COLORMAPS)), help="For single channels. Default: grey."),
+    click.option("--colormap", type=click.Choice(get_args(Colormap)), help="For single channels. Default: grey."),
     click.option("--labels", is_flag=True, default=None, help="Write each filter's index under its tile."),
     click.option("--background", metavar="COLOUR", help="A CSS colour. Default: #ffffff."),
 )

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from service.analysis.filters import spectrum as spectra
 from service.faults import refused_at
+from service.options import ChannelOrder
 
 Values = NDArray[np.float64]
-ChannelOrder = Literal["rgb", "bgr"]
 Label = Literal["edge", "colour-edge", "colour-blob", "blob", "noise", "dead", "not-finite"]
 LABELS: tuple[Label, ...] = get_args(Label)
 

@@ -13,8 +13,7 @@ from service.faults import Refused
 from service.options import LARGEST_AXIS, MOST_AXES, ChannelOrder, ExternalMissing, Options, ReadWeights, settled, whole_numbers
 from service.render.figures.badge import METRICS, VERDICT
 from service.render.figures.connectivity_svg import View
-from service.render.grid.colormaps import COLORMAPS
-from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, GridOptions, Normalize, Sort
+from service.render.grid.options import MAX_COLUMNS, MAX_GAP, MAX_SCALE, Colormap, GridOptions, Normalize, Sort
 from service.report.document import KINDS
 from service.store.interfaces import State
 from service.suggestions import did_you_mean
@@ -227,7 +226,7 @@ class GridSchema(Schema):
         metadata={"description": "`rgb`, `mean`, `each`, or three channels such as `0,2,1`."},
     )
     colormap = fields.String(
-        validate=validate.OneOf(tuple(COLORMAPS)), metadata={"description": "Of tiles that show a single channel. Default `grey`."}
+        validate=validate.OneOf(get_args(Colormap)), metadata={"description": "Of tiles that show a single channel. Default `grey`."}
     )
     sort = fields.String(validate=validate.OneOf(get_args(Sort)), metadata={"description": "Default `index`."})
     labels = fields.Boolean(metadata={"description": "Writes each filter's index below its tile."})

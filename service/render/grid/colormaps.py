@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.render.grid.options import Colormap
+
 Table = NDArray[np.uint8]
 
 
@@ -37,7 +39,7 @@ def _cubehelix(start: float = 0.5, rotations: float = -1.5, hue: float = 1.0) ->
 
 
 # Index 128 is where `symmetric` puts zero, so the diverging map is neutral there.
-COLORMAPS: dict[str, Table] = {
+COLORMAPS: dict[Colormap, Table] = {
     "grey": _grey(),
     "diverging": _anchored([(0, (20, 50, 120)), (64, (80, 140, 205)), (128, (245, 245, 245)), (192, (225, 120, 80)), (255, (120, 15, 30))]),
     "cubehelix": _cubehelix(),

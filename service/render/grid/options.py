@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 from PIL import ImageColor
 
-from service.analysis.filters.measurements import ChannelOrder
 from service.faults import pointer_to, refused_at
-from service.render.grid.colormaps import COLORMAPS
+from service.options import ChannelOrder
 
 Normalize = Literal["filter", "layer", "symmetric"]
+Colormap = Literal["grey", "diverging", "cubehelix"]
 Sort = Literal["index", "norm", "orientation", "frequency", "colour"]
 
 MAX_COLUMNS = 4096
@@ -33,7 +33,7 @@ class GridOptions:
     gap: int | None = None
     normalize: Normalize = "filter"
     channels: str | None = None
-    colormap: str = "grey"
+    colormap: Colormap = "grey"
     sort: Sort = "index"
     labels: bool = False
     background: str = "#ffffff"
@@ -46,7 +46,7 @@ class GridOptions:
         _check_choice("normalize", self.normalize, get_args(Normalize))
         _check_choice("sort", self.sort, get_args(Sort))
         _check_choice("channel_order", self.channel_order, get_args(ChannelOrder))
-        _check_choice("colormap", self.colormap, tuple(COLORMAPS))
+        _check_choice("colormap", self.colormap, get_args(Colormap))
         if self.channels is not None and self.channels not in ("rgb", "mean", "each") and self.triple is None:
             detail = f"channels must be rgb, mean, each or three indices such as 0,2,1, not {self.channels!r}"
             raise refused_at(pointer_to("channels"), "invalid-option", detail)
