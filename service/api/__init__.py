@@ -7,6 +7,7 @@ from flask import Flask
 from service.api.features import (
     analyses,
     badge,
+    batches,
     charts,
     comparisons,
     connectivity,
@@ -56,6 +57,7 @@ FEATURES = (
     fleet,
     models_metrics,
     jobs,
+    batches,
     operations,
     documentation,
 )

@@ -14,6 +14,7 @@ import structlog
 from flask import current_app
 
 from service.jobs.asking import Asking
+from service.jobs.batches import Batching
 from service.jobs.drawing import Drawing
 from service.jobs.in_process import InProcessQueue
 from service.jobs.intake import Intake
@@ -34,6 +35,9 @@ from service.work.tasks import Task
 log = structlog.get_logger(__name__)
 
 EXTENSION = "receptive"
+
+FLEET_ITEMS = 32
+"""Models of batches that a server process has under way where others work on them."""
 
 DRAWING_SECONDS = 20.0
 """The wall time of one drawing of a report: less than a request waits, so that it is told whose fault it was."""
@@ -113,9 +117,11 @@ class Engines:
     drawing: Drawing
     drawer: Drawer
     judge: Judge
+    batching: Batching
 
     def close(self) -> None:
         """Stop everything; jobs under way go back to the store, for another process."""
+        self.batching.close()
         self.judge.close()
         self.watch.close()
         self.drawer.close()
@@ -181,7 +187,10 @@ class Service:
         asking = Asking(store.sources, intake, drawing, settings.sources_read_bytes)
         judge = Judge(store, drawing)
         judge.start()
-        return Engines(os.getpid(), pool, queue, keeper, intake, asking, watch, drawing, drawer, judge)
+        size = FLEET_ITEMS if settings.broker_url else settings.pool_size
+        batching = Batching(store, asking, keeper, watch, judge, owner, size, settings.job_wall_seconds)
+        batching.start()
+        return Engines(os.getpid(), pool, queue, keeper, intake, asking, watch, drawing, drawer, judge, batching)
 
     def _queue(self, pool: ProcessPool, keeper: Keeper, owner: str) -> Queue:
         """Where jobs wait: for this process, or for workers."""

@@ -20,7 +20,7 @@ from service.jobs.message import Stopped
 from service.jobs.queue import Queue
 from service.report.identity import Digest, Project, Question, question_document
 from service.store import Store
-from service.store.interfaces import Job, StoreError
+from service.store.interfaces import SINGLE, Job, StoreError
 
 
 class Part(Protocol):
@@ -50,7 +50,7 @@ class Intake:
     def __init__(self, store: Store, queue: Queue, keeper: Keeper, owner: str) -> None:
         self._store, self._queue, self._keeper, self._owner = store, queue, keeper, owner
 
-    def accept(self, project: Project, parts: Mapping[str, Part], question: Question) -> Accepted:
+    def accept(self, project: Project, parts: Mapping[str, Part], question: Question, rank: int = SINGLE) -> Accepted:
         """Have a project's question answered about the files `parts` ("" for the model), unless that is done or under way for it already.
 
         Files that are among the blobs already, as those of a report are, need not be parts.
@@ -66,7 +66,7 @@ class Intake:
         if known and all(self._store.blobs.has(part.digest, part.size) for part in parts.values()):
             return Accepted(question.id, None)
         moment = now()
-        asked = Job(uuid.uuid4().hex, project, question.id, "queued", moment, moment, question_document(question))
+        asked = Job(uuid.uuid4().hex, project, question.id, "queued", moment, moment, question_document(question), rank=rank)
         with self._keeper.hold(asked.id):
             with self._kept(asked.id, parts, question):
                 if known:  # its files were damaged, and are whole again now

@@ -98,6 +98,7 @@ class Registry:
 
     def spooled(self, place: str, directory: Path, max_bytes: int) -> SpooledObject:
         """A file that the server hands out, taken whole."""
+        directory.mkdir(parents=True, exist_ok=True)
         # Without a name, so that it is gone with its last user.
         with tempfile.TemporaryFile(dir=directory) as file:
             self._artifact(self._host.save(self._target(place), credentials(), max_bytes, file.write), place)

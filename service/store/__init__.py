@@ -19,11 +19,13 @@ from urllib.parse import unquote, urlsplit
 from service.report.identity import Digest, Project
 from service.settings import Settings
 from service.sources.opening import Sources
+from service.store.batches import Batches
 from service.store.disk.blobs import LocalBlobs
 from service.store.disk.cache import Cache
 from service.store.disk.uploads import Uploads
 from service.store.fleet import Fleet
 from service.store.interfaces import Blobs, Claims, Jobs, Reports, Retention, StoredReport, StoreError, Tokens
+from service.store.sql.batches import SqlBatches
 from service.store.sql.claims import SqlClaims
 from service.store.sql.database import Database, migrate
 from service.store.sql.fleet import SqlFleet
@@ -52,6 +54,7 @@ class Store:
     models: Models
     tokens: Tokens
     fleet: Fleet
+    batches: Batches
     blobs: Blobs
     uploads: Uploads
     sources: Sources
@@ -129,7 +132,8 @@ def open_store(settings: Settings) -> Store:
     migrate(database, directory)
     blobs, uploads = open_blobs(settings, directory), Uploads(directory / "uploads")
     tables = SqlReports(database), SqlJobs(database), SqlClaims(database), SqlModels(database), SqlTokens(database), SqlFleet(database)
-    return Store(directory, database, *tables, blobs, uploads, _open_sources(settings, directory / "uploads"))
+    batches = SqlBatches(database)
+    return Store(directory, database, *tables, batches, blobs, uploads, _open_sources(settings, directory / "uploads"))
 
 
 def open_blobs(settings: Settings, directory: Path) -> Blobs:

@@ -27,7 +27,7 @@ def registry() -> Iterator[Mlflow]:
 
 @pytest.fixture
 def sources(registry: Mlflow, tmp_path: Path) -> Sources:
-    return Sources("models:/", registry.url, tmp_path, 1 << 16)
+    return Sources("models:/", registry.url, tmp_path / "spool", 1 << 16)
 
 
 @pytest.mark.parametrize(

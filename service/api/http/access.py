@@ -47,6 +47,7 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "sweep": BY_METHOD,
     "comparisons": {"POST": "read"},
     "jobs": BY_METHOD,
+    "batches": BY_METHOD,
     "models": BY_METHOD,
     "model_versions": BY_METHOD,
     "history": BY_METHOD,
@@ -59,6 +60,7 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "documentation": OPEN,
     "web": OPEN,
     "pages": BY_METHOD,
+    "batch_pages": BY_METHOD,
     "analysis_pages": BY_METHOD,
     "compare_page": BY_METHOD,
     "learn_pages": BY_METHOD,
@@ -66,7 +68,7 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
 }
 """What routes want, by blueprint or by endpoint, and by method."""
 
-ASK_BROWSERS = ("pages", "analysis_pages", "compare_page", "learn_pages", "shape_pages")
+ASK_BROWSERS = ("pages", "batch_pages", "analysis_pages", "compare_page", "learn_pages", "shape_pages")
 """The blueprints of pages, whose readers are asked for a token by their browser (as the password of Basic authentication)."""
 
 ANYBODY = "anybody"

@@ -40,6 +40,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "job-not-found": ProblemType(404, "No such job"),
     "model-not-found": ProblemType(404, "No such model is watched"),
     "version-not-found": ProblemType(404, "The model has no such version"),
+    "batch-not-found": ProblemType(404, "No such batch"),
     "layer-not-found": ProblemType(404, "No such layer"),
     "no-filters": ProblemType(404, "The model has no filters to draw"),
     "no-connections": ProblemType(404, "The layer has no connections to draw"),

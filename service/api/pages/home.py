@@ -14,6 +14,7 @@ from service.api.features.schemas import make_options
 from service.api.http.caller import project
 from service.api.http.problems import MEDIA_TYPE, Problem, http_problem, kept_problem, other_problem, read_problem
 from service.api.pages import analysis as analysis_pages
+from service.api.pages import batches as batch_pages
 from service.api.pages import compare as compare_page
 from service.api.pages import learn as learn_pages
 from service.api.pages import shapes as shape_pages
@@ -41,7 +42,15 @@ OPTIONS = (
 
 blueprint = Blueprint("pages", __name__)
 API = "/v1/"
-BLUEPRINTS = (web.blueprint, blueprint, analysis_pages.blueprint, compare_page.blueprint, learn_pages.blueprint, shape_pages.blueprint)
+BLUEPRINTS = (
+    web.blueprint,
+    blueprint,
+    analysis_pages.blueprint,
+    compare_page.blueprint,
+    batch_pages.blueprint,
+    learn_pages.blueprint,
+    shape_pages.blueprint,
+)
 for each in BLUEPRINTS:
     each.register_error_handler(Problem, problem_page)
     each.register_error_handler(Refused, lambda error: problem_page(read_problem(error)))

@@ -199,3 +199,45 @@ tokens = Table(
     Column("revoked_at", String(32)),
     Index("tokens_by_digest", "digest", unique=True),
 )
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Column("options", Text, nullable=False),
+    Column("model", String(200)),
+    # What is not listed yet, and what could not be, as JSON.
+    Column("openings", Text, nullable=False),
+    Column("problems", Text, nullable=False),
+    # The items so far, and when one was last taken: the batch that waits longest is next.
+    Column("size", Integer, nullable=False),
+    Column("turn", Float, nullable=False),
+    Index("batches_by_turn", "state", "turn"),
+    Index("batches_by_age", "project", "created_at"),
+)
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("batch_id", String(32), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # The SHA-256 of the source: one model is one item.
+    Column("key", String(64), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("report_id", String(71)),
+    Column("problem", Text),
+    # The process that has taken it, and when that was last heard of.
+    Column("owner", String(64), nullable=False),
+    Column("heartbeat", Float, nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    ForeignKeyConstraint(["project", "batch_id"], ["batches.project", "batches.id"], ondelete="CASCADE"),
+    Index("batch_items_by_key", "project", "batch_id", "key", unique=True),
+    Index("batch_items_by_state", "project", "batch_id", "state", "number"),
+    Index("batch_items_by_owner", "state", "owner"),
+)
