@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from service.api.services import PAUSED_SECONDS, Gate
 from service.server.client import Client, Room
 from service.settings import Settings
-from service.store.interfaces import StoredReport, StoreError
+from service.store.interfaces import StoreError
 from service.store.sql.reports import SqlReports
 from tests.api.conftest import left_over
 
@@ -320,11 +320,11 @@ def test_blob_that_does_not_fit_is_refused_and_leaves_nothing(
 def test_database_that_fails_for_a_while_delays_the_job(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     failed, works = list[int](), SqlReports.add
 
-    def flaky(self: SqlReports, report: StoredReport) -> None:
+    def flaky(self: SqlReports, *arguments: Any) -> None:
         if len(failed) < 2:
             failed.append(1)
             raise StoreError("database is locked")
-        works(self, report)
+        works(self, *arguments)
 
     monkeypatch.setattr("service.jobs.keeper.RETRY_SECONDS", 0.05)
     monkeypatch.setattr(SqlReports, "add", flaky)

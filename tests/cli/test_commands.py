@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import numpy as np
 import onnx
 import pytest
@@ -24,6 +25,7 @@ from service.cli.failures import FAILED, INTERRUPTED, NOT_GOOD_ENOUGH
 from service.cli.main import COMPARISON_FORMATS, REPORT_FORMATS, receptive
 from service.report.comparison import BUDGETS
 from service.work import tasks
+from tests.conftest import REPOSITORY
 from tests.jobs import fakes
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -370,9 +372,12 @@ def program(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_the_program_says_its_version_and_every_command() -> None:
     assert program("--version").stdout == f"receptive {__version__}\n"
-    assert set(receptive.commands) == {"analyze", "compare", "filters", "hierarchy", "chart", "badge"}
-    for name in receptive.commands:
-        assert run(name, "--help").stdout.startswith(f"Usage: receptive {name} [OPTIONS]")
+    listed = receptive.list_commands(click.Context(receptive))
+    documented = "".join(page.read_text() for page in (REPOSITORY / "docs").glob("*.md"))
+    assert [name for name in listed if f"receptive {name}" not in documented] == []
+    assert {"analyze", "compare", "filters", "hierarchy", "chart", "badge", "what-if", "propose", "token"} <= set(listed)
+    for name in listed:
+        assert run(name, "--help").stdout.startswith(f"Usage: receptive {name} ")
 
 
 def test_the_program_ends_with_the_exit_code(budgets: Path) -> None:
