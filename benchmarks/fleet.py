@@ -1,10 +1,10 @@
-"""Runs a fleet on this machine and breaks it: a batch of models while a worker, a web process, Redis and PostgreSQL's connections are killed.
+"""Runs a fleet on this machine and breaks it: a worker, a web process, Redis and PostgreSQL's connections, in the middle of a batch.
 
 PYTHONPATH=. python benchmarks/fleet.py [--models 300] [--throughput 60]
 
-It starts a Redis, an S3 server, two web tiers and two workers of its own on loopback, and uses a new database of the PostgreSQL of the tests.
-It says how long each recovery took, and fails unless every model ends in exactly one report that both web tiers answer alike. Then it compares
-one worker with two, and both with the pool of a single server.
+It starts a Redis, an S3 server, two web tiers and two workers of its own on loopback, and uses a new database of the tests' PostgreSQL.
+It says how long each recovery took, and fails unless every model ends in exactly one report that both web tiers answer alike. Then it
+compares one worker with two, and both with the pool of a single server.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,14 @@ WAIT_SECONDS = 300.0
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
+def say(line: str) -> None:
+    """A line of what is found, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def free_port() -> int:
+    """A port that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -201,10 +209,10 @@ def survive(fleet: Fleet, models: int) -> None:
     webs = ["web-1", "web-2"]
     for number in range(models):
         submit(fleet, webs, number, "batch")
-    print(f"{models} models taken, {fleet.done()} done")
+    say(f"{models} models taken, {fleet.done()} done")
     for step, (name, act) in enumerate(breaks.items()):
         wait_for(lambda step=step: fleet.done() >= models * (step + 1) // 6)  # type: ignore[misc]
-        print(f"{name}: recovered after {act(fleet):.1f} s, {fleet.done()} done")
+        say(f"{name}: recovered after {act(fleet):.1f} s, {fleet.done()} done")
         if name == "worker":
             fleet.start("worker-1")
     wait_for(lambda: fleet.done() >= models)
@@ -215,7 +223,7 @@ def survive(fleet: Fleet, models: int) -> None:
     alike = all(
         fleet.ask("web-1", "GET", path)[::2] == fleet.ask("web-2", "GET", path)[::2] for path in (f"/v1/analyses/{each}" for each in ids)
     )
-    print(f"{models} models, {reports} reports, {jobs} jobs that are not done; both web tiers answer alike: {alike}")
+    say(f"{models} models, {reports} reports, {jobs} jobs that are not done; both web tiers answer alike: {alike}")
     if (reports, jobs, alike) != (models, 0, True):
         raise SystemExit("a model was lost, or ended twice")
 
@@ -240,19 +248,20 @@ def compare(fleet: Fleet, models: int) -> None:
     fleet.wait_until_alive("web-alone", "/readyz")
 
     def done() -> int:
-        items = json.loads(fleet.ask("web-alone", "GET", "/v1/analyses?limit=1000")[2])["items"]
-        return len(items)
+        with contextlib.closing(sqlite3.connect(fleet.directory / "web-alone" / "receptive.sqlite3")) as connection:
+            return int(connection.execute("SELECT count(*) FROM jobs WHERE state = 'done'").fetchone()[0])
 
     rates["one process of a server alone"] = throughput(fleet, "web-alone", models, "alone", done)
     for name, rate in rates.items():
-        print(f"{name}: {rate:.2f} models/s, {1000 / rate:.0f} ms a model")
-    print(f"two workers against one: {rates['two workers'] / rates['one worker']:.2f}")
+        say(f"{name}: {rate:.2f} models/s, {1000 / rate:.0f} ms a model")
+    say(f"two workers against one: {rates['two workers'] / rates['one worker']:.2f}")
     overhead = 1000 / rates["one worker"] - 1000 / rates["one process of a server alone"]
-    print(f"queue, PostgreSQL and S3 against SQLite and disk: {overhead:+.0f} ms a model")
+    say(f"queue, PostgreSQL and S3 against SQLite and disk: {overhead:+.0f} ms a model")
 
 
 @contextlib.contextmanager
 def running() -> Iterator[Fleet]:
+    """A fleet, of which nothing is left when the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="receptive-fleet-"))
     with postgres_database() as database, s3_server() as endpoint:
         bucket, port = new_bucket(endpoint), free_port()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,17 +173,19 @@ def test_closed_queue_takes_no_job(queue: CeleryQueue, store: Store, keeper: Kee
 
 
 @pytest.mark.parametrize("name", BROKERS)
-def test_single_upload_goes_before_a_batch(store: Store, keeper: Keeper, name: str) -> None:
+def test_single_upload_goes_before_a_batch_and_what_a_dead_worker_left_before_both(store: Store, keeper: Keeper, name: str) -> None:
     """The broker gives out what somebody waits for first, though it came last."""
     with queue_of_its_own(name) as (url, channel_name):
         broker = Broker(url, channel_name, 20.0)
-        for content, rank in (("a", BATCH), ("b", BATCH), ("c", SINGLE)):
-            assert broker.publish(accepted(store, keeper, content, rank), fakes.REPORT)
-        assert broker.depth() == 3
+        for content, rank, attempts in (("a", BATCH, 1), ("b", BATCH, 1), ("c", SINGLE, 1), ("d", BATCH, 2)):
+            assert broker.publish(replace(accepted(store, keeper, content, rank), attempts=attempts), fakes.REPORT)
+        assert broker.depth() == 4
         with broker.app.connection_for_read() as connection, connection.channel() as channel:
             route = broker.app.amqp.queues[channel_name](channel)
-            messages = [route.get(no_ack=True) for _ in range(3)]
-        assert [message.payload[1]["question"]["model"] for message in messages] == [f"sha256:{digest_of(c)}" for c in (b"c", b"a", b"b")]
+            messages = [route.get(no_ack=True) for _ in range(4)]
+        assert [message.payload[1]["question"]["model"] for message in messages] == [
+            f"sha256:{digest_of(c)}" for c in (b"d", b"c", b"a", b"b")
+        ]
         assert all(message.content_type == "application/json" for message in messages)
         assert {message.payload[1]["task"] for message in messages} == {fakes.REPORT.name}
         broker.close()

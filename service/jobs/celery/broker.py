@@ -16,7 +16,7 @@ from kombu import Connection
 from kombu import Queue as Route
 from kombu.exceptions import OperationalError
 
-from service.store.interfaces import Job
+from service.store.interfaces import SINGLE, Job
 from service.work.tasks import Task
 
 log = structlog.get_logger(__name__)
@@ -25,9 +25,10 @@ NAME = "receptive.work"
 """The one thing that Celery knows of: work on the job of the message."""
 
 REDIS = ("redis", "rediss", "sentinel")
-MAX_RANK = 9
-RANKS = (0, MAX_RANK)
-"""The ranks for which Redis has a list each; RabbitMQ orders one queue, the largest number first."""
+TAKEN_OVER, WAITED_FOR, OF_A_BATCH = PRIORITIES = (0, 3, 9)
+"""The order of messages: a job of a worker that died has waited before. Redis has a list for each; RabbitMQ takes the largest first."""
+
+MAX_PRIORITY = max(PRIORITIES)
 
 TIMEOUT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 30
@@ -37,12 +38,19 @@ SPARE_SECONDS = 60.0
 RETRY = {"max_retries": 1, "interval_start": 0.0, "interval_step": 0.1, "interval_max": 0.1}
 
 
+def priority(job: Job) -> int:
+    """Where a job's message stands: the smallest number comes first."""
+    if job.attempts > 1:
+        return TAKEN_OVER
+    return WAITED_FOR if job.rank == SINGLE else OF_A_BATCH
+
+
 class Broker:
     """The queue `name` at a broker's address (redis:// or amqp://), for jobs that take `wall_seconds` at the most."""
 
     def __init__(self, url: str, name: str, wall_seconds: float) -> None:
         self._is_redis = urlsplit(url).scheme in REDIS
-        self._route = Route(name, routing_key=name, queue_arguments={"x-max-priority": MAX_RANK})
+        self._route = Route(name, routing_key=name, queue_arguments={"x-max-priority": MAX_PRIORITY})
         self.app = Celery("receptive", broker=url, set_as_current=False, changes=self._settings(name, wall_seconds))
         connection: Connection = self.app.connection_for_write()
         self._errors = (OperationalError, *connection.connection_errors, *connection.channel_errors)
@@ -54,7 +62,7 @@ class Broker:
                 NAME,
                 kwargs={"task": task.name, "question": job.request},
                 task_id=job.id,
-                priority=job.rank if self._is_redis else MAX_RANK - job.rank,
+                priority=priority(job) if self._is_redis else MAX_PRIORITY - priority(job),
                 retry_policy=RETRY,
                 argsrepr="",
                 kwargsrepr="",
@@ -111,7 +119,7 @@ class Broker:
             # Several services may share one Redis.
             "global_keyprefix": f"{name}:",
             "visibility_timeout": wall_seconds + SPARE_SECONDS,
-            "priority_steps": list(RANKS),
+            "priority_steps": list(PRIORITIES),
             "queue_order_strategy": "priority",
             "socket_connect_timeout": TIMEOUT_SECONDS,
             "socket_timeout": TIMEOUT_SECONDS,
