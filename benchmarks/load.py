@@ -3,6 +3,7 @@
 1. mixed: many clients who read reports, lists, tables and badges, and sometimes post a new model.
 2. slow: 500 clients of each slow kind, beside which the process must answer.
 3. overload: four times as many new models a second as it can analyse.
+4. large: what is asked of an 18 MB report, which 143 bytes of a spec make, by 24 clients at once.
 
 Every loop is bounded in time. Only the loopback address is ever asked.
 """
@@ -210,6 +211,31 @@ def overload(port: int, seconds: float) -> dict[str, Tally]:
     return tallies
 
 
+def large(port: int, seconds: float) -> dict[str, Tally]:
+    """24 clients who ask for the documents, tables, badges and pages of a large report, and one who asks whether the process lives."""
+    spec = {"receptive": 1, "name": "r", "inputs": [{"name": "i", "shape": [3, 8, 8]}]}
+    layer = {"type": "conv", "filters": 3, "kernel": 3, "padding": 1, "repeat": 10_000}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("POST", "/v1/analyses", json.dumps({**spec, "layers": [layer]}).encode(), {**JSON, "Prefer": "wait=100"})
+    response = connection.getresponse()
+    response.read()
+    place = response.headers["Location"]
+    ends = (".csv", ".md", ".json", "/layers", "/badge.json", "/badge.svg", "/metrics", "/layers/9999")
+    tallies = {"small answers": Tally(), "documents": Tally(), "/livez": Tally()}
+
+    def ask(end: str) -> Callable[[], None]:
+        tally = tallies["documents" if end in (".csv", ".md", ".json") else "small answers"]
+        return loop(port, seconds, 0.0, tally, lambda: ("GET", place + end, None))
+
+    together([*(ask(ends[number % len(ends)]) for number in range(24)), loop(port, seconds, 0.05, tallies["/livez"], live)])
+    return tallies
+
+
+def live() -> tuple[str, str, bytes | None]:
+    """Whether the process lives."""
+    return "GET", "/livez", None
+
+
 def stored(port: int) -> int:
     """How many reports there are."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -226,7 +252,7 @@ def stored(port: int) -> int:
 def main() -> None:
     """Runs what is asked for and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiments", nargs="*", default=["mixed", "slow", "overload"], help="mixed, slow, overload")
+    parser.add_argument("experiments", nargs="*", default=["mixed", "slow", "overload", "large"], help="mixed, slow, overload, large")
     parser.add_argument("--seconds", type=float, default=120.0, help="how long each takes")
     parser.add_argument("--clients", type=int, default=200, help="clients of the mixed load")
     chosen = parser.parse_args()
@@ -236,6 +262,7 @@ def main() -> None:
         "mixed": lambda port: mixed(port, chosen.clients, chosen.seconds),
         "slow": lambda port: slow(port, chosen.seconds),
         "overload": lambda port: overload(port, chosen.seconds),
+        "large": lambda port: large(port, chosen.seconds),
     }
     print("| what | rate | half within | 99 % within | answers |\n|---|---|---|---|---|")
     for experiment in chosen.experiments:

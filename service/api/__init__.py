@@ -30,6 +30,7 @@ from service.api.features import (
 )
 from service.api.http import connection, counts, logs, problems
 from service.api.http.access import Access
+from service.api.http.doors import Doors
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.api.pages import home as pages
 from service.api.services import EXTENSION, Service, Work
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None, tasks: Work | None = None) -> F
     logs.register(app)
     counts.register(app)
     Access(app, settings, store.tokens)
+    Doors(app, settings)
     connection.register(app)
     api = ProblemApi(app, spec_kwargs=documentation.SPECIFICATION)
     api.register_converter(ReportIdConverter, lambda _: {"type": "string", "pattern": "^sha256-[0-9a-f]{8,64}$"})

@@ -28,7 +28,7 @@ from service.jobs.verdicts import Judge
 from service.jobs.watch import Watch
 from service.settings import Settings
 from service.store import Store, retention
-from service.store.interfaces import Document, StoredReport
+from service.store.interfaces import Document, StoredReport, Usage
 from service.work import tasks
 from service.work.tasks import Task
 
@@ -183,7 +183,8 @@ class Service:
 
         watch = Watch(store, queue, keeper, owner, settings.job_keep_seconds, revive, retention(settings))
         watch.start()
-        intake, drawing = Intake(store, queue, keeper, owner), Drawing(store, pool)
+        quota = Usage(settings.max_project_analyses, settings.max_project_bytes)
+        intake, drawing = Intake(store, queue, keeper, owner, quota), Drawing(store, pool)
         asking = Asking(store.sources, intake, drawing, settings.sources_read_bytes)
         judge = Judge(store, drawing)
         judge.start()

@@ -35,15 +35,15 @@ class Drawing:
         lent = {name: self._store.sources.later(Identity.parsed(text)) for name, text in elsewhere.items()}
         try:
             files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}
-            return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files, lent), seconds)
+            return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files, lent), seconds, report.project)
         except (Refused, BrokenAnalysisError, GoneError):
             if self._damaged(report):
                 raise Refused("unavailable", "blob-damaged", DAMAGED) from None
             raise
 
-    def of_call(self, call: Call, seconds: float) -> Made:
-        """What a call makes in a process of its own."""
-        ticket = self._pool.submit(call)
+    def of_call(self, call: Call, seconds: float, client: str = "") -> Made:
+        """What a call makes in a process of its own, in the turn of a client."""
+        ticket = self._pool.submit(call, client)
         try:
             return self._pool.wait(ticket, seconds)
         finally:

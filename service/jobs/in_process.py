@@ -29,7 +29,7 @@ class InProcessQueue:
 
     def submit(self, job: Job) -> None:
         """Take a job. Refused `too-busy` where too many wait or the pool is closed."""
-        ticket = self._tickets[job.id] = Ticket(lambda: self._prepared(job))
+        ticket = self._tickets[job.id] = Ticket(lambda: self._prepared(job), f"{job.project} {job.client}")
         ticket.future.add_done_callback(lambda future: self._end(job, ticket))
         metrics.JOBS.labels("local").set(len(self._tickets))
         try:

@@ -20,7 +20,7 @@ from service.jobs.message import Stopped
 from service.jobs.queue import Queue
 from service.report.identity import Digest, Project, Question, question_document
 from service.store import Store
-from service.store.interfaces import SINGLE, Job, StoreError
+from service.store.interfaces import SINGLE, Job, StoreError, Usage
 
 
 class Part(Protocol):
@@ -44,18 +44,28 @@ class Accepted:
     job: Job | None
 
 
+UNBOUNDED = Usage(0, 0)
+"""The quota of a project that may store any number of analyses, and any number of bytes."""
+
+
 class Intake:
-    """Takes models into a store and has them worked on by a queue; `owner` is the process that answers for its jobs."""
+    """Takes models into a store and has them worked on by a queue; `owner` is the process that answers for its jobs.
 
-    def __init__(self, store: Store, queue: Queue, keeper: Keeper, owner: str) -> None:
-        self._store, self._queue, self._keeper, self._owner = store, queue, keeper, owner
+    A project may store what `quota` says, where 0 is any number.
+    """
 
-    def accept(self, project: Project, parts: Mapping[str, Part], question: Question, rank: int = SINGLE) -> Accepted:
+    def __init__(self, store: Store, queue: Queue, keeper: Keeper, owner: str, quota: Usage = UNBOUNDED) -> None:
+        self._store, self._queue, self._keeper, self._owner, self._quota = store, queue, keeper, owner, quota
+
+    def accept(self, project: Project, parts: Mapping[str, Part], question: Question, rank: int = SINGLE, client: str = "") -> Accepted:
         """Have a project's question answered about the files `parts` ("" for the model), unless that is done or under way for it already.
 
         Files that are among the blobs already, as those of a report are, need not be parts.
 
-        Refused `too-busy` where the queue is full; StoreError where the model cannot be kept. In both cases nothing of it is left.
+        `client` is whose turn it takes in the queue.
+
+        Refused `too-busy` where the queue is full, and `quota-exceeded` where the project has no room for it; StoreError where the
+        model cannot be kept. In all these cases nothing of it is left.
         """
         known = self._store.reports.has(project, question.id)
         working = None if known else self._store.jobs.working_on(project, question.id)
@@ -65,8 +75,10 @@ class Intake:
             return Accepted(question.id, working)
         if known and all(self._store.blobs.has(part.digest, part.size) for part in parts.values()):
             return Accepted(question.id, None)
+        if not known:
+            self._check_quota(project, sum(part.size for part in parts.values()))
         moment = now()
-        asked = Job(uuid.uuid4().hex, project, question.id, "queued", moment, moment, question_document(question), rank=rank)
+        asked = Job(uuid.uuid4().hex, project, question.id, "queued", moment, moment, question_document(question), rank=rank, client=client)
         with self._keeper.hold(asked.id):
             with self._kept(asked.id, parts, question):
                 if known:  # its files were damaged, and are whole again now
@@ -78,6 +90,18 @@ class Intake:
             else:
                 self._submit(job)
         return Accepted(question.id, job)
+
+    def _check_quota(self, project: Project, size: int) -> None:
+        """Refused `quota-exceeded` where a project has no room for one more analysis, of files of that size."""
+        if self._quota == UNBOUNDED:
+            return
+        used, most = self._store.reports.usage(project), self._quota
+        if most.analyses and used.analyses >= most.analyses:
+            detail = f"The project has {used.analyses} analyses; it may have {most.analyses}. Remove some first."
+            raise Refused("limit", "quota-exceeded", detail)
+        if most.size_bytes and used.size_bytes + size > most.size_bytes:
+            detail = f"The project stores {used.size_bytes} bytes, and {size} more are beyond the {most.size_bytes} that it may store."
+            raise Refused("limit", "quota-exceeded", detail)
 
     def _submit(self, job: Job) -> None:
         try:

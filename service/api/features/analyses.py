@@ -16,7 +16,7 @@ from service.api.features.model_schemas import CreateQuerySchema
 from service.api.features.report_schemas import ReportSchema
 from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsSchema, make_options
 from service.api.features.source_schemas import SourceSchema
-from service.api.http.caller import project
+from service.api.http.caller import caller, project
 from service.api.http.negotiation import NEXT_LINK, REVALIDATE, choose, preferred_wait, tagged, unchanged
 from service.api.http.problems import Problem, kept_problem
 from service.api.http.receive import received, upload_place
@@ -101,7 +101,7 @@ def take_in(chosen: Mapping[str, object]) -> Accepted:
             return _ask(source, {**chosen, **arrived.options})
         options = make_options({**chosen, **arrived.options}, arrived.size_bytes, service.settings.auto_read_bytes)
         question = Question.of_digests(arrived.model.digest, {name: part.digest for name, part in arrived.externals.items()}, options)
-        return service.engines.intake.accept(project(), arrived.parts, question)
+        return service.engines.intake.accept(project(), arrived.parts, question, client=caller().name)
 
 
 def _ask(source: str, chosen: Mapping[str, object]) -> Accepted:

@@ -16,6 +16,7 @@ from service.api.features.report_schemas import ReportSchema
 from service.api.features.schemas import ComparisonSchema, JobSchema
 from service.api.features.variant_schemas import VariantRequestSchema
 from service.api.http.bodies import json_body
+from service.api.http.caller import caller
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.responses import sent, told
 from service.api.http.specification import Feature
@@ -52,7 +53,7 @@ def create_variant(report_id: str) -> Response:
     The report has an address of its own; `comparison` stands beside it. An edit that is not possible is a 422 with a pointer to it.
     """
     base = find_report(report_id)
-    accepted = current().engines.intake.accept(base.project, {}, _question(base, json_body(MAX_BYTES)))
+    accepted = current().engines.intake.accept(base.project, {}, _question(base, json_body(MAX_BYTES)), client=caller().name)
     working = _waited_for(accepted, len(read_options(base.options).edits))
     if working is not None:
         return job_response(working, 202)

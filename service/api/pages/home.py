@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from service.api.features.analyses import find_report, take_in
 from service.api.features.jobs import find_job
 from service.api.features.schemas import make_options
-from service.api.http.caller import project
+from service.api.http.caller import caller, project
 from service.api.http.problems import MEDIA_TYPE, Problem, http_problem, kept_problem, other_problem, read_problem
 from service.api.pages import analysis as analysis_pages
 from service.api.pages import batches as batch_pages
@@ -148,7 +148,7 @@ def _submitted(content: bytes, **chosen: str) -> Accepted:
         part = upload.part()
         part.write(content)
         options = make_options(chosen, part.size, service.settings.auto_read_bytes)
-        return service.engines.intake.accept(project(), {"": part}, Question.of_digests(part.digest, {}, options))
+        return service.engines.intake.accept(project(), {"": part}, Question.of_digests(part.digest, {}, options), client=caller().name)
 
 
 def _listing(spec: str, problem: Problem | None) -> list[dict[str, object]]:

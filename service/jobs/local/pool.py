@@ -5,13 +5,13 @@
    channel's lock takes the others with it.)
 3. It is held to limits of memory, processor time and wall time, and to the sandbox.
 4. One that was ended from outside is tried again, a few times; one that ended itself is not.
-5. However it ends, the pool answers: with what was made, with Refused (a limit, a dead process), or with Stopped.
+5. Clients take turns (see fair).
+6. However it ends, the pool answers: with what was made, with Refused (a limit, a dead process), or with Stopped.
 """
 
 from __future__ import annotations
 
 import atexit
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from service.faults import Refused
+from service.jobs.local.fair import FairQueue
 from service.jobs.local.limits import Limits
 from service.jobs.local.process import load_fork_server
 from service.jobs.local.worker import Death, Worker
@@ -30,6 +31,9 @@ CLOSE_SECONDS = 5.0
 
 MAX_STARTS = 3
 """Processes that are started for one job where each is ended from outside."""
+
+RESERVED = 4
+"""One in so many places of the queue is kept from any one client."""
 
 RESTART_SECONDS = 0.3
 """The pause before another start where one failed: a fork server that was killed is found dead a moment later."""
@@ -43,6 +47,7 @@ class Ticket:
     before it takes the next job."""
 
     prepare: Callable[[], Call]
+    client: str = ""
     future: Future[Made] = field(default_factory=Future)
     worker: Worker | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -53,8 +58,8 @@ class Ticket:
 class Pool(Protocol):
     """Runs calls of tasks on untrusted input, somewhere else."""
 
-    def submit(self, call: Call) -> Ticket:
-        """Queue a call. Refused `too-busy` where too many wait or the pool is closed."""
+    def submit(self, call: Call, client: str = "") -> Ticket:
+        """Queue a call, in the turn of a client. Refused `too-busy` where too many wait or the pool is closed."""
 
     def wait(self, ticket: Ticket, seconds: float | None = None) -> Made:
         """Return what was made; TimeoutError after `seconds`. Raises Refused, BrokenAnalysisError and Stopped."""
@@ -76,7 +81,7 @@ class ProcessPool:
         self.limits = limits
         load_fork_server()
         self._queue_size = queue_size
-        self._waiting: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._waiting: FairQueue[Ticket] = FairQueue()
         self._running: set[Ticket] = set()
         self._closed = threading.Event()
         # Daemon threads: a server that stops does not wait for its jobs.
@@ -89,11 +94,11 @@ class ProcessPool:
     @property
     def full(self) -> bool:
         """Whether one more job would be refused."""
-        return self._waiting.qsize() >= self._queue_size
+        return self._waiting.size() >= self._queue_size
 
-    def submit(self, call: Call) -> Ticket:
+    def submit(self, call: Call, client: str = "") -> Ticket:
         """Queue a call. Refused `too-busy` where too many wait or the pool is closed."""
-        ticket = Ticket(lambda: call)
+        ticket = Ticket(lambda: call, client)
         self.take(ticket)
         return ticket
 
@@ -103,7 +108,9 @@ class ProcessPool:
             raise Refused("unavailable", "too-busy", "The server is stopping.")
         if self.full:
             raise Refused("unavailable", "too-busy", "Too many jobs are waiting.")
-        self._waiting.put(ticket)
+        if self._waiting.size_of(ticket.client) >= self._queue_size - self._queue_size // RESERVED:
+            raise Refused("unavailable", "too-busy", "Too many jobs of this client are waiting; the last places are for others.")
+        self._waiting.put(ticket.client, ticket)
 
     def revive(self) -> None:
         """See to it that the fork server lives."""
@@ -139,8 +146,7 @@ class ProcessPool:
         for ticket in tuple(self._running):
             if ticket.worker is not None:
                 ticket.worker.kill()
-        for _ in self._threads:
-            self._waiting.put(None)
+        self._waiting.close()
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
 
