@@ -12,6 +12,8 @@ from typing import Any
 
 from environs import EnvError, FileAwareEnv, validate
 
+from service.limits import LIMITS, check_limits
+
 PREFIX = "RECEPTIVE_"
 FILE = "_FILE"
 """RECEPTIVE_X_FILE names a file that holds the value of RECEPTIVE_X, as secrets are given to containers."""
@@ -166,6 +168,7 @@ def load_settings() -> Settings:
     """The settings that the environment names, with defaults for the rest. SystemExit with one clear line where one is wrong or unknown."""
     try:
         check_names(os.environ)
+        check_limits(os.environ)
         env = FileAwareEnv(strip_whitespace=True)
         return Settings(**{entry.name: _read(env, entry.name, entry.default, entry.metadata["lowest"]) for entry in fields(Settings)})
     except (EnvError, ValueError) as error:
@@ -174,7 +177,7 @@ def load_settings() -> Settings:
 
 def check_names(names: Iterable[str]) -> None:
     """ValueError where a variable has our prefix and is no setting: a misspelt one would silently do nothing."""
-    variables = {PREFIX + entry.name.upper() for entry in fields(Settings)}
+    variables = {PREFIX + entry.name.upper() for entry in fields(Settings)} | {limit.variable for limit in LIMITS}
     given = set(names)
     for name in sorted(given):
         setting = name.removesuffix(FILE)

@@ -8,7 +8,7 @@ import re
 from typing import NoReturn
 
 from service.faults import Refused
-from service.readers.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH
+from service.limits import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH
 
 MAX_DIGITS = 40
 """An integer of more digits reads as infinity, which no field accepts: converting a million digits takes quadratic time."""

@@ -9,9 +9,9 @@ from onnx import ModelProto, ValueInfoProto
 from service.faults import Refused
 from service.graph import Graph, Shape, WeightReader
 from service.graph.model import Model, ModelFacts, Port
+from service.limits import MAX_DOCUMENT_BYTES
 from service.options import Options
 from service.readers.formats import JSON, SNIFF_BYTES, recognise
-from service.readers.limits import MAX_DOCUMENT_BYTES
 from service.readers.onnx import OnnxWeights, Reading, declared, forget_shapes, model_inputs, opsets_of, resize_inputs
 from service.readers.spec.entry import read_spec
 from service.readers.stand_ins import USUAL, length_of, readings, unclear

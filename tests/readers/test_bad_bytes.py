@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from service.faults import Refused
+from service.limits import Limits
 from service.readers.formats import SNIFF_BYTES, recognise
-from service.readers.limits import Limits
 from service.readers.tensors.stored import Storage
 from service.readers.tensors.weights import read_blocks
 from service.readers.wire.scan import scan

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from onnx import ModelProto
 
 from service.faults import Refused
+from service.limits import LIMITS, MAX_AXIS, MAX_CALL_DEPTH, MAX_LAYERS, MAX_RANK, MAX_UNITS, Limit, Limits, limits_table
 from service.options import Options
-from service.readers.limits import BOUNDS, MAX_AXIS, MAX_CALL_DEPTH, MAX_LAYERS, MAX_RANK, MAX_UNITS, Limits, limits_table
 from service.readers.onnx.builder import Builder
 from service.readers.spec.entry import read_spec
+from service.settings import load_settings
 from tests.bad_inputs.bombs import equal_names, nested_loops
 from tests.bad_inputs.damaged_bytes import FLOODS
 from tests.bad_inputs.documents import deep
@@ -25,7 +29,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def test_every_limit_is_documented() -> None:
     assert limits_table() in (DOCS / "limits.md").read_text()
     known = "".join((DOCS / name).read_text() for name in ("problems.md", "layer-spec.md", "keras.md"))
-    assert [bound.code for bound in BOUNDS if f"`{bound.code}`" not in known and not bound.code.startswith("limit-")] == []
+    assert [limit.code for limit in LIMITS if f"`{limit.code}`" not in known and not limit.code.startswith("limit-")] == []
 
 
 def code_of(flood: str, count: int, limits: Limits) -> str:
@@ -104,3 +108,43 @@ def test_depth_of_a_document() -> None:
             read_spec(deep(depth), Options())
         codes.append(caught.value.code)
     assert codes == ["invalid-spec", "too-deep"]
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_every_limit_is_a_setting(limit: Limit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limit.read({}) == limit.default
+    assert limit.read({limit.variable: " 7 "}) == 7
+    (tmp_path / "value").write_text("9\n")
+    assert limit.read({f"{limit.variable}_FILE": str(tmp_path / "value")}) == 9
+    for wrong in ("0", "-1", "many", "1.5", "9" * 30, *([] if limit.greatest is None else [str(limit.greatest + 1)])):
+        monkeypatch.setenv(limit.variable, wrong)
+        with pytest.raises(SystemExit, match=f"{limit.variable}: got"):
+            load_settings()
+    monkeypatch.setenv(limit.variable, "8")
+    load_settings()
+
+
+def test_file_with_a_limit_that_is_not_there_stops_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEPTIVE_MAX_LAYERS_FILE", "/nowhere/limit")
+    with pytest.raises(SystemExit, match="RECEPTIVE_MAX_LAYERS_FILE"):
+        load_settings()
+
+
+def test_misspelt_limit_stops_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECEPTIVE_MAX_LAYER", "8")
+    with pytest.raises(SystemExit, match="RECEPTIVE_MAX_LAYERS"):
+        load_settings()
+
+
+def test_processes_have_the_limits_of_their_environment() -> None:
+    """A job's process is started with the environment of the service, and reads the table anew."""
+    code = (
+        "from service.limits import *\n"
+        "from service.readers.spec.entry import read_spec\nfrom service.options import Options\nfrom service.faults import Refused\n"
+        "from tests.bad_inputs.bombs import equal_names\n"
+        "print(MAX_LAYERS, Limits().nodes, MAX_NODES, len(read_spec(equal_names(3), Options())[0].layers))\n"
+        "try:\n    read_spec(equal_names(4), Options())\nexcept Refused as refused:\n    print(refused.errors[0].code)\n"
+    )
+    environment = os.environ | {"RECEPTIVE_MAX_LAYERS": "3", "RECEPTIVE_MAX_FILE_NODES": "5"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=DOCS.parent, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "5", "250000", "3", "too-many-layers"]

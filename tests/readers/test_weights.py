@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from service.faults import Refused
 from service.graph.stored_values import as_float
-from service.readers.limits import Limits
+from service.limits import Limits
 from service.readers.tensors.element_types import ELEMENT_TYPES
 from service.readers.tensors.stored import InFile, Inline, Storage, StoredTensor
 from service.readers.tensors.weights import dequantize, read, read_blocks

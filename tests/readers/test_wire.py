@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from service.faults import Refused
-from service.readers.limits import Limits
+from service.limits import Limits
 from service.readers.wire.scan import MARKER, Run, Scanned, scan
 from service.sources.local import LocalFile
 from tests.readers.wire_bytes import Bytes, field, graph_model, scan_bytes, tensors, varint, without_payloads

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import onnx
 from google.protobuf.message import Message
 
-from service.readers.limits import Limits
+from service.limits import Limits
 from service.readers.wire.scan import Scanned, scan
 
 

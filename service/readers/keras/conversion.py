@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.faults import Detail, Refused
+from service.limits import MAX_LAYERS
 from service.readers.keras.keras1 import modern
-from service.readers.limits import MAX_LAYERS
 from service.readers.naming import Names
 from service.readers.spec.schema import invalid_spec
 

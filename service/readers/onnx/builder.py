@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from service.faults import Refused
 from service.graph import Layer, Shape, ShapeError, Tensor
-from service.readers.limits import MAX_AXIS, MAX_RANK, MAX_UNITS, MAX_UNROLLED_NODES
+from service.limits import MAX_AXIS, MAX_RANK, MAX_UNITS, MAX_UNROLLED_NODES
 from service.readers.naming import Names
 from service.readers.onnx.values import ModelWeight, Value
 

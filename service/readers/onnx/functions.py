@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from service.faults import Detail, Fault, Refused
-from service.readers.limits import MAX_CALL_DEPTH
+from service.limits import MAX_CALL_DEPTH
 from service.readers.onnx.topology import subgraphs
 
 Key = tuple[str, str, str]

@@ -15,7 +15,7 @@ from onnx import ValueInfoProto
 
 from service.faults import Detail, Refused
 from service.graph import Shape
-from service.readers.limits import MAX_AXIS, MAX_RANK, MAX_UNITS
+from service.limits import MAX_AXIS, MAX_RANK, MAX_UNITS
 from service.readers.onnx.values import Value, dtype_name
 
 Dims = tuple[int | str, ...]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from onnx import FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from service.graph import Source, Weight
-from service.readers.limits import MAX_RANK, MAX_UNITS
+from service.limits import MAX_RANK, MAX_UNITS
 from service.readers.naming import Names
 from service.readers.onnx.topology import subgraphs
 from service.readers.onnx.values import Constant, ModelWeight, Origin

@@ -9,8 +9,8 @@ from onnx import ModelProto, ValueInfoProto, defs
 
 from service.faults import Refused
 from service.graph import Graph, Layer, Shape, Source, Tensor, Weight
+from service.limits import MAX_NODES
 from service.options import Options
-from service.readers.limits import MAX_NODES
 from service.readers.onnx.biases import with_biases
 from service.readers.onnx.builder import Builder
 from service.readers.onnx.editing import Variant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.edits import PADDINGS
-from service.readers.limits import MAX_LAYERS
+from service.limits import MAX_LAYERS
 from service.readers.spec import attention, recurrence, shapes, units, windows
 from service.readers.spec.fields import (
     MAX_RANK,

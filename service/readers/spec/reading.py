@@ -12,8 +12,8 @@ from service.edits import Editing
 from service.faults import Detail, Refused
 from service.graph.network import Graph, Layer, Tensor, Weight
 from service.graph.operators import Embedding, Shape
+from service.limits import MAX_LAYERS
 from service.options import Options
-from service.readers.limits import MAX_LAYERS
 from service.readers.naming import Names
 from service.readers.spec.draft import Draft, Refusal, check_size, shape_of
 from service.readers.spec.editing import with_settings

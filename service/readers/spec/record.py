@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from marshmallow import ValidationError
 
 from service.graph.network import Kind
-from service.readers.limits import MAX_LAYERS
+from service.limits import MAX_LAYERS
 from service.readers.spec.draft import Rule
 from service.readers.spec.fields import ListOf, Name, Strict, Text, Whole
 

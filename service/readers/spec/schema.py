@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, validates_schema
 
 from service.faults import Detail, Refused
-from service.readers.limits import MAX_LAYERS
+from service.limits import MAX_LAYERS
 from service.readers.spec.fields import MAX_RANK, REQUIRED, JsonSchema, ListOf, Name, Strict, Text, Whole
 from service.readers.spec.layers import TYPES
 from service.readers.spec.record import COMMON

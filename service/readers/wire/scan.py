@@ -17,8 +17,8 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from service.faults import Refused
+from service.limits import Limits
 from service.readers.formats import SNIFF_BYTES, refuse_other_formats
-from service.readers.limits import Limits
 from service.readers.wire.fast import plain, tagged_fixed, tagged_varints
 from service.readers.wire.schema import (
     ATTRIBUTE,
