@@ -156,10 +156,10 @@ def model_options(command: Command) -> Command:
     return described
 
 
-def start_engine() -> Engine:
-    """The engine under the limits that the environment sets."""
+def start_engine(size: int = 1) -> Engine:
+    """The engine under the limits that the environment sets, for so many calls at a time."""
     try:
-        return Engine(load_settings())
+        return Engine(load_settings(), size)
     except SystemExit as error:
         raise Failure("invalid-setting", str(error).removeprefix("receptive: ")) from None
 

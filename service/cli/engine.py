@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -56,11 +58,12 @@ class Model(Protocol):
 
 
 class Engine:
-    """Runs functions in processes of their own, one at a time, held to the limits of the service's settings. Close it when done."""
+    """Runs functions in processes of their own, `size` at a time, held to the limits of the service's settings. Close it when done."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, size: int = 1) -> None:
+        self.settings, self.size = settings, size
         self._pool: ProcessPool | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -74,16 +77,14 @@ class Engine:
 
         Failure where the input is at fault, in `file`, or our own code is.
         """
-        if self._pool is None:
-            settings = self.settings
-            limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
-            self._pool = ProcessPool(1, 1, limits)
-        ticket = self._pool.submit(call)
+        pool = self._started()
+        ticket = pool.submit(call)
         try:
-            with stage(name) as tick:
+            # Of many at a time, a line for each would be torn.
+            with stage(name) if self.size == 1 else nullcontext(lambda: None) as tick:
                 while True:
                     try:
-                        return self._pool.wait(ticket, TURN_SECONDS).content
+                        return pool.wait(ticket, TURN_SECONDS).content
                     except TimeoutError:
                         tick()
         except Refused as error:
@@ -91,6 +92,14 @@ class Engine:
         except BrokenAnalysisError as error:
             reason = str(error).strip().splitlines()[-1]
             raise Failure("analysis-failed", f"A fault of Receptive's own: {reason}", file) from None
+
+    def _started(self) -> ProcessPool:
+        with self._lock:
+            if self._pool is None:
+                settings = self.settings
+                limits = Limits(settings.job_memory_bytes, settings.job_cpu_seconds, settings.job_wall_seconds)
+                self._pool = ProcessPool(self.size, self.size, limits)
+            return self._pool
 
     def compare(self, base: Report, head: Report, budgets: Mapping[str, object]) -> Comparison:
         """The comparison of two reports (service.report.comparison.compare)."""

@@ -12,6 +12,7 @@ import click
 
 from service import __version__
 from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine
+from service.cli.batch import batch
 from service.cli.budgets import read_budgets
 from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
 from service.cli.output import format_of, output_option, write
@@ -147,7 +148,7 @@ def _renamed(report: Report, name: str) -> Report:
     return replace(report, model=replace(report.model, name=name))
 
 
-for command in (filters, hierarchy, chart, badge, *WHAT_IF):
+for command in (batch, filters, hierarchy, chart, badge, *WHAT_IF):
     receptive.add_command(command)
 
 

@@ -111,14 +111,14 @@ class RemoteModel:
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Prefer": f"wait={WAIT_SECONDS}"}
         with stage(f"The service changes {self._path.name}"):
             answer = self._service.send("POST", f"/v1/analyses/{report.id}/variants", lambda: iter((body,)), headers, self._path)
-        return self._read(_document(answer))
+        return self._read(document_of(answer))
 
     def proposals(self, report: Report, goal: str, seconds: float) -> Proposals:
         """The smallest edits with which the model reaches a goal; the service bounds the time."""
         with stage(f"The service searches edits of {self._path.name}"):
             answer = self._service.get(f"/v1/analyses/{report.id}/proposals?{urlencode({'goal': goal})}", self._path)
         try:
-            return of_plain(Proposals, _document(answer))
+            return of_plain(Proposals, document_of(answer))
         except NotAReport as error:
             raise _unexpected(f"It sent something other than proposals: {error}.") from None
 
@@ -142,7 +142,7 @@ class RemoteModel:
 
     @cached_property
     def _report(self) -> Report:
-        return self._read(_document(self._send()))
+        return self._read(document_of(self._send()))
 
     def _read(self, answer: Document) -> Report:
         """The report that the service answered with, or that of the job which makes it."""
@@ -177,12 +177,12 @@ class RemoteModel:
         with stage(f"The service analyses {self._path.name}") as tick:
             while job.get("status") in ("queued", "running"):
                 _wait(ASK_SECONDS, tick)
-                job = _document(self._service.get(path, self._path))
+                job = document_of(self._service.get(path, self._path))
         if job.get("problem"):
             raise _problem(job["problem"], self._path)
         if job.get("status") != "done":
             raise Failure("job-cancelled", "The service stopped the analysis.", self._path)
-        return _document(self._service.get(job["links"]["analysis"], self._path))
+        return document_of(self._service.get(job["links"]["analysis"], self._path))
 
 
 def _query(options: Options) -> dict[str, str]:
@@ -218,7 +218,8 @@ def _content(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _document(answer: Answer) -> Document:
+def document_of(answer: Answer) -> Document:
+    """The JSON object that the service answered with."""
     try:
         document = json.loads(answer.content)
     except ValueError:
