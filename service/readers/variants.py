@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from service.edits import Edit, invalid_edit
 from service.faults import Refused, pointer_to
+from service.graph import Graph
 from service.graph.model import Model
 from service.options import Options
 
@@ -67,11 +68,20 @@ def _tried(options: Options, read: Read) -> tuple[Model | None, Unfit]:
         if refused.code == "invalid-edit" or not options.varied:
             raise
         return None, Unfit(refused.errors[0].code if refused.errors else refused.code, refused.detail)
-    notes = {layer: message for code, layer, message in model.graphs[0].notes if code == UNFIT}
-    if notes:
-        base = read(replace(options, edits=(), resized={}))
-        known = {layer for code, layer, _ in base.graphs[0].notes if code == UNFIT}
-        for layer, message in notes.items():
+    reasons = _reasons(model.graphs[0])
+    if reasons:
+        known = _reasons(read(replace(options, edits=(), resized={})).graphs[0])
+        for layer, reason in reasons.items():
             if layer not in known:
-                return None, Unfit("does-not-fit", message)
+                return None, Unfit("does-not-fit", reason)
     return model, Unfit("", "")
+
+
+def _reasons(graph: Graph) -> dict[str | None, str]:
+    """Why layers do not fit what they read, or give nothing at all, by their names."""
+    found = {layer: message for code, layer, message in graph.notes if code == UNFIT}
+    for layer in graph.layers:
+        shapes = [graph.tensors[name].shape for name in layer.outputs]
+        if any(shape is not None and 0 in shape for shape in shapes):
+            found.setdefault(layer.name, f"{layer.op} {layer.name!r} would give a tensor of shape {shapes[0]}, which has no units.")
+    return found

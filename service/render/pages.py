@@ -19,13 +19,24 @@ from service.render.html import PICTURES
 from service.render.templating import render
 from service.render.words import view
 from service.render.words.answers import answers, open_inputs
+from service.render.words.geometry import FIELDS, geometry_texts, has_window
 from service.render.words.pictured import drawable, read_grid
 from service.render.words.text import shown
 from service.render.words.worksheet import worksheet
 from service.report.document import Layer, Report
 from service.report.layers import find_layer
+from service.report.plain import plain_object
+from service.report.preview import preview
+from service.report.proposals import GOALS
 
-TABS = (("", "Overview"), ("findings", "Findings"), ("layers", "Layers"), ("receptive-field", "Receptive field"), ("filters", "Filters"))
+TABS = (
+    ("", "Overview"),
+    ("findings", "Findings"),
+    ("layers", "Layers"),
+    ("receptive-field", "Receptive field"),
+    ("filters", "Filters"),
+    ("what-if", "What if"),
+)
 MAX_THUMBNAILS = 4
 """Deeper convolutions whose filters the overview shows."""
 
@@ -76,6 +87,20 @@ def receptive_field(report: Report, here: str, asked: Asked) -> bytes:
     looker = chosen if chosen in dict(lookers) else lookers[-1][0] if lookers else None
     look = {"lookers": lookers, "looker": looker, "swept": sweeps(report)}
     return _tab("receptive_field.html", report, here, "receptive-field", grows=charts.grows(report), pixels=pixels, **look)
+
+
+def what_if(report: Report, here: str, asked: Asked) -> bytes:
+    """The layers with their geometry to be changed; a script asks for what follows."""
+    rows = [(layer, geometry_texts(layer)) for layer in report.layers if has_window(layer)][: view.MOST_ROWS]
+    names = [port.name for port in report.model.inputs]
+    values = {
+        "rows": rows,
+        "base_preview": plain_object(preview(report)),
+        "goals": GOALS,
+        "fields": FIELDS,
+        "one_input": names[0] if len(names) == 1 else None,
+    }
+    return _tab("what_if.html", report, here, "what-if", **values)
 
 
 def filters(report: Report, here: str, asked: Asked) -> bytes:

@@ -72,6 +72,7 @@ TOLD: Mapping[str, Tells] = {
     "page-layers": pages.layers,
     "page-receptive-field": pages.receptive_field,
     "page-filters": pages.filters,
+    "page-what-if": pages.what_if,
     "page-layer": pages.layer,
     "page-worksheet": pages.show_worksheet,
 }

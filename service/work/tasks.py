@@ -41,6 +41,7 @@ FILTER_MEASUREMENTS = Task("filter-measurements", "service.work.pictures:filter_
 HIERARCHY_PNG = Task("hierarchy-png", "service.work.pictures:hierarchy_png", files=True)
 OVERLAY_PNG = Task("overlay-png", "service.work.pictures:overlay_png", files=True, documents=("image",))
 PAGE_PICTURES = Task("page-pictures", "service.work.pictures:page_pictures", files=True, documents=("report",))
+PREVIEW = Task("preview", "service.work.previewing:preview_document", files=True)
 PROPOSALS = Task("proposals", "service.work.proposing:proposals_document", files=True)
 COMPARISON = Task("comparison", "service.work.comparing:compare_documents", documents=("base", "head"))
 SWEEP = Task("sweep", "service.work.sweeping:sweep_document", documents=("report",))
@@ -64,6 +65,7 @@ TASKS: Mapping[str, Task] = {
         HIERARCHY_PNG,
         OVERLAY_PNG,
         PAGE_PICTURES,
+        PREVIEW,
         PROPOSALS,
         COMPARISON,
         SWEEP,

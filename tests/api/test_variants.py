@@ -143,3 +143,17 @@ def test_proposals_are_possible_variants(http: FlaskClient) -> None:
 def test_proposals_need_a_goal(http: FlaskClient, base: dict[str, Any], query: str, code: str) -> None:
     response = http.get(f"/v1/analyses/{base['id']}/proposals{query}")
     assert (response.status_code, response.get_json()["code"]) == (422, code)
+
+
+def test_preview_shows_a_variant_and_keeps_nothing(http: FlaskClient, base: dict[str, Any]) -> None:
+    before = len(http.get("/v1/analyses?limit=200").get_json()["items"])
+    edits = [{"layer": "conv1", "set": {"stride": 1}}]
+    response = http.post(f"/v1/analyses/{base['id']}/variants/preview", json={"edits": edits})
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-store")
+    assert len(http.get("/v1/analyses?limit=200").get_json()["items"]) == before
+    found, variant = response.get_json(), varied(http, base, edits=edits)[1]
+    assert [layer["connections"] for layer in found["layers"]] == [(each["connections"] or {}).get("exact") for each in variant["layers"]]
+    assert [layer["output_shape"] for layer in found["layers"]] == [each["output_shape"] for each in variant["layers"]]
+    assert found["measures"]["parameters"] == variant["summary"]["parameters"]["stored"]
+    refused = http.post(f"/v1/analyses/{variant['id']}/variants/preview", json={"edits": [{"layer": "pool1", "set": {"kernel": 99}}]})
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == ["/edits/0/set/kernel"]

@@ -15,6 +15,7 @@ ADDRESSES = {
     "findings": "/analyses/{hostile}/findings",
     "layers": "/analyses/{lenet-5}/layers",
     "receptive-field": "/analyses/{alexnet-2012}/receptive-field",
+    "what-if": "/analyses/{alexnet-2012}/what-if",
     "filters": "/analyses/{photographs}/filters",
     "layer": "/analyses/{lenet-5}/layers/0?animate=true",
     "compare": "/compare?base={photographs}&head={photographs-pruned}&max_parameters=10&no_new_findings=true",

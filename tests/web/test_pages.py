@@ -59,7 +59,7 @@ def test_an_example_leads_to_its_report(client: FlaskClient, lenet: str) -> None
 
 
 @pytest.mark.parametrize(
-    "tab", ["", "/findings", "/layers", "/receptive-field", "/filters", "/layers/0", "/layers/c3", "/layers/3?view=matrix"]
+    "tab", ["", "/findings", "/layers", "/receptive-field", "/filters", "/what-if", "/layers/0", "/layers/c3", "/layers/3?view=matrix"]
 )
 def test_every_tab_has_an_address(client: FlaskClient, lenet: str, tab: str) -> None:
     page = client.get(lenet + tab)

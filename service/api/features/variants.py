@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Response
@@ -12,19 +14,21 @@ from marshmallow import ValidationError, fields
 from service.api.features.analyses import find_report, located, wait_for
 from service.api.features.comparisons import compared_document
 from service.api.features.jobs import job_response
-from service.api.features.report_schemas import ReportSchema
+from service.api.features.report_schemas import ReportSchema, schema_of
 from service.api.features.schemas import ComparisonSchema, JobSchema
 from service.api.features.variant_schemas import VariantRequestSchema
 from service.api.http.bodies import json_body
 from service.api.http.caller import caller
-from service.api.http.problems import Problem, argument_errors
-from service.api.http.responses import sent, told
+from service.api.http.problems import Problem, argument_errors, read_problem
+from service.api.http.responses import drawn, sent, told
 from service.api.http.specification import Feature
 from service.api.services import current, text_of
-from service.jobs.intake import Accepted
+from service.faults import Refused
 from service.options import Options
 from service.report.identity import Identity, Question, options_document, read_options
-from service.store.interfaces import Job, StoredReport
+from service.report.preview import Preview
+from service.store.interfaces import StoredReport
+from service.work import tasks
 from service.work.made import JSON
 
 MAX_BYTES = 256 * 1024
@@ -54,12 +58,28 @@ def create_variant(report_id: str) -> Response:
     """
     base = find_report(report_id)
     accepted = current().engines.intake.accept(base.project, {}, _question(base, json_body(MAX_BYTES)), client=caller().name)
-    working = _waited_for(accepted, len(read_options(base.options).edits))
+    with _pointing(base):
+        working = wait_for(accepted)
     if working is not None:
         return job_response(working, 202)
     report = find_report(accepted.report_id)
     content = text_of(report).whole()[:-1] + b',"comparison":' + compared_document(base, report, {}) + b"}"
     return located(sent(content, JSON, {"Cache-Control": "no-store"}), accepted)
+
+
+@blueprint.route("/<report:report_id>/variants/preview", methods=["POST"])
+@blueprint.response(200, schema_of(Preview), description="What a page shows of the variant.")
+@blueprint.problems(400, 404, 408, 413, 415, 422, 503)
+@blueprint.doc(requestBody={"required": True, "content": {JSON: {"schema": VariantRequestSchema}}})
+def preview_variant(report_id: str) -> Response:
+    """Change a network and look at it, without keeping a report
+
+    The same edits as those of a variant. The values of weights are not read.
+    """
+    base = find_report(report_id)
+    options = _question(base, json_body(MAX_BYTES)).options
+    with _pointing(base):
+        return sent(drawn(tasks.PREVIEW, base, options=options_document(options)).content, JSON, {"Cache-Control": "no-store"})
 
 
 def _question(base: StoredReport, body: Any) -> Question:
@@ -77,13 +97,16 @@ def _question(base: StoredReport, body: Any) -> Question:
     return Question(Identity.parsed(base.digest), {name: Identity.of_digest(digest) for name, digest in externals.items()}, options)
 
 
-def _waited_for(accepted: Accepted, earlier: int) -> Job | None:
-    """As `wait_for`; pointers to edits count from the first that this request asks for, behind the `earlier` ones of its base."""
+@contextlib.contextmanager
+def _pointing(base: StoredReport) -> Iterator[None]:
+    """Has pointers to edits count from the first that this request asks for, behind those of its base."""
+    earlier = len(read_options(base.options).edits)
     try:
-        return wait_for(accepted)
-    except Problem as problem:
+        yield
+    except (Problem, Refused) as error:
+        problem = error if isinstance(error, Problem) else read_problem(error)
         problem.errors = [{**each, "pointer": _later(each["pointer"], earlier)} for each in problem.errors]
-        raise
+        raise problem from None
 
 
 def _later(pointer: str, earlier: int) -> str:

@@ -43,6 +43,12 @@ def filters(report_id: str) -> Response:
     return report_page("page-filters", report_id)
 
 
+@blueprint.route("/<report:report_id>/what-if")
+def what_if(report_id: str) -> Response:
+    """The network, to be changed."""
+    return report_page("page-what-if", report_id)
+
+
 @blueprint.route("/<report:report_id>/layers/<layer:layer>")
 def layer(report_id: str, layer: str) -> Response:
     """One layer: its numbers and how they follow, its connections, its receptive field."""
