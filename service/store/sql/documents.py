@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from service.report.identity import Project
 from service.store.interfaces import StoreError
@@ -12,6 +12,12 @@ from service.store.sql.database import Database
 from service.store.sql.tables import report_pieces
 
 PIECE_BYTES = 256 * 1024
+
+_PIECE = select(report_pieces.c.content).where(
+    report_pieces.c.project == bindparam("of"),
+    report_pieces.c.report_id == bindparam("report"),
+    report_pieces.c.number == bindparam("place"),
+)
 
 
 def rows_of(document: bytes) -> Iterator[Mapping[str, object]]:
@@ -25,8 +31,7 @@ class SqlDocument:
 
     def __init__(self, database: Database, project: Project, report_id: str, size: int) -> None:
         self._database, self._size = database, size
-        mine = (report_pieces.c.project == project, report_pieces.c.report_id == report_id)
-        self._query = select(report_pieces.c.content).where(*mine)
+        self._mine = {"of": project, "report": report_id}
 
     @property
     def size(self) -> int:
@@ -50,7 +55,7 @@ class SqlDocument:
 
     def _piece(self, number: int) -> bytes:
         with self._database.reading() as connection:
-            content = connection.execute(self._query.where(report_pieces.c.number == number)).scalar()
+            content = connection.execute(_PIECE, {**self._mine, "place": number}).scalar()
         if content is None:
             raise StoreError("a piece of the report is not there")
         return bytes(content)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.clock import now
@@ -61,14 +61,11 @@ class SqlReports:
 
     def get(self, project: Project, report_id: str) -> StoredReport | None:
         """The report of that id, or of an id that it had before."""
-        aliased = select(report_aliases.c.report_id).where(report_aliases.c.project == project, report_aliases.c.alias == report_id)
-        query = select(*_ROW).where(reports.c.project == project, or_(reports.c.id == report_id, reports.c.id == aliased.scalar_subquery()))
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+            row = connection.execute(_REPORT, {"of": project, "asked": report_id}).mappings().one_or_none()
             if row is None:
                 return None
-            mine = (report_blobs.c.project == project, report_blobs.c.report_id == row["id"])
-            parts = connection.execute(select(report_blobs).where(*mine)).mappings().all()
+            parts = connection.execute(_PARTS, {"of": project, "found": row["id"]}).mappings().all()
         files = {part["part"]: Digest(part["digest"]) for part in parts}
         read = {name: json.loads(row[name]) for name in ("entry", "options")}
         return StoredReport(**{**row, **read, "blobs": files})
@@ -174,6 +171,14 @@ class SqlReports:
 
 _ROW = [column for column in reports.c if column.name != "beside"]
 """The columns that are always read."""
+# Built once: to put a statement together takes longer than the database takes to answer it.
+_ALIASED = select(report_aliases.c.report_id).where(
+    report_aliases.c.project == bindparam("of"), report_aliases.c.alias == bindparam("asked")
+)
+_REPORT = select(*_ROW).where(
+    reports.c.project == bindparam("of"), or_(reports.c.id == bindparam("asked"), reports.c.id == _ALIASED.scalar_subquery())
+)
+_PARTS = select(report_blobs).where(report_blobs.c.project == bindparam("of"), report_blobs.c.report_id == bindparam("found"))
 
 
 def _text(value: str | None) -> str | None:
