@@ -46,12 +46,12 @@ class WorkerProcess:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
 
-    def work_for(self, store: Store | None) -> None:
-        """Have it work for a store, or for nobody; returns when it does."""
+    def work_for(self, store: Store | None, blobs_url: str = "", directory: Path | None = None) -> None:
+        """Have it work for a store, with its models at an address and a directory of its own, or for nobody; returns when it does."""
         place = {}
         if store is not None:
             address = store.database.engine.url.render_as_string(hide_password=False)
-            place = {"data_dir": str(store.directory), "database_url": address}
+            place = {"data_dir": str(directory or store.directory), "database_url": address, "blobs_url": blobs_url}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(place) + "\n")
         self._process.stdin.flush()

@@ -45,7 +45,7 @@ class Worker:
             self._leave()
             place = json.loads(line)
             if place:
-                settings = replace(SMALL, data_dir=Path(place["data_dir"]), database_url=place["database_url"])
+                settings = replace(SMALL, **{**place, "data_dir": Path(place["data_dir"])})
                 self._store = open_store(settings)
                 self._hands = Hands(settings, self._store, Broker(self._url, self._queue, 20.0), fakes.REPORT)
                 self._hands.watch.start()
