@@ -34,7 +34,7 @@ class Asking:
     drawing: Drawing
     auto_read_bytes: int
 
-    def ask(self, project: Project, address: Address, options: Options, seconds: float, rank: int = SINGLE) -> Accepted:
+    def ask(self, project: Project, address: Address, options: Options, seconds: float, rank: int = SINGLE, client: str = "") -> Accepted:
         """Have the model at an address analysed, unless that is done or under way.
 
         Refused `source-…` where it cannot be had, and as the intake says; TimeoutError where its structure is not read in `seconds`.
@@ -46,7 +46,7 @@ class Asking:
         question = Question(model.identity, identities, settled(options, size, self.auto_read_bytes))
         for found in (model, *externals.values()):
             self.sources.hand_over(found)
-        return self.intake.accept(project, {}, question, rank)
+        return self.intake.accept(project, {}, question, rank=rank, client=client)
 
     def _externals(self, model: Found, seconds: float) -> Iterator[tuple[str, Found]]:
         """The files that the model names and that lie beside it, by name."""

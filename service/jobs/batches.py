@@ -168,7 +168,7 @@ class Batching:
         address, options = self._store.sources.check(item.source), read_options(batch.options)
         while True:
             try:
-                accepted = self._asking.ask(batch.project, address, options, self._seconds, BATCH)
+                accepted = self._asking.ask(batch.project, address, options, self._seconds, BATCH, batch.id)
                 break
             except Refused as error:
                 # Who is too busy now is asked again: a batch has time.

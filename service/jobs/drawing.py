@@ -9,8 +9,7 @@ import structlog
 from service.faults import Refused
 from service.jobs.local.pool import Pool
 from service.jobs.message import BrokenAnalysisError, Call, Lying
-from service.jobs.stored import ELSEWHERE
-from service.report.identity import Identity
+from service.jobs.stored import identities
 from service.store import Store
 from service.store.interfaces import GoneError, StoredReport
 from service.work.made import Made
@@ -31,8 +30,8 @@ class Drawing:
         self, task: Task, report: StoredReport, seconds: float, documents: Mapping[str, bytes | Lying], arguments: Mapping[str, object]
     ) -> Made:
         """What a task makes of the files and options of a report. Refused `blob-damaged` where a file is not what it was."""
-        elsewhere = report.entry.get(ELSEWHERE, {})
-        lent = {name: self._store.sources.later(Identity.parsed(text)) for name, text in elsewhere.items()}
+        elsewhere = {name: identity for name, identity in identities(report).items() if name not in report.blobs}
+        lent = {name: self._store.sources.later(identity) for name, identity in elsewhere.items()}
         try:
             files = {name: str(self._store.blobs.local(digest)) for name, digest in report.blobs.items()}
             return self.of_call(Call(task, {"options": report.options, **arguments}, documents, files, lent), seconds, report.project)

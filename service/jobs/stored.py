@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from service.jobs.message import BrokenAnalysisError
-from service.report.identity import Question, links, options_document
+from service.report.identity import Identity, Question, links, options_document
 from service.report.quantities import PREFIX
 from service.store.interfaces import Job, StoredReport
 from service.work.made import Made
@@ -69,6 +69,13 @@ def stored_report(made: Made, job: Job, question: Question) -> StoredReport:
 def beside_of(made: Made) -> str:
     """What is kept beside a report, as its process gave it."""
     return made.headers.get(BESIDE, "{}")
+
+
+def identities(report: StoredReport) -> dict[str, Identity]:
+    """The identities of the files of a report, by name ("" for the model)."""
+    elsewhere: dict[str, str] = report.entry.get(ELSEWHERE, {})
+    kept = {name: Identity.of_digest(digest) for name, digest in report.blobs.items()}
+    return {**kept, **{name: Identity.parsed(text) for name, text in elsewhere.items()}}
 
 
 def _entry(text: str) -> dict[str, Any]:

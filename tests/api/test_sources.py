@@ -110,6 +110,16 @@ def test_pictures_read_what_they_need_where_it_lies(client: FlaskClient, server:
     assert (changed.status_code, changed.json["code"]) == (424, "source-changed")
 
 
+def test_variant_is_made_of_the_model_where_it_lies(client: FlaskClient, server: Site) -> None:
+    server.put("open/v/k.bin", KERNEL.tobytes())
+    report = ask(client, server.put("open/v/m.onnx", convolutional("k.bin"))).json
+    edits = [{"layer": "conv", "set": {"stride": 2}}]
+    variant = client.post(f"/v1/analyses/{report['id']}/variants", json={"edits": edits})
+    assert variant.status_code == 201, variant.json
+    assert variant.json["model"]["digest"] == report["model"]["digest"]
+    assert variant.json["layers"][0]["attributes"]["strides"] == [2, 2]
+
+
 def test_external_data_lies_beside_the_model(client: FlaskClient, server: Site) -> None:
     server.put("open/net/k.bin", KERNEL.tobytes())
     address = server.put("open/net/m.onnx", convolutional("k.bin"))

@@ -108,7 +108,7 @@ def _ask(source: str, chosen: Mapping[str, object]) -> Accepted:
     """Has the model at an address analysed."""
     service = current()
     address, options = service.store.sources.check(source), unsettled(chosen)
-    return awaited(lambda seconds: service.engines.asking.ask(project(), address, options, seconds))
+    return awaited(lambda seconds: service.engines.asking.ask(project(), address, options, seconds, client=caller().name))
 
 
 def unsettled(chosen: Mapping[str, Any]) -> Options:

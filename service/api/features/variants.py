@@ -24,8 +24,9 @@ from service.api.http.responses import drawn, sent, told
 from service.api.http.specification import Feature
 from service.api.services import current, text_of
 from service.faults import Refused
+from service.jobs.stored import identities
 from service.options import Options
-from service.report.identity import Identity, Question, options_document, read_options
+from service.report.identity import Question, options_document, read_options
 from service.report.preview import Preview
 from service.store.interfaces import StoredReport
 from service.work import tasks
@@ -93,8 +94,8 @@ def _question(base: StoredReport, body: Any) -> Question:
     options = read_options(json.loads(told("variant", base, options=base.options, asked=edits, shapes=shapes)))
     if not options.varied:
         raise Problem("invalid-arguments", "A variant has at least one edit or another shape of an input.")
-    externals = {name: digest for name, digest in base.blobs.items() if name}
-    return Question(Identity.parsed(base.digest), {name: Identity.of_digest(digest) for name, digest in externals.items()}, options)
+    files = identities(base)
+    return Question(files.pop(""), files, options)
 
 
 @contextlib.contextmanager
