@@ -2,7 +2,7 @@
 
 1. Sound models and specs are changed at random places and posted to the service as it is served: no answer is a 500, none is late, and no
    job ends in `analysis-failed`.
-2. schemathesis calls every address of the description with all its checks.
+2. schemathesis calls every address of the description with all its checks but one (`fuzz_addresses`).
 3. atheris feeds the wire scanner, where it is installed (`pip install --group fuzz`); else it is left out, by name.
 
 Whatever fails is written to FUZZ_KEPT (default ./fuzz-kept). At the end the service must be ready, and leave no process behind.
@@ -114,9 +114,10 @@ def fuzz_uploads(port: int, seconds: float, chance: random.Random, kept: Path) -
 
 
 def fuzz_addresses(port: int, seconds: float) -> int:
-    """Let schemathesis call every address, with all its checks: its exit code."""
+    """Let schemathesis call every address, with all its checks but one: its exit code."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json", "--checks", "all"]
-    command += ["--max-time", str(int(seconds)), "--max-examples", "100", "--workers", "1", "--exclude-checks", "unsupported_method"]
+    # No schema can say that a layer, a report or a model is there: a request that fits it may be refused all the same.
+    command += ["--exclude-checks", "positive_data_acceptance", "--max-time", str(int(seconds)), "--max-examples", "100"]
     return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
 
 

@@ -36,7 +36,7 @@ blueprint = Feature("documentation", __name__, description="The description of t
 
 
 @blueprint.route("/openapi.yaml", methods=["GET"])
-@blueprint.response(200, {"type": "string"}, content_type=YAML_TYPE, description="OpenAPI 3.1.")
+@blueprint.response(200, {"type": "object"}, content_type=YAML_TYPE, description="OpenAPI 3.1.")
 def openapi_yaml() -> Response:
     """Describe this interface in OpenAPI, as YAML"""
     text = yaml.dump(description(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
