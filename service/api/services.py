@@ -43,6 +43,9 @@ DRAWING_SECONDS = 20.0
 """The wall time of one drawing of a report: less than a request waits, so that it is told whose fault it was."""
 
 
+MAX_FOLLOWERS = 4
+"""Pages that are told at once what changes; others ask again every now and then."""
+
 PAUSED_SECONDS = 1.0
 """How long whoever holds a place may pause while another wants it."""
 
@@ -136,6 +139,8 @@ class Service:
     def __init__(self, settings: Settings, store: Store, work: Work) -> None:
         self.settings, self.store, self.tasks = settings, store, work
         self.uploads, self.waits = Gate(settings.max_uploads), Gate(settings.max_waits)
+        # Readers of pages that keep themselves up to date never take the place of a request that waits for its answer.
+        self.followers = Gate(MAX_FOLLOWERS)
         self._lock = threading.Lock()
         self._running: Engines | None = None
 

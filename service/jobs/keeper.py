@@ -108,6 +108,10 @@ class Keeper:
                 break
         return job
 
+    def pause(self, seconds: float) -> bool:
+        """Wait for so long, or until the keeper closes; say whether it did."""
+        return self._closed.wait(seconds)
+
     def close(self) -> None:
         """Wait for the store no longer; whoever waits for a job is told that it is not finished."""
         self._closed.set()

@@ -16,7 +16,7 @@ from service.render.figures.sweep_chart import sweeps
 from service.render.formats import REPORT_FORMATS, served
 from service.render.grid.options import Normalize
 from service.render.html import PICTURES
-from service.render.templating import render
+from service.render.templating import framing, render
 from service.render.words import view
 from service.render.words.answers import answers, open_inputs
 from service.render.words.geometry import FIELDS, geometry_texts, has_window
@@ -62,19 +62,19 @@ def overview(report: Report, here: str, asked: Asked) -> bytes:
         "captions": PICTURES,
     }
     seen = {"connected": shares(report), "grows": charts.grows(report), "shapeless": open_inputs(report)}
-    return _tab("overview.html", report, here, "", kinds=view.kinds(report), **pictures, **seen)
+    return _tab("overview.html", report, here, asked, "", kinds=view.kinds(report), **pictures, **seen)
 
 
 def findings(report: Report, here: str, asked: Asked) -> bytes:
     """What stands out."""
-    return _tab("findings.html", report, here, "findings")
+    return _tab("findings.html", report, here, asked, "findings")
 
 
 def layers(report: Report, here: str, asked: Asked) -> bytes:
     """The layer table."""
     start = _whole(asked.get("start", ""))
     start = start if start < len(report.layers) else 0
-    return _tab("layers.html", report, here, "layers", rows=view.rows(report, start), start=start, most=view.MOST_ROWS)
+    return _tab("layers.html", report, here, asked, "layers", rows=view.rows(report, start), start=start, most=view.MOST_ROWS)
 
 
 def receptive_field(report: Report, here: str, asked: Asked) -> bytes:
@@ -86,7 +86,7 @@ def receptive_field(report: Report, here: str, asked: Asked) -> bytes:
     chosen = _whole(asked.get("layer", "-"), -1)
     looker = chosen if chosen in dict(lookers) else lookers[-1][0] if lookers else None
     look = {"lookers": lookers, "looker": looker, "swept": sweeps(report)}
-    return _tab("receptive_field.html", report, here, "receptive-field", grows=charts.grows(report), pixels=pixels, **look)
+    return _tab("receptive_field.html", report, here, asked, "receptive-field", grows=charts.grows(report), pixels=pixels, **look)
 
 
 def what_if(report: Report, here: str, asked: Asked) -> bytes:
@@ -100,7 +100,7 @@ def what_if(report: Report, here: str, asked: Asked) -> bytes:
         "fields": FIELDS,
         "one_input": names[0] if len(names) == 1 else None,
     }
-    return _tab("what_if.html", report, here, "what-if", **values)
+    return _tab("what_if.html", report, here, asked, "what-if", **values)
 
 
 def filters(report: Report, here: str, asked: Asked) -> bytes:
@@ -116,7 +116,7 @@ def filters(report: Report, here: str, asked: Asked) -> bytes:
     more = {"chosen": chosen, "choices": GRID_CHOICES, "depth": deep, "captions": PICTURES}
     more |= {"picture": address + (f"?{query}" if query else ""), "place": place}
     more |= {"reads": reads, "reading": read_grid(report, reads) if reads is not None else ()}
-    return _tab("filters.html", report, here, "filters", drawn=drawn, **more)
+    return _tab("filters.html", report, here, asked, "filters", drawn=drawn, **more)
 
 
 def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> bytes:
@@ -130,6 +130,7 @@ def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> by
     return _page(
         "layer.html",
         here,
+        asked,
         report=report,
         layer=found,
         row=view.row(report, found),
@@ -146,7 +147,7 @@ def layer(report: Report, here: str, asked: Asked, wanted: str, base: str) -> by
 
 def show_worksheet(report: Report, here: str, asked: Asked) -> bytes:
     """Questions on an analysis, and with ?key=true their answers."""
-    return _page("worksheet.html", here, report=report, exercises=worksheet(report), key=asked.get("key") == "true")
+    return _page("worksheet.html", here, asked, report=report, exercises=worksheet(report), key=asked.get("key") == "true")
 
 
 def _whole(text: str, default: int = 0) -> int:
@@ -168,14 +169,14 @@ def _seen(layer: Layer) -> bool:
     return field is not None and bool(field.size) and len(field.axes) == 2
 
 
-def _tab(template: str, report: Report, here: str, tab: str, **values: Any) -> bytes:
+def _tab(template: str, report: Report, here: str, asked: Asked, tab: str, **values: Any) -> bytes:
     """One tab of a report; every one begins with the model and the tabs."""
     base = f"/analyses/{report.id}"
     groups = view.finding_groups(report.findings, report.layers)
     common: dict[str, Any] = {"report": report, "base": base, "tab": tab, "tabs": TABS, "about": view.about(report)}
     common["formats"] = [(name, each.label) for name, each in served(REPORT_FORMATS).items()]
-    return _page(template, here, **common, answers=answers(report), groups=groups, **values)
+    return _page(template, here, asked, **common, answers=answers(report), groups=groups, **values)
 
 
-def _page(template: str, here: str, **values: Any) -> bytes:
-    return render(template, version=__version__, here=here, **values).encode()
+def _page(template: str, here: str, asked: Asked, **values: Any) -> bytes:
+    return render(template, version=__version__, here=here, **framing(asked), **values).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -26,6 +27,12 @@ def _environment() -> Environment:
 def static_text(name: str) -> Markup:
     """One of our own style sheets or scripts, to be put into a document; they hold no text of a model."""
     return Markup((WEB / "static" / name).read_text())
+
+
+def framing(asked: Mapping[str, str]) -> dict[str, object]:
+    """How a page is shown, by its query: `embed` inside a panel of another page, `theme` light or dark, whatever the machine says."""
+    theme = asked.get("theme")
+    return {"embed": asked.get("embed") == "1", "theme": theme if theme in ("light", "dark") else None}
 
 
 _ENVIRONMENT = _environment()

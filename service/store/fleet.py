@@ -73,5 +73,8 @@ class Summary:
 class Fleet(Protocol):
     """The fleet of each project."""
 
+    def state(self, project: Project) -> str:
+        """A text that differs from an earlier one where a report or a version came, was judged or went."""
+
     def summary(self, project: Project, shown: int) -> Summary:
         """A project's fleet in numbers, with at most `shown` entries in each list."""

@@ -32,3 +32,13 @@ def test_fleet_in_sum(http: FlaskClient) -> None:
     table = list(csv.DictReader(io.StringIO(http.get("/v1/fleet.csv").text)))
     counts = [int(row["count"]) for row in table if row["number"] == "parameters"]
     assert sum(counts) == 3 and len(counts) == len(fleet["distributions"]["parameters"]["bins"])
+
+
+def test_follower_is_told_at_once_and_of_each_change(http: FlaskClient) -> None:
+    before = http.get("/v1/analyses?limit=1").json["items"][0]["id"]
+    stream = http.get("/v1/fleet/events").response
+    first = next(iter(stream)).decode()
+    assert first.startswith("retry: ") and "event: state" in first
+    put(http, "another", "1", before)
+    assert any("event: state" in piece.decode() for piece in (next(iter(stream)), next(iter(stream))))
+    stream.close()

@@ -16,6 +16,7 @@ from service.api.http.model_problems import MODEL_PROBLEMS
 from service.api.http.problem_types import PROBLEM_TYPES
 from service.api.http.specification import Feature
 from service.api.pages.web import as_page
+from service.render.templating import framing
 
 SPECIFICATION = {
     "info": {
@@ -66,7 +67,7 @@ def docs() -> Response:
     """Describe this interface on a page"""
     values = {"spec": description(), "problems": PROBLEM_TYPES, "model_problems": MODEL_PROBLEMS, "reference": reference}
     # Flask's own templates let a field be missing, as many of a description are.
-    return as_page(render_template("docs.html", version=__version__, here=request.path, **values))
+    return as_page(render_template("docs.html", version=__version__, here=request.path, **framing(request.args), **values))
 
 
 def description() -> dict[str, object]:

@@ -52,7 +52,9 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "model_versions": BY_METHOD,
     "history": BY_METHOD,
     "fleet": BY_METHOD,
+    "events": BY_METHOD,
     "models_metrics": BY_METHOD,
+    "oembed": OPEN,  # it says how an address is framed, and nothing of what is there
     "variants": BY_METHOD,
     "proposals": BY_METHOD,
     "operations": OPEN,
@@ -65,10 +67,11 @@ SCOPES: Mapping[str, Mapping[str, Stated]] = {
     "compare_page": BY_METHOD,
     "learn_pages": BY_METHOD,
     "shape_pages": BY_METHOD,
+    "model_pages": BY_METHOD,
 }
 """What routes want, by blueprint or by endpoint, and by method."""
 
-ASK_BROWSERS = ("pages", "batch_pages", "analysis_pages", "compare_page", "learn_pages", "shape_pages")
+ASK_BROWSERS = ("pages", "batch_pages", "analysis_pages", "compare_page", "learn_pages", "shape_pages", "model_pages")
 """The blueprints of pages, whose readers are asked for a token by their browser (as the password of Basic authentication)."""
 
 ANYBODY = "anybody"

@@ -22,5 +22,7 @@ def _count(response: Response) -> Response:
     endpoint = request.endpoint or "none"
     metrics.REQUESTS.labels(method, endpoint, str(response.status_code)).inc()
     metrics.SECONDS.labels(endpoint).observe(time.perf_counter() - g.started)
-    metrics.BYTES.labels("out").inc(response.calculate_content_length() or 0)
+    # The length of a stream is not known before its end, and asking for it would read it to the end.
+    length = response.content_length if response.is_streamed else response.calculate_content_length()
+    metrics.BYTES.labels("out").inc(length or 0)
     return response

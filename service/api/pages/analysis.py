@@ -7,8 +7,17 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from service.api.features.analyses import find_report
+from service.api.http.problems import Problem
 from service.api.http.responses import told
-from service.api.pages.web import as_page
+from service.api.pages.web import as_page, page
+from service.render.words.text import shown
+
+CHARTS = {
+    "receptive-field": "Receptive field against depth",
+    "sharing": "Sharing and sparsity of every layer",
+    "colour": "Colour share of the filters against depth",
+}
+"""The charts of a report that can be shown alone."""
 
 blueprint = Blueprint("analysis_pages", __name__, url_prefix="/analyses")
 
@@ -47,6 +56,16 @@ def filters(report_id: str) -> Response:
 def what_if(report_id: str) -> Response:
     """The network, to be changed."""
     return report_page("page-what-if", report_id)
+
+
+@blueprint.route("/<report:report_id>/charts/<name>")
+def chart(report_id: str, name: str) -> Response:
+    """A chart of a report alone: for panels of other pages."""
+    report = find_report(report_id)
+    if name not in CHARTS:
+        raise Problem("not-found", "There is no such chart.")
+    title = f"{CHARTS[name]}: {shown(report.name or 'model', 80)}"
+    return page("chart.html", title=title, chart=f"/v1/analyses/{report.id}/{name}", query="", live="")
 
 
 @blueprint.route("/<report:report_id>/layers/<layer:layer>")

@@ -17,6 +17,7 @@ from service.api.pages import analysis as analysis_pages
 from service.api.pages import batches as batch_pages
 from service.api.pages import compare as compare_page
 from service.api.pages import learn as learn_pages
+from service.api.pages import models as model_pages
 from service.api.pages import shapes as shape_pages
 from service.api.pages import web
 from service.api.pages.examples import EXAMPLES, examples
@@ -50,6 +51,7 @@ BLUEPRINTS = (
     batch_pages.blueprint,
     learn_pages.blueprint,
     shape_pages.blueprint,
+    model_pages.blueprint,
 )
 for each in BLUEPRINTS:
     each.register_error_handler(Problem, problem_page)

@@ -11,7 +11,8 @@ from flask import Blueprint, Response, request
 from service import __version__
 from service.api.http.negotiation import REVALIDATE, tagged, unchanged
 from service.api.http.problems import Problem
-from service.render.templating import WEB, render
+from service.api.services import current
+from service.render.templating import WEB, framing, render
 
 # Nothing from anywhere else and nothing inline; pictures of the reader's own are blobs, vectorised connections are objects.
 POLICY = "; ".join(
@@ -25,7 +26,6 @@ POLICY = "; ".join(
         "frame-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
-        "frame-ancestors 'none'",
     )
 )
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -36,12 +36,13 @@ blueprint = Blueprint("web", __name__)
 
 def page(template: str, status: int = 200, **values: object) -> Response:
     """A page: the template with these values."""
-    return as_page(render(template, version=__version__, here=request.path, **values), status)
+    return as_page(render(template, version=__version__, here=request.path, **framing(request.args), **values), status)
 
 
 def as_page(text: str, status: int = 200) -> Response:
     """HTML as a page under the policy of all pages."""
-    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+    policy = f"{POLICY}; frame-ancestors {current().settings.frame_ancestors}"
+    headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
     headers["Cache-Control"] = REVALIDATE
     return Response(text, status, headers, content_type="text/html; charset=utf-8")
 

@@ -34,6 +34,18 @@ class SqlFleet:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def state(self, project: Project) -> str:
+        """A text that differs from an earlier one where a report or a version came, was judged or went."""
+        versions, mine = model_versions.c, model_versions.c.project == project
+        judged = func.count(func.nullif(versions.verdict, "pending"))
+        counts = [func.count(), func.max(versions.created_at), func.sum(func.length(versions.judged)), judged]
+        with self._database.reading() as connection:
+            reports_now = _count(connection, report_numbers, NUMBERS.project == project)
+            models_now = _count(connection, models, models.c.project == project)
+            row = connection.execute(select(*counts).where(mine)).one()
+            failing = _count(connection, model_versions, mine, versions.verdict == "fail")
+        return ".".join(str(each) for each in (reports_now, models_now, failing, *row))
+
     def summary(self, project: Project, shown: int) -> Summary:
         """A project's fleet in numbers, with at most `shown` entries in each list."""
         with self._database.reading() as connection:

@@ -31,7 +31,7 @@
   }
 
   async function draw(place, loaded) {
-    const answer = await fetch(`${place.dataset.chart}.vl.json`);
+    const answer = await fetch(`${place.dataset.chart}.vl.json${place.dataset.query}`);
     if (!answer.ok) throw new Error(`the chart was answered with ${answer.status}`);
     const chart = document.createElement("div");
     chart.setAttribute("role", "img");
@@ -44,13 +44,18 @@
 
   function picture(place) {
     const image = document.createElement("img");
-    image.src = `${place.dataset.chart}.svg`;
+    image.src = `${place.dataset.chart}.svg${place.dataset.query}`;
     image.alt = place.dataset.label;
     place.replaceChildren(image);
   }
 
-  const places = document.querySelectorAll("[data-chart]");
-  if (!places.length) return;
-  const loaded = library();
-  for (const place of places) draw(place, loaded).catch(() => picture(place));
+  let loaded = null;
+  function drawAll() {
+    const places = document.querySelectorAll("[data-chart]");
+    if (!places.length) return;
+    loaded = loaded || library();
+    for (const place of places) draw(place, loaded).catch(() => picture(place));
+  }
+  drawAll();
+  document.addEventListener("renewed", drawAll);
 })();
