@@ -32,6 +32,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=2 \
     PORT=8080 \
+    RECEPTIVE_BIND=0.0.0.0 \
     RECEPTIVE_DATA_DIR=/data
 
 # A numeric user, which Kubernetes can verify to be other than root (runAsNonRoot); it needs no entry in /etc/passwd.

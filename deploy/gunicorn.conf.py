@@ -16,7 +16,9 @@ from service.settings import load_settings
 MAX_FILES = 16384
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
-bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
+# This machine alone, unless it is said: whoever reaches the service may use it. A container has a network of its own and says so.
+_address = os.environ.get("RECEPTIVE_BIND", "127.0.0.1")
+bind = f"{f'[{_address}]' if ':' in _address else _address}:{os.environ.get('PORT', '8080')}"
 
 # gunicorn's threads, which only requests that have arrived take: a slow client holds a few kilobytes and no thread (see there).
 worker_class = "service.server.worker.PatientWorker"

@@ -1,6 +1,6 @@
 """Post the example networks to the running service, print what their layers share, skip and see, and save the reports.
 
-`make demo` runs it. RECEPTIVE_URL says where the service is (default http://127.0.0.1:8080); other models can be named as arguments.
+`make demo` runs it. RECEPTIVE_URL says where the service is (default: this machine, PORT or 8080); other models can be arguments.
 Saved under ./output: the report of each network, and the grid of its first-layer filters where it stores any. Standard library only.
 """
 
@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 EXAMPLES = Path(__file__).resolve().parent
 OUTPUT = Path("output")
-SERVICE = os.environ.get("RECEPTIVE_URL", "http://127.0.0.1:8080")
+SERVICE = os.environ.get("RECEPTIVE_URL", f"http://127.0.0.1:{os.environ.get('PORT', '8080')}")
 TIMEOUT = 120  # seconds, for the report of one network
 
 

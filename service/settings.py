@@ -18,8 +18,8 @@ PREFIX = "RECEPTIVE_"
 FILE = "_FILE"
 """RECEPTIVE_X_FILE names a file that holds the value of RECEPTIVE_X, as secrets are given to containers."""
 
-OTHERS = frozenset({"RECEPTIVE_URL", "RECEPTIVE_TOKEN", "RECEPTIVE_CORPUS"})
-"""Variables of the command line and of the tests."""
+OTHERS = frozenset({"RECEPTIVE_BIND", "RECEPTIVE_URL", "RECEPTIVE_TOKEN", "RECEPTIVE_CORPUS"})
+"""Variables of the server (where it listens), of the command line and of the tests."""
 
 MIN_LIKENESS = 0.8
 """How much alike two names are where one may be a misspelling of the other (difflib)."""

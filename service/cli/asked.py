@@ -172,6 +172,15 @@ def open_model(engine: Engine, path: Path, asked: Asked) -> Model:
     return RemoteModel(Service(asked.url, os.environ.get("RECEPTIVE_TOKEN")), path, asked.options, externals)
 
 
+def open_drawable(engine: Engine, path: Path, asked: Asked) -> Model:
+    """The model in a file, whose weights are to be drawn. Failure where the file is a report, which has none."""
+    known = stored_report(path)
+    if known is not None:
+        name = known.model.name or known.model.digest
+        raise Failure("not-a-model", f"Got a report (on {name[:100]!r}), which holds no weights; expected the model itself.", path)
+    return open_model(engine, path, asked)
+
+
 def open_report(engine: Engine, path: Path, asked: Asked) -> tuple[Report, Model | None]:
     """The report on the model in a file, and the model; or the report that the file is, and None."""
     known = stored_report(path)

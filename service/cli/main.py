@@ -14,7 +14,9 @@ from service import __version__
 from service.cli.asked import FILE, Asked, model_options, open_report, reading_options, start_engine
 from service.cli.batch import batch
 from service.cli.budgets import read_budgets
+from service.cli.engine import Engine
 from service.cli.failures import INTERRUPTED, NOT_GOOD_ENOUGH, Failure
+from service.cli.files import MODELS, opened_files, places_of
 from service.cli.output import format_of, output_option, write
 from service.cli.pictures import badge, chart, filters, hierarchy
 from service.cli.what_if import COMMANDS as WHAT_IF
@@ -62,14 +64,14 @@ def receptive() -> None:
 
 
 @receptive.command(no_args_is_help=True)
-@click.argument("model", type=FILE)
+@click.argument("models", type=MODELS, nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--format",
     "form",
     type=click.Choice(list(REPORT_FORMATS)),
     help="Default: by the suffix of the output; without one, text on a terminal and json elsewhere.",
 )
-@output_option("report.html")
+@output_option("report.html", folders=True)
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),
@@ -78,26 +80,30 @@ def receptive() -> None:
 )
 @model_options
 @click.pass_context
-def analyze(ctx: click.Context, model: Path, form: str | None, output: Path, fail_on: str | None, asked: Asked) -> None:
-    """Write the report on MODEL.
+def analyze(ctx: click.Context, models: tuple[Path, ...], form: str | None, output: Path, fail_on: str | None, asked: Asked) -> None:
+    """Write the report on MODEL, or on each of several.
 
-    MODEL may be a report too (JSON, made by this command or by the service); then it is only written in another format.
+    MODEL may be a report too (JSON, made by this command or by the service); then it is only written in another format. It may be - for
+    standard input, or a folder, which stands for the .onnx files and layer specs in it. Reports on several models go into a folder (-o
+    FOLDER/), or one behind the other to the terminal.
 
     \b
     receptive analyze model.onnx
     receptive analyze model.onnx --format html -o report.html
     receptive analyze model.onnx --input-shape 1,3,224,224 -o layers.csv
     receptive analyze model.onnx --fail-on warning --format md >> "$GITHUB_STEP_SUMMARY"
+    receptive analyze models/ --format md -o reports/
+    cat model.onnx | receptive analyze -
     """
-    default = "text" if sys.stdout.isatty() else "json"
-    form = format_of(form, output, REPORT_FORMATS, default)
-    with start_engine() as engine:
-        report, opened = open_report(engine, model, asked)
-        # Pictures are drawn from the model; a report that was made before has none.
-        content = opened.page(report) if form == "html" and opened is not None else REPORT_FORMATS[form].write(report)
-    write(content, output)
+    with opened_files(models) as files, start_engine() as engine:
+        default = "text" if sys.stdout.isatty() else "json"
+        several = len(files) > 1 or output.is_dir()
+        form = form or "json" if output.is_dir() else format_of(form, output, REPORT_FORMATS, default)
+        places = places_of(files, output, REPORT_FORMATS[form]) if several else [output]
+        reports = [_analyzed(engine, file, place, form, asked) for file, place in zip(files, places, strict=True)]
     if fail_on is not None:
-        judge_findings(ctx, report, [each for place, each in enumerate(SEVERITIES) if fail_on in SEVERITIES[place:]])
+        judged = [each for place, each in enumerate(SEVERITIES) if fail_on in SEVERITIES[place:]]
+        judge_findings(ctx, [finding.code for report in reports for finding in report.findings if finding.severity in judged])
 
 
 @receptive.command(no_args_is_help=True)
@@ -152,9 +158,16 @@ for command in (batch, filters, hierarchy, chart, badge, *WHAT_IF):
     receptive.add_command(command)
 
 
-def judge_findings(ctx: click.Context, report: Report, severities: Sequence[str]) -> None:
-    """Ends the command with NOT_GOOD_ENOUGH where the report has findings of these severities."""
-    codes = [finding.code for finding in report.findings if finding.severity in severities]
+def _analyzed(engine: Engine, file: Path, output: Path, form: str, asked: Asked) -> Report:
+    """The report on a model, which is written."""
+    report, opened = open_report(engine, file, asked)
+    # Pictures are drawn from the model; a report that was made before has none.
+    write(opened.page(report) if form == "html" and opened is not None else REPORT_FORMATS[form].write(report), output)
+    return report
+
+
+def judge_findings(ctx: click.Context, codes: Sequence[str]) -> None:
+    """Ends the command with NOT_GOOD_ENOUGH where there are findings: their codes."""
     if codes:
         said = ", ".join(f"{code} ({codes.count(code)})" for code in dict.fromkeys(codes))
         click.echo(f"receptive: findings: {said}", err=True)

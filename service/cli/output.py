@@ -19,8 +19,8 @@ STANDARD = Path("-")
 class Destination(click.Path):
     """A file to write, `-` for standard output. Its folder must be there before the work begins, not after it."""
 
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
+    def __init__(self, folders: bool = False) -> None:
+        super().__init__(dir_okay=folders, writable=True, allow_dash=True, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path."""
@@ -30,10 +30,15 @@ class Destination(click.Path):
         return path
 
 
-def output_option(example: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
+def output_option(example: str, folders: bool = False) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """The option `-o FILE`."""
     return click.option(
-        "-o", "--output", type=Destination(), default="-", metavar="FILE", help=f"Write to FILE, such as {example}; - is standard output."
+        "-o",
+        "--output",
+        type=Destination(folders),
+        default="-",
+        metavar="FILE",
+        help=f"Write to FILE, such as {example}; - is standard output.",
     )
 
 
@@ -52,8 +57,10 @@ def format_of(chosen: str | None, output: Path, formats: Mapping[str, Format[Any
     raise click.UsageError(f"The name {output.name!r} does not say the format: end it in {', '.join(suffixes)}, or give --format.")
 
 
-def refuse_terminal(output: Path) -> None:
-    """UsageError where a picture would go to a terminal."""
+def expect_png(output: Path) -> None:
+    """UsageError where a picture would go to a terminal, or into a file whose name says another format."""
+    if output != STANDARD and output.suffix.lower() not in (".png", ""):
+        raise click.UsageError(f"Got the name {output.name!r}; the picture is a PNG, so expected a name that ends in .png.")
     if output == STANDARD and sys.stdout.isatty():
         raise click.UsageError("A picture on a terminal is no use: give -o FILE.")
 

@@ -8,9 +8,9 @@ from typing import get_args
 
 import click
 
-from service.cli.asked import FILE, Asked, model_options, open_model, open_report, start_engine
+from service.cli.asked import FILE, Asked, model_options, open_drawable, open_report, start_engine
 from service.cli.failures import Failure
-from service.cli.output import format_of, output_option, refuse_terminal, write
+from service.cli.output import expect_png, format_of, output_option, write
 from service.render.figures import charts
 from service.render.figures.badge import METRICS, endpoint
 from service.render.formats import BADGE_FORMATS, CHART_FORMATS
@@ -49,9 +49,9 @@ def filters(model: Path, output: Path, asked: Asked, **chosen: object) -> None:
     receptive filters model.onnx -o grid.png
     receptive filters model.onnx --sort orientation --labels -o grid.png
     """
-    refuse_terminal(output)
+    expect_png(output)
     with start_engine() as engine:
-        picture = open_model(engine, model, asked).filters(_given(chosen))
+        picture = open_drawable(engine, model, asked).filters(_given(chosen))
     write(picture, output)
 
 
@@ -71,9 +71,9 @@ def hierarchy(model: Path, depth: int, output: Path, strongest: int, asked: Aske
     \b
     receptive hierarchy model.onnx 2 -o sheet.png
     """
-    refuse_terminal(output)
+    expect_png(output)
     with start_engine() as engine:
-        picture = open_model(engine, model, asked).hierarchy(depth, strongest, _given(chosen))
+        picture = open_drawable(engine, model, asked).hierarchy(depth, strongest, _given(chosen))
     write(picture, output)
 
 
@@ -99,7 +99,7 @@ def chart(model: Path, output: Path, kind: str, form: str | None, asked: Asked) 
     """
     form = format_of(form, output, CHART_FORMATS, "svg")
     if form == "png":
-        refuse_terminal(output)
+        expect_png(output)
     with start_engine() as engine:
         report, _ = open_report(engine, model, asked)
     draw, has_data = charts.CHARTS[kind]

@@ -15,7 +15,7 @@ from service import __version__
 from service.api.http.model_problems import MODEL_PROBLEMS
 from service.api.http.problem_types import PROBLEM_TYPES
 from service.api.http.specification import Feature
-from service.api.pages.web import as_page
+from service.api.pages.web import as_page, page
 from service.render.templating import framing
 
 SPECIFICATION = {
@@ -68,6 +68,13 @@ def docs() -> Response:
     values = {"spec": description(), "problems": PROBLEM_TYPES, "model_problems": MODEL_PROBLEMS, "reference": reference}
     # Flask's own templates let a field be missing, as many of a description are.
     return as_page(render_template("docs.html", version=__version__, here=request.path, **framing(request.args), **values))
+
+
+@blueprint.route("/docs/try", methods=["GET"])
+@blueprint.response(200, {"type": "string"}, content_type="text/html", description="A page.")
+def try_out() -> Response:
+    """Try this interface on a page"""
+    return page("try.html")
 
 
 def description() -> dict[str, object]:

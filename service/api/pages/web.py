@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from pathlib import Path
 
 import vl_convert
 from flask import Blueprint, Response, request
+from swagger_ui_bundle import swagger_ui_path
 
 from service import __version__
 from service.api.http.negotiation import REVALIDATE, tagged, unchanged
@@ -30,6 +32,8 @@ POLICY = "; ".join(
 )
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 VEGA = "vega.js"
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
+"""The page that tries the interface, as the swagger-ui-bundle package brings it."""
 
 blueprint = Blueprint("web", __name__)
 
@@ -56,7 +60,7 @@ def problem_page(problem: Problem) -> Response:
 
 @blueprint.route("/static/<name>")
 def static_file(name: str) -> Response:
-    """A style sheet or a script of ours, or the chart library that the vl-convert package brings."""
+    """A style sheet or a script of ours, or one that a package brings: the charts of vl-convert, the try-out page of Swagger UI."""
     found = _files().get(name)
     if found is None:
         raise Problem("not-found", "There is no such file.")
@@ -71,7 +75,8 @@ def static_file(name: str) -> Response:
 @cache
 def _files() -> dict[str, tuple[bytes, str, str]]:
     """Content, media type and entity tag of every static file. They do not change while the server runs."""
-    files = {path.name: path.read_bytes() for path in (WEB / "static").iterdir() if path.suffix in _KINDS}
+    paths = [*(WEB / "static").iterdir(), *(Path(swagger_ui_path) / name for name in SWAGGER)]
+    files = {path.name: path.read_bytes() for path in paths if path.suffix in _KINDS}
     known = {name: (content, _KINDS[name[name.rindex(".") :]], hashlib.sha256(content).hexdigest()) for name, content in files.items()}
     return {**known, VEGA: (b"", _KINDS[".js"], "")}
 
