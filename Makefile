@@ -9,7 +9,7 @@ COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --extra fleet pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve worker migrate test test-packages lint format lock openapi demo gallery bench load fuzz house clean
+.PHONY: help serve worker migrate test test-packages lint format lock openapi demo gallery bench load fuzz sbom house clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
@@ -70,6 +70,10 @@ load: $(ENVIRONMENT)/runtime.stamp ## Put the service under load, on this machin
 
 fuzz: $(ENVIRONMENT)/dev.stamp ## Look for inputs that the service does not survive, for FUZZ_MINUTES (default 10)
 	$(PYTHON) -m tests.fuzz
+
+sbom: $(ENVIRONMENT)/dev.stamp ## Write the bill of materials of what is served (build/sbom.json, CycloneDX) from the lock file
+	@mkdir -p build
+	$(PYTHON) -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json requirements/runtime.txt
 
 house: ## Print how the code is built: sizes, circles, what the type checker cannot see
 	@python3 benchmarks/house.py
