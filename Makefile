@@ -61,8 +61,8 @@ demo: $(ENVIRONMENT)/runtime.stamp ## Post the example networks to the running s
 gallery: $(ENVIRONMENT)/runtime.stamp ## Draw the first-layer filters of the examples (ARGS="--models FOLDER" for others too)
 	PYTHONPATH=. $(PYTHON) examples/gallery.py $(ARGS)
 
-bench: $(ENVIRONMENT)/runtime.stamp ## Measure costs as ratios, each in one run
-	PYTHONPATH=. $(PYTHON) benchmarks/bench.py
+bench: $(ENVIRONMENT)/runtime.stamp ## Measure costs as ratios, in one run (ARGS="--only vgg --no-http" for a few)
+	PYTHONPATH=. $(PYTHON) benchmarks/bench.py $(ARGS)
 	PYTHONPATH=. $(PYTHON) benchmarks/pictures.py
 
 load: $(ENVIRONMENT)/runtime.stamp ## Put the service under load, on this machine (ARGS="--seconds 20 slow" for a short look at one)
