@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kombu.transport import redis
 
 from service.clock import now
 from service.faults import Refused
@@ -196,3 +197,25 @@ def test_broker_that_is_away_is_told_apart_from_one_that_is_empty(store: Store, 
     assert not broker.publish(accepted(store, keeper, "model"), fakes.REPORT)
     assert broker.depth() is None
     broker.close()
+
+
+def test_worker_looks_for_messages_again_after_an_acknowledgement_failed(
+    store: Store, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one message at a time, one that is never acknowledged would be the last."""
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("Redis is away")
+
+    with queue_of_its_own("redis") as (url, name):
+        broker = Broker(url, name, 20.0)
+        assert broker.publish(accepted(store, keeper, "model"), fakes.REPORT)
+        with broker.app.connection_for_read() as connection, connection.channel() as channel:
+            channel.basic_qos(0, 1, False)
+            message = broker.app.amqp.queues[name](channel).get()
+            assert not channel.qos.can_consume()
+            with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+                patch.setattr(redis.QoS, "_remove_from_indices", fail)
+                message.ack()
+            assert channel.qos.can_consume()
+        broker.close()

@@ -16,6 +16,7 @@ from kombu import Connection
 from kombu import Queue as Route
 from kombu.exceptions import OperationalError
 
+from service.jobs.celery.redis import install
 from service.store.interfaces import SINGLE, Job
 from service.work.tasks import Task
 
@@ -50,6 +51,8 @@ class Broker:
 
     def __init__(self, url: str, name: str, wall_seconds: float) -> None:
         self._is_redis = urlsplit(url).scheme in REDIS
+        if self._is_redis:
+            install()
         self._route = Route(name, routing_key=name, queue_arguments={"x-max-priority": MAX_PRIORITY})
         self.app = Celery("receptive", broker=url, set_as_current=False, changes=self._settings(name, wall_seconds))
         connection: Connection = self.app.connection_for_write()
