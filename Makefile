@@ -3,7 +3,7 @@ ENVIRONMENT := .venv
 PYTHON := $(ENVIRONMENT)/bin/python
 # Programs that some tests drive besides Python packages, by their name in Debian, and the checker of accessibility that they load.
 # Playwright's own driver needs one library that a small Debian lacks.
-TEST_PROGRAMS := chromium npm
+TEST_PROGRAMS := chromium npm prometheus
 AXE := axe-core@4.11.0
 COMPILE := $(PYTHON) -m uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --extra fleet pyproject.toml
@@ -26,7 +26,7 @@ migrate: $(ENVIRONMENT)/runtime.stamp ## Bring the store up to date without serv
 test: $(ENVIRONMENT)/dev.stamp test-packages ## Run the tests (ARGS="-k lenet" for a few of them)
 	$(PYTHON) -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
-test-packages: ## Install what some tests drive (Chromium, axe-core), through apt when root and npm
+test-packages: ## Install what some tests drive (Chromium, Prometheus, axe-core), through apt when root and npm
 	@missing=; for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	/sbin/ldconfig -p 2>/dev/null | grep -q "libatomic\.so\.1" || missing="$$missing libatomic1"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
