@@ -9,11 +9,13 @@ from typing import Any
 
 from service.faults import Refused
 from service.render import pages
+from service.render.figures.charts import grows
 from service.render.figures.connectivity_svg import View, connectivity_svg
 from service.render.metrics import report_metrics
 from service.render.tables import layers_csv
 from service.render.words.explain import explain
 from service.render.words.markdown import report_markdown
+from service.render.words.pictured import drawable
 from service.report.document import Report
 from service.report.identity import options_document, read_options
 from service.report.layers import find_layer
@@ -58,10 +60,16 @@ def _metrics(report: Report) -> bytes:
     return json.dumps(flat_numbers(report)).encode()
 
 
+def _pictured(report: Report) -> bytes:
+    """Which pictures of the report there are, as JSON."""
+    return json.dumps({"filters": bool(drawable(report)), "growth": grows(report)}).encode()
+
+
 TOLD: Mapping[str, Tells] = {
     "csv": layers_csv,
     "md": report_markdown,
     "metrics": _metrics,
+    "pictured": _pictured,
     "openmetrics": report_metrics,
     "layer": _layer,
     "connectivity": _connectivity,

@@ -290,3 +290,17 @@ def test_a_report_is_deleted_after_a_question(client: FlaskClient) -> None:
     assert client.get(place).status_code == 200
     assert client.post(f"{place}/delete").headers["Location"] == "/"
     assert client.get(place).status_code == 404
+
+
+def test_a_comparison_shows_both_sides_and_has_links_to_its_other_forms(client: FlaskClient, lenet: str, trained: str) -> None:
+    base, head = (address.removeprefix("/analyses/") for address in (lenet, trained))
+    query = f"base={base}&head={head}&max_layers=12"
+    page = unescape(client.get(f"/compare?{query}").text)
+    assert f'data-chart="/v1{lenet}/receptive-field"' in page and f'data-chart="/v1{trained}/receptive-field"' in page
+    assert f'src="/v1{trained}/filters.png"' in page and f'src="/v1{lenet}/filters.png"' not in page
+    kinds = {"md": "text/markdown", "junit": "application/xml", "badge": "image/svg+xml", "html": "text/html", "json": "application/json"}
+    for form, media_type in kinds.items():
+        assert f'href="/compare.{form}?{query}"' in page
+        answer = client.get(f"/compare.{form}?{query}")
+        assert (answer.status_code, answer.mimetype) == (200, media_type)
+    assert client.get(f"/compare.docx?{query}").status_code == 404

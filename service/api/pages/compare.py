@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
 from service.api.features.analyses import find_report
 from service.api.features.comparisons import compared
 from service.api.http.caller import project
+from service.api.http.negotiation import REVALIDATE
 from service.api.http.problems import Problem, read_problem
+from service.api.http.responses import sent, told
 from service.api.pages.web import page
 from service.api.services import current
 from service.faults import Refused
+from service.render.formats import COMPARISON_FORMATS
 from service.render.words.difference import BUDGET_FIELDS, difference
 from service.report.comparison import Comparison
 
@@ -34,8 +39,29 @@ def compare() -> Response:
             record = _compared(base, head, _limits(budgets))
         except Problem as raised:
             problem = raised
-    values = {"recent": recent, "base": base, "head": head, "budgets": budgets, "fields": BUDGET_FIELDS, "problem": problem}
+    query = urlencode({"base": base, "head": head, **{name: text for name, text in budgets.items() if text}})
+    values: dict[str, object] = {
+        "query": query,
+        "recent": recent,
+        "base": base,
+        "head": head,
+        "budgets": budgets,
+        "fields": BUDGET_FIELDS,
+        "problem": problem,
+    }
+    values["pictured"] = [json.loads(told("pictured", find_report(side))) for side in (base, head)] if record else []
     return page("compare.html", problem.status if problem else 200, difference=difference(record) if record else None, **values)
+
+
+@blueprint.route("/compare.<form>")
+def compare_as(form: str) -> Response:
+    """The same comparison in another form, for a link: Markdown, JUnit XML, a badge, one HTML file or JSON."""
+    if form not in COMPARISON_FORMATS:
+        raise Problem("not-found", f"Got the form {form[:40]!r}, expected one of {', '.join(COMPARISON_FORMATS)}.")
+    budgets = {field.name: request.args.get(field.name, "").strip() for field in BUDGET_FIELDS}
+    record = _compared(request.args.get("base", ""), request.args.get("head", ""), _limits(budgets))
+    chosen = COMPARISON_FORMATS[form]
+    return sent(chosen.write(record), chosen.media_type, {"Cache-Control": REVALIDATE})
 
 
 def _compared(base: str, head: str, limits: dict[str, object]) -> Comparison:
