@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from service.api import create_app
 from service.api.http import access
+from service.api.http.caller import project
 from service.api.services import EXTENSION
 from service.clock import now
 from service.report.identity import Project
@@ -36,9 +37,9 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """A service that wants tokens, with one of each scope for two projects."""
     app = create_app(replace(SMALL, data_dir=tmp_path_factory.mktemp("closed") / "data", require_token=True), FAKE)
     tokens = app.extensions[EXTENSION].store.tokens
-    for project in ("ours", "theirs"):
+    for whose in ("ours", "theirs"):
         for scope in SCOPES:
-            tokens.add(Token(Project(project), scope, scope, scope, now()), digest_of(f"{project} {scope}"))
+            tokens.add(Token(Project(whose), scope, scope, scope, now()), digest_of(f"{whose} {scope}"))
     tokens.add(Token(Project("ours"), "expired", "expired", "admin", now(), now(1)), digest_of("expired"))
     yield app
     app.extensions[EXTENSION].close()
@@ -96,7 +97,17 @@ def test_only_health_and_the_description_are_open(closed: Flask, ask: Asks) -> N
             opened.add(path)
         else:
             assert (response.status_code, "WWW-Authenticate" in response.headers) == (401, True), (method, path)
-    assert opened == {*HEALTH, "/openapi.yaml", "/openapi.json", "/docs", "/v1/schemas/layer-spec.json", "/static/x"}
+    described = {"/openapi.yaml", "/openapi.json", "/docs", "/docs/try", "/v1/schemas/layer-spec.json", "/static/x"}
+    assert opened == {*HEALTH, *described, "/oembed"}
+
+
+def test_open_address_works_for_no_project(closed: Flask) -> None:
+    """Whatever an open route looks up, it finds nothing of anybody's."""
+    with closed.test_client() as client:
+        client.get("/version")
+        assert project() == ""
+        client.get("/v1/analyses", headers={"Authorization": "Bearer ours read"})
+        assert project() == "ours"
 
 
 def test_address_that_does_not_exist_tells_nothing_without_a_token(ask: Asks) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 from flask import Flask, Response, g, request
 
-from service.api.http.caller import Caller
+from service.api.http.caller import NOBODYS, Caller
 from service.api.http.oidc import Provider, UnknownToken
 from service.api.http.problems import Problem
 from service.report.identity import DEFAULT_PROJECT
@@ -99,10 +99,12 @@ class Access:
 
     def _let_in(self) -> None:
         scope = stated(request.endpoint, request.method)
+        name = f"{ANYBODY}@{request.remote_addr}"[:128]
         if not self._closed:
-            g.caller = Caller(DEFAULT_PROJECT, "admin", f"{ANYBODY}@{request.remote_addr}"[:128])
+            g.caller = Caller(DEFAULT_PROJECT, "admin", name)
             return
         if scope == "open":
+            g.caller = Caller(NOBODYS, "read", name)
             return
         g.caller = self._caller()
         if scope is None or not g.caller.may(scope):

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from flask import g
 
-from service.report.identity import DEFAULT_PROJECT, Project
+from service.report.identity import Project
 from service.store.interfaces import SCOPES, Scope
+
+NOBODYS = Project("")
+"""The project of whoever did not say who he is, where that is wanted: nothing belongs to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Caller:
 def caller() -> Caller:
     """Who makes this request; the access hook has noted it (see access)."""
     found = g.get("caller")
-    return found if isinstance(found, Caller) else Caller(DEFAULT_PROJECT, "read", "nobody")
+    return found if isinstance(found, Caller) else Caller(NOBODYS, "read", "nobody")
 
 
 def project() -> Project:
