@@ -304,3 +304,9 @@ def test_a_comparison_shows_both_sides_and_has_links_to_its_other_forms(client: 
         answer = client.get(f"/compare.{form}?{query}")
         assert (answer.status_code, answer.mimetype) == (200, media_type)
     assert client.get(f"/compare.docx?{query}").status_code == 404
+
+
+def test_a_lesson_says_that_its_drawings_show_one_channel_and_one_filter(client: FlaskClient) -> None:
+    said = "the tables count all of them, 3 × 2."
+    assert said in client.get("/learn?channels=3&filters=2").text
+    assert "the tables count all of them" not in client.get("/learn").text
