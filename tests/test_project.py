@@ -209,6 +209,12 @@ def test_files_and_functions_stay_readable() -> None:
     assert too_long == []
 
 
+def test_no_two_modules_of_tests_share_a_name() -> None:
+    """pytest imports a module of tests by its bare name."""
+    names = [path.name for path in (REPOSITORY / "tests").rglob("*.py") if "node_modules" not in path.parts]
+    assert sorted({name for name in names if name.startswith("test_") and names.count(name) > 1}) == []
+
+
 def test_the_version_is_stated_once_in_effect() -> None:
     assert PROJECT["project"]["version"] == service.__version__
 
