@@ -180,7 +180,7 @@ def test_the_field_is_drawn_on_the_readers_image(live: str, analyses: dict[str, 
     page.goto(f"{live}/analyses/{analyses['lenet-5']}/layers/3")
     picture = page.locator("#overlay-picture")
     before = picture.get_attribute("src")
-    page.set_input_files("#overlay input", tmp_path / "mine.png")
+    page.set_input_files("#overlay input[type=file]", tmp_path / "mine.png")
     expect(page.locator("#overlay-status")).to_have_text("drawn on your image")
     assert picture.get_attribute("src") != before
     until(page, "document.getElementById('overlay-picture').complete")
@@ -244,7 +244,7 @@ def test_the_lesson_changes_in_place(live: str, page: Page) -> None:
     page.fill("#kernel", "3")
     # A 3×3 filter at 2×2 places: 4·9 connections of 16·4.
     expect(page.locator("#ideas table").first).to_contain_text("36")
-    expect(page.locator("#ideas .skips p.figure")).to_contain_text("43.750 %")
+    expect(page.locator("#ideas .skips p.figure")).to_contain_text("43.8 %")
     page.wait_for_url("**/learn?size=4*kernel=3*")
     page.fill("#depth", "2")
     page.fill("#kernel", "5")
