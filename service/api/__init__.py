@@ -12,18 +12,11 @@ from service.api.features import (
     comparisons,
     connectivity,
     documentation,
-    events,
     filters,
-    fleet,
     hierarchy,
-    history,
     jobs,
     layers,
     metrics,
-    model_versions,
-    models,
-    models_metrics,
-    oembed,
     operations,
     overlay,
     proposals,
@@ -36,6 +29,7 @@ from service.api.http.doors import Doors
 from service.api.http.specification import LayerConverter, ProblemApi, ReportIdConverter
 from service.api.pages import home as pages
 from service.api.services import EXTENSION, Service, Work
+from service.api.watched import events, fleet, history, model_versions, models, models_metrics, oembed
 from service.logs import configure
 from service.settings import Settings, load_settings
 from service.store import open_store

@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from pytest import MonkeyPatch
 
-from service.api.features import models_metrics
+from service.api.watched import models_metrics
 from tests.api.test_watched_models import analysed, put, spec
 
 

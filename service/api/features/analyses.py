@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from flask import Response, g, request
 
 from service.api.features.jobs import job_response
-from service.api.features.model_schemas import CreateQuerySchema
 from service.api.features.report_schemas import ReportSchema
 from service.api.features.schemas import JobSchema, ListQuerySchema, ListSchema, OptionsSchema, make_options
 from service.api.features.source_schemas import SourceSchema
@@ -23,6 +22,7 @@ from service.api.http.receive import received, upload_place
 from service.api.http.responses import answer, awaited, drawn, rendered, tag, told
 from service.api.http.specification import Chosen, Feature
 from service.api.services import current, text_of
+from service.api.watched.model_schemas import CreateQuerySchema
 from service.jobs.intake import Accepted
 from service.options import Options
 from service.render.formats import REPORT_FORMATS, served

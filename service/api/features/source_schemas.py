@@ -6,8 +6,8 @@ from typing import get_args
 
 from marshmallow import fields, validate
 
-from service.api.features.model_schemas import check_name
 from service.api.features.schemas import OptionsSchema, Schema
+from service.api.watched.model_schemas import check_name
 from service.sources.address import MAX_ADDRESS_LENGTH
 from service.store.batches import BatchState
 from service.store.interfaces import State

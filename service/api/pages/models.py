@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
-from service.api.features.fleet import fleet_document
-from service.api.features.models import find_model, find_version, model_address, version_row
 from service.api.http.caller import project
 from service.api.pages.web import page
 from service.api.services import current
+from service.api.watched.fleet import fleet_document
+from service.api.watched.models import find_model, find_version, model_address, version_row
 from service.render.figures.history import Point
 from service.render.words.text import shown
 from service.render.words.watched import DISTRIBUTIONS, SHOWN, VERDICTS, Cell, bars, cells

@@ -9,19 +9,19 @@ from urllib.parse import quote, urlencode
 
 from marshmallow import Schema, ValidationError
 
-from service.api.features.model_schemas import (
-    MAX_VERSIONS,
-    ModelChangeSchema,
-    ModelListSchema,
-    ModelsQuerySchema,
-    WatchedModelDetailSchema,
-)
 from service.api.http.bodies import json_body
 from service.api.http.caller import project
 from service.api.http.negotiation import NEXT_LINK
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.specification import Chosen, Feature
 from service.api.services import current
+from service.api.watched.model_schemas import (
+    MAX_VERSIONS,
+    ModelChangeSchema,
+    ModelListSchema,
+    ModelsQuerySchema,
+    WatchedModelDetailSchema,
+)
 from service.report.comparison import check_budgets
 from service.store.watched import Label, Version, WatchedModel
 from service.work.made import JSON

@@ -12,12 +12,12 @@ from flask import Response, current_app, g, request
 from marshmallow import ValidationError
 
 from service.api.features.analyses import find_report
-from service.api.features.model_schemas import ModelVersionRequestSchema, ModelVersionSchema, check_name, check_version
-from service.api.features.models import body_of, find_model, find_version, version_row
 from service.api.http.caller import project
 from service.api.http.problems import Problem, argument_errors
 from service.api.http.specification import Feature
 from service.api.services import current
+from service.api.watched.model_schemas import ModelVersionRequestSchema, ModelVersionSchema, check_name, check_version
+from service.api.watched.models import body_of, find_model, find_version, version_row
 from service.render.formats import REPORT_FORMATS, served
 from service.store.watched import Label, Version
 from service.work.made import JSON

@@ -9,13 +9,13 @@ from typing import Any
 from flask import Response
 from marshmallow import Schema, fields
 
-from service.api.features.model_schemas import ModelVersionSchema
-from service.api.features.models import version_row
 from service.api.http.caller import project
 from service.api.http.negotiation import REVALIDATE
 from service.api.http.responses import answer, tag
 from service.api.http.specification import Feature
 from service.api.services import current
+from service.api.watched.model_schemas import ModelVersionSchema
+from service.api.watched.models import version_row
 from service.render.tables import Row, write_csv
 from service.store.fleet import Ranked, Summary
 from service.work.made import CSV, JSON, made_json

@@ -7,13 +7,13 @@ from typing import Any
 
 from flask import Response
 
-from service.api.features.model_schemas import MAX_VERSIONS, HistoryQuerySchema, HistorySchema
-from service.api.features.models import find_model, version_row
 from service.api.http.caller import project
 from service.api.http.negotiation import REVALIDATE
 from service.api.http.responses import answer, redrawn, tag
 from service.api.http.specification import Chosen, Feature
 from service.api.services import current
+from service.api.watched.model_schemas import MAX_VERSIONS, HistoryQuerySchema, HistorySchema
+from service.api.watched.models import find_model, version_row
 from service.render.formats import CHART_FORMATS
 from service.render.tables import Row, write_csv
 from service.work import tasks
