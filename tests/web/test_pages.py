@@ -286,7 +286,7 @@ def test_a_report_is_deleted_after_a_question(client: FlaskClient) -> None:
     spec = '{"receptive": 1, "name": "doomed", "input": {"shape": [3]}, "layers": [{"type": "dense", "units": 2}]}'
     place = report_address(client, client.post("/specs", data={"spec": spec}))
     assert "Delete the report on doomed?" in client.get(f"{place}/delete").text
-    assert client.post(f"{place}/delete", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 400
+    assert client.post(f"{place}/delete", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert client.get(place).status_code == 200
     assert client.post(f"{place}/delete").headers["Location"] == "/"
     assert client.get(place).status_code == 404
