@@ -16,7 +16,7 @@ from typing import Any
 from service.faults import Detail, Refused
 from service.report.document import SCHEMA, Analyzer, Model, Report, ReportOptions, Summary, TotalParameters, TotalSharing
 from service.report.identity import read_question
-from service.work.document import complete
+from service.work.document import MAX_REPORT_BYTES, complete
 from service.work.made import PNG, Made, made_json
 from service.work.tasks import Task
 
@@ -31,9 +31,9 @@ BROKEN = Task("fake-broken", "tests.jobs.fakes:broken")
 MODULES = Task("fake-modules", "tests.jobs.fakes:modules", files=True)
 
 
-def make_report(files: Mapping[str, str], question: Mapping[str, Any], created_at: str, max_bytes: int) -> Made:
+def make_report(files: Mapping[str, str], question: Mapping[str, Any], created_at: str, max_bytes: int = MAX_REPORT_BYTES) -> Made:
     """A small report, or the misfortune that the first word of the model names."""
-    return complete(analyze(files), read_question(question), created_at)
+    return complete(analyze(files), read_question(question), created_at, max_bytes)
 
 
 def analyze(files: Mapping[str, str]) -> Report:
