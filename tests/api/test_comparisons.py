@@ -57,7 +57,7 @@ def test_representation_is_negotiated(http: FlaskClient, reports: list[dict[str,
     body = asked(reports, budgets={"max_parameters": 10, "max_layers": 9})
     for accept, beginning in (("text/html", "<!doctype html>"), ("text/markdown", "## net-4 → net-8"), ("application/xml", "<?xml")):
         response = http.post(URL, json=body, headers={"Accept": accept})
-        assert (response.status_code, response.mimetype, response.headers["Vary"]) == (200, accept, "Accept")
+        assert (response.status_code, response.mimetype, "Accept" in response.vary) == (200, accept, True)
         assert response.data.decode().startswith(beginning)
         assert response.headers["Cache-Control"] == "no-store"
     suite = ElementTree.fromstring(response.data)

@@ -103,7 +103,8 @@ def test_layer_is_found_by_index_and_by_encoded_name(client: FlaskClient) -> Non
     by_index = client.get(f"{place}/layers/0")
     assert by_index.get_json()["name"] == name
     assert client.get(f"{place}/layers/{quote(name, safe='')}").data == by_index.data
-    for unknown in ("1", "-1", "nothing", "%00"):
+    assert client.get(f"{place}/layers/-1").data == by_index.data
+    for unknown in ("1", "-2", "nothing", "%00"):
         response = client.get(f"{place}/layers/{unknown}")
         assert (response.status_code, response.get_json()["code"]) == (404, "layer-not-found")
         picture = client.get(f"{place}/filters.png?layer={unknown}")

@@ -105,7 +105,7 @@ def test_every_badge_and_every_budget_is_of_a_number() -> None:
 
 @pytest.mark.parametrize("quantity", QUANTITIES, ids=IDS)
 def test_a_value_is_written_by_its_format(quantity: Quantity) -> None:
-    written = {"share": "50.000 %", "count": "0.5", "ratio": "0.5", "sizes": "0.5", "text": "0.5"}
+    written = {"share": "50.0 %", "count": "0.5", "ratio": "0.5", "sizes": "0.5", "text": "0.5"}
     assert value(quantity.path, 0.5) == written[quantity.format]
 
 
